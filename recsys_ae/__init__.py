@@ -1,0 +1,1 @@
+"""Autoencoder recommenders on observed ratings: load, split, fit, evaluate, recommend."""

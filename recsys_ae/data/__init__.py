@@ -1,0 +1,1 @@
+"""Files become ratings; the only room that knows external ids."""

@@ -1,0 +1,97 @@
+"""Ratings: the value that everything else reads."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from recsys_ae.data.ids import IdMap
+from recsys_ae.errors import DataError
+from recsys_ae.types import BoolVector, PositionVector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratings:
+    """Users' ratings of items. *Observed means stored*: a stored 0 is a rating, an absent cell is unknown.
+
+    `matrix`: (n_users, n_items) csr_array float32, columns sorted within rows, no duplicates.
+    `timestamps`: (n_observed,) int64 seconds UTC, aligned with `matrix.data`; None where there are none.
+    `scale`: declared (lowest, highest) rating; None for implicit feedback.
+    Arrays are shared, never to be written to.
+    """
+
+    matrix: csr_array
+    users: IdMap
+    items: IdMap
+    timestamps: np.ndarray | None = None
+    scale: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.matrix.shape != (len(self.users), len(self.items)):
+            raise DataError(f"matrix of shape {self.matrix.shape} for {len(self.users)} users "
+                            f"and {len(self.items)} items")
+        if self.timestamps is not None and len(self.timestamps) != self.n_observed:
+            raise DataError(f"{len(self.timestamps)} timestamps for {self.n_observed} ratings")
+
+    @property
+    def n_users(self) -> int:
+        return self.matrix.shape[0]
+
+    @property
+    def n_items(self) -> int:
+        return self.matrix.shape[1]
+
+    @property
+    def n_observed(self) -> int:
+        return len(self.matrix.data)
+
+    @property
+    def values(self) -> np.ndarray:
+        """(n_observed,) float32 ratings in the order of the matrix."""
+        return self.matrix.data
+
+    @property
+    def columns(self) -> np.ndarray:
+        """(n_observed,) item position of each observed entry."""
+        return self.matrix.indices
+
+    def rows(self) -> PositionVector:
+        """(n_observed,) user position of each observed entry."""
+        return np.repeat(np.arange(self.n_users, dtype=np.int64), np.diff(self.matrix.indptr))
+
+    def mean(self) -> float:
+        """Mean rating; DataError where nothing is observed."""
+        if self.n_observed == 0:
+            raise DataError("no ratings left: loosen the filters or the split")
+        return float(self.values.mean(dtype=np.float64))
+
+    def keep(self, mask: BoolVector) -> Ratings:
+        """The observed entries where `mask` (n_observed,) is true; same shape and ids."""
+        kept = np.concatenate([[0], np.cumsum(mask)])
+        matrix = csr_array((self.values[mask], self.columns[mask], kept[self.matrix.indptr]),
+                           shape=self.matrix.shape)
+        times = None if self.timestamps is None else self.timestamps[mask]
+        return replace(self, matrix=matrix, timestamps=times)
+
+    def transposed(self) -> Ratings:
+        """Users and items change places; timestamps follow."""
+        order = csr_array((np.arange(self.n_observed), self.columns, self.matrix.indptr),
+                          shape=self.matrix.shape).T.tocsr()
+        order.sort_indices()
+        matrix = csr_array((self.values[order.data], order.indices, order.indptr), shape=order.shape)
+        times = None if self.timestamps is None else self.timestamps[order.data]
+        return Ratings(matrix, self.items, self.users, times, self.scale)
+
+    def fingerprint(self) -> str:
+        """32 hex digits of ids, structure, values and timestamps; the same on every machine."""
+        digest = hashlib.blake2b(digest_size=16)
+        for ids in (self.users.ids, self.items.ids):
+            digest.update(ids.dtype.kind.encode() + b"\x1f".join(str(i).encode() for i in ids) + b"\x1e")
+        for array, dtype in ((self.matrix.indptr, "<i8"), (self.columns, "<i8"), (self.values, "<f4")):
+            digest.update(np.ascontiguousarray(array, dtype=dtype).tobytes())
+        if self.timestamps is not None:
+            digest.update(b"t" + np.ascontiguousarray(self.timestamps, dtype="<i8").tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Recommenders meet holdouts; knows the protocol, never a model."""

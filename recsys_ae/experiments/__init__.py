@@ -1,0 +1,1 @@
+"""Configs become runs, runs become comparisons."""

@@ -1,0 +1,1 @@
+"""Loops that numpy cannot say, compiled by numba: raw arrays in, raw arrays out."""

@@ -1,0 +1,1 @@
+"""Configs become fitted recommenders."""

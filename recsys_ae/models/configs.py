@@ -1,0 +1,169 @@
+"""All model configs: what can be fitted, with the defaults of the papers. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from recsys_ae.config import Config, Share, UnitInterval
+
+Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
+
+
+class MaskingConfig(Config):
+    """Each observed input is set to 0 with `probability`, the rest scaled by 1/(1 - probability)."""
+
+    kind: Literal["masking"] = "masking"
+    probability: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
+
+
+class GaussianNoiseConfig(Config):
+    """Normal noise with `deviation` (rating units) is added to each observed input."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    deviation: PositiveFloat = 0.3
+
+
+CorruptionConfig = Annotated[MaskingConfig | GaussianNoiseConfig, Field(discriminator="kind")]
+
+
+class ConstantSchedule(Config):
+    """The learning rate stays as it is."""
+
+    kind: Literal["constant"] = "constant"
+
+
+class CosineSchedule(Config):
+    """Half a cosine from the learning rate down to `final_share` of it at the last epoch."""
+
+    kind: Literal["cosine"] = "cosine"
+    final_share: UnitInterval = 0.0
+
+
+class StepSchedule(Config):
+    """The learning rate is multiplied by `factor` after every `every` epochs."""
+
+    kind: Literal["step"] = "step"
+    every: PositiveInt = 20
+    factor: Share = 0.5
+
+
+ScheduleConfig = Annotated[ConstantSchedule | CosineSchedule | StepSchedule, Field(discriminator="kind")]
+
+
+class TrainingConfig(Config):
+    """How an autoencoder is optimised. `patience`: epochs without a better validation score before training
+    stops; null trains to the end. The best epoch is restored either way."""
+
+    epochs: PositiveInt = 100
+    batch_size: PositiveInt = 512
+    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    schedule: ScheduleConfig = ConstantSchedule()
+    patience: PositiveInt | None = 10
+    validate_every: PositiveInt = 1
+
+
+class AutoRecConfig(Config):
+    """What user- and item-based AutoRec share (Sedhain et al. 2015, eq. 2).
+
+    `hidden`: widths of the hidden layers, in order. `output`: identity, or a sigmoid stretched over the
+    rating scale. `l2`: coefficient of the sum of squared weights (biases excluded) beside the *mean* squared
+    error; the paper's lambda, beside half the *sum*, is `l2 * 2 * n_observed`.
+    """
+
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (500,)
+    activation: Activation = "sigmoid"
+    output: Literal["identity", "scaled"] = "identity"
+    l2: NonNegativeFloat = 2e-4
+    corruption: CorruptionConfig | None = MaskingConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+class ItemAutoRecConfig(AutoRecConfig):
+    """Item-based AutoRec: a row is an item's ratings. `fold_in_l2`: ridge penalty with which a user unseen
+    in training is fitted to the item codes."""
+
+    kind: Literal["i-autorec"] = "i-autorec"
+    fold_in_l2: PositiveFloat = 10.0
+
+
+class UserAutoRecConfig(AutoRecConfig):
+    """User-based AutoRec: a row is a user's ratings; unseen users are read like any other."""
+
+    kind: Literal["u-autorec"] = "u-autorec"
+
+
+class MeanConfig(Config):
+    """The mean training rating, for every pair."""
+
+    kind: Literal["mean"] = "mean"
+
+
+class BiasesConfig(Config):
+    """Mean + damped item bias + damped user bias (Koren 2010, section 2.1)."""
+
+    kind: Literal["biases"] = "biases"
+    item_damping: NonNegativeFloat = 10.0
+    user_damping: NonNegativeFloat = 15.0
+    sweeps: PositiveInt = 10
+
+
+class PopularityConfig(Config):
+    """Score = how many training users rated the item (at or above `positive`, where given)."""
+
+    kind: Literal["popularity"] = "popularity"
+    positive: float | None = None
+
+
+class BiasedMFConfig(Config):
+    """Biased matrix factorisation by alternating least squares on observed entries (Koren, Bell, Volinsky
+    2009). `l2` multiplies each row's squared factors times its number of ratings (Zhou et al. 2008)."""
+
+    kind: Literal["biased-mf"] = "biased-mf"
+    factors: PositiveInt = 20
+    l2: NonNegativeFloat = 0.1
+    bias_l2: NonNegativeFloat = 0.05
+    iterations: PositiveInt = 30
+    patience: PositiveInt | None = 3
+
+
+class ALSConfig(Config):
+    """Implicit-feedback ALS (Hu, Koren, Volinsky 2008), by the library implicit. Confidence of a positive
+    entry is 1 + `alpha`; `positive` keeps only ratings at or above it (null: every observed entry)."""
+
+    kind: Literal["als"] = "als"
+    factors: PositiveInt = 64
+    l2: NonNegativeFloat = 0.05
+    alpha: PositiveFloat = 10.0
+    iterations: PositiveInt = 15
+    positive: float | None = None
+
+
+class BPRConfig(Config):
+    """Bayesian personalised ranking (Rendle et al. 2009), by the library implicit, on one thread so that a
+    seed gives one model."""
+
+    kind: Literal["bpr"] = "bpr"
+    factors: PositiveInt = 64
+    learning_rate: PositiveFloat = 0.05
+    l2: NonNegativeFloat = 0.01
+    epochs: PositiveInt = 100
+    positive: float | None = None
+
+
+class ItemKNNConfig(Config):
+    """Item-item neighbours, by the library implicit: score = history @ similarities."""
+
+    kind: Literal["item-knn"] = "item-knn"
+    neighbours: PositiveInt = 50
+    weighting: Literal["cosine", "tfidf", "bm25"] = "cosine"
+    positive: float | None = None
+
+
+ModelConfig = Annotated[
+    ItemAutoRecConfig | UserAutoRecConfig | MeanConfig | BiasesConfig | PopularityConfig | BiasedMFConfig
+    | ALSConfig | BPRConfig | ItemKNNConfig,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,1 @@
+"""Torch modules and functions of tensors; knows neither users nor items."""

@@ -1,0 +1,50 @@
+"""What evaluation, serving and tracking know of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.ids import IdMap
+from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A recommender taken apart: `arrays` go to safetensors, `meta` (JSON values only) to model.json."""
+
+    arrays: dict[str, np.ndarray]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Recommender(Protocol):
+    """A fitted model: an immutable value that scores. Picklable, thread-safe.
+
+    A user or item without training ratings gets the model's answer for an empty row (the class docstring
+    says which), never NaN.
+    """
+
+    users: IdMap
+    items: IdMap
+    kind: ClassVar[str]  # "network" | "factor" | "linear" | "bias": key of storage
+    folds_in: bool  # scores users unseen in training (position -1) from batch.history
+    predicts_ratings: bool  # scores are in rating units
+    ranks: bool  # the order of a user's scores means something
+
+    def score(self, batch: UserBatch) -> FloatMatrix:
+        """(b, n_items) float32, finite, nothing masked.
+
+        Raises CapabilityError for a position of -1 where `folds_in` is false.
+        """
+        ...
+
+    def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
+        """(m,) float32 scores of the pairs (batch row rows[j], item items[j]), without the (b, n_items)
+        block where the model can: equal to `score(batch)[rows, items]` up to rounding."""
+        ...
+
+    def state(self) -> State: ...

@@ -1,0 +1,1 @@
+"""Reports become plots, tables and pages."""

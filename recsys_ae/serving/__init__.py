@@ -1,0 +1,1 @@
+"""Recommenders become lists."""

@@ -1,0 +1,1 @@
+"""Ratings become splits, by masks."""

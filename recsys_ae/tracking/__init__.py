@@ -1,0 +1,1 @@
+"""Runs become records; the only room that knows MLflow."""

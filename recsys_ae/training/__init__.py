@@ -1,0 +1,1 @@
+"""Optimisation of anything: no word of recommendation here."""

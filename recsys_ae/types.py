@@ -1,0 +1,51 @@
+"""Names for array shapes, and the few values that travel between rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PositionVector = NDArray[np.int64]
+PositionMatrix = NDArray[np.int64]
+CountVector = NDArray[np.int64]
+FloatVector = NDArray[np.float32] | NDArray[np.float64]
+FloatMatrix = NDArray[np.float32] | NDArray[np.float64]
+BoolVector = NDArray[np.bool_]
+IdVector = NDArray[Any]  # one-dimensional, of str objects or int64
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """An average on its way: kept as sum and count so that it is divided once, where it is reported."""
+
+    sum: Any  # float, or a 0-d tensor while the gradient is still needed
+    count: float
+
+    def __add__(self, other: Mean) -> Mean:
+        return Mean(self.sum + other.sum, self.count + other.count)
+
+    @property
+    def value(self) -> Any:
+        return self.sum / self.count
+
+
+Terms = dict[str, Mean]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the training rows.
+
+    `terms` holds the mean of each term of the objective, `total` their sum, `seconds` wall time,
+    `score` the validation score where one was computed (higher is better).
+    """
+
+    number: int
+    terms: dict[str, float]
+    total: float
+    seconds: float
+    n_steps: int
+    score: float | None = None
