@@ -76,8 +76,8 @@ class FactorRecommender:
     def _users_of(self, batch: UserBatch) -> tuple[FloatMatrix, FloatVector]:
         unseen = np.flatnonzero(batch.positions < 0)
         if len(unseen) and self.fold_in_l2 is None:
-            raise CapabilityError(f"{len(unseen)} users were not seen in training, and this model cannot fold "
-                                  "them in; choose a model that folds in (u-autorec, i-autorec, item-knn)")
+            raise CapabilityError(f"{len(unseen)} users were not seen in training, and this model cannot "
+                                  "fold them in; choose one that folds in (u-autorec, i-autorec, item-knn)")
         factors, biases = self.user_factors[batch.positions], self.user_biases[batch.positions]
         for row in unseen:
             start, end = batch.history.indptr[row], batch.history.indptr[row + 1]
