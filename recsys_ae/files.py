@@ -1,0 +1,48 @@
+"""Nothing half-written: outputs appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recsys_ae.errors import StorageError
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, for a file or a folder; takes its name when the block ends well,
+    and disappears when it does not. An existing file or folder of that name is replaced.
+
+    Raises StorageError where the parent folder cannot be made or written to.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _take_place(temporary, path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); choose another place") \
+            from error
+    finally:
+        _remove(temporary)
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    if not path.is_dir():
+        os.replace(temporary, path)
+        return
+    old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")  # a full folder cannot be replaced at once
+    os.replace(path, old)
+    os.replace(temporary, path)
+    shutil.rmtree(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
