@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -33,11 +32,11 @@ def replaced(path: Path) -> Iterator[Path]:
 
 def _take_place(temporary: Path, path: Path) -> None:
     if not path.is_dir():
-        os.replace(temporary, path)
+        temporary.replace(path)
         return
-    old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")  # a full folder cannot be replaced at once
-    os.replace(path, old)
-    os.replace(temporary, path)
+    old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")  # no rename onto a folder that has files
+    path.replace(old)
+    temporary.replace(path)
     shutil.rmtree(old)
 
 

@@ -14,6 +14,10 @@ def ignore(epoch: Epoch) -> None:
     """Hear of an epoch and do nothing."""
 
 
+def ignore_interrupt(epoch: int) -> None:
+    """Hear of an interrupted training and do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class FitContext:
     """Where and how a model is fitted.
@@ -21,12 +25,14 @@ class FitContext:
     `validate`: score of a candidate on validation data, higher is better; asked after every epoch (or
     iteration), and the best candidate is returned. None: train to the last epoch.
     `on_epoch`: told of each epoch (progress bar, tracker).
-    `checkpoint`: folder to write interrupted training to; `resume`: continue from what is there.
+    `on_interrupt`: told the last whole epoch when Ctrl-C ends training early; the best model so far is returned.
+    `checkpoint`: folder that training keeps its state in; `resume`: continue from what is there.
     """
 
     seed: int = 0
     device: str = "auto"
     validate: Callable[[Recommender], float] | None = None
     on_epoch: Callable[[Epoch], None] = ignore
+    on_interrupt: Callable[[int], None] = ignore_interrupt
     checkpoint: Path | None = None
     resume: bool = False

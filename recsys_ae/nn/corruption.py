@@ -1,0 +1,29 @@
+"""Inputs made worse on purpose: RowBatch -> RowBatch, observed entries only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from recsys_ae.nn.rows import RowBatch
+
+Corruption = Callable[[RowBatch, torch.Generator], RowBatch]
+
+
+def keep_clean(batch: RowBatch, generator: torch.Generator) -> RowBatch:
+    """No corruption."""
+    return batch
+
+
+def mask(batch: RowBatch, generator: torch.Generator, *, probability: float) -> RowBatch:
+    """Each observed value becomes 0 with `probability`, the others grow by 1 / (1 - probability), so that
+    sums keep their expectation. A linear layer cannot tell a masked value from an unobserved one."""
+    draws = torch.rand(len(batch.values), generator=generator, device=batch.values.device)
+    return batch.with_values(batch.values * (draws >= probability) / (1.0 - probability))
+
+
+def add_noise(batch: RowBatch, generator: torch.Generator, *, deviation: float) -> RowBatch:
+    """Normal noise of standard `deviation` (rating units) on each observed value."""
+    noise = torch.randn(len(batch.values), generator=generator, device=batch.values.device)
+    return batch.with_values(batch.values + deviation * noise)

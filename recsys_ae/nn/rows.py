@@ -1,0 +1,59 @@
+"""The observed entries of some rows, as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """Observed entries of b rows, by row and, for gradients, by column.
+
+    `starts`: (b + 1,) int32, `columns`: (m,) int32, `values`: (m,) float32 as in CSR.
+    `column_starts`: (n_columns + 1,) int32, `rows`: (m,) int32, `order`: (m,) int64: the same entries sorted
+    by column; entry j of that order is entry order[j] of this one.
+    """
+
+    starts: Tensor
+    columns: Tensor
+    values: Tensor
+    column_starts: Tensor
+    rows: Tensor
+    order: Tensor
+    n_columns: int
+
+    @classmethod
+    def of(cls, matrix: csr_array, *, device: str = "cpu") -> RowBatch:
+        """All entries stored in `matrix` (b, n_columns), zeros included."""
+        numbered = csr_array((np.arange(len(matrix.data)), matrix.indices, matrix.indptr), shape=matrix.shape)
+        by_column = numbered.tocsc()
+
+        def tensor(array: np.ndarray, dtype: type) -> Tensor:
+            return torch.from_numpy(array.astype(dtype, copy=False)).to(device)
+
+        return cls(tensor(matrix.indptr, np.int32), tensor(matrix.indices, np.int32),
+                   tensor(matrix.data, np.float32), tensor(by_column.indptr, np.int32),
+                   tensor(by_column.indices, np.int32), tensor(by_column.data, np.int64), matrix.shape[1])
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.starts) - 1
+
+    def with_values(self, values: Tensor) -> RowBatch:
+        """The same entries with other values (m,)."""
+        return replace(self, values=values)
+
+    def sparse(self, values: Tensor) -> Tensor:
+        """(b, n_columns) sparse CSR tensor with `values` (m,) at the observed entries."""
+        return torch.sparse_csr_tensor(self.starts, self.columns, values, (self.n_rows, self.n_columns),
+                                       check_invariants=False)
+
+    def sparse_transposed(self, values: Tensor) -> Tensor:
+        """(n_columns, b) transpose of `sparse(values)`."""
+        return torch.sparse_csr_tensor(self.column_starts, self.rows, values[self.order],
+                                       (self.n_columns, self.n_rows), check_invariants=False)
