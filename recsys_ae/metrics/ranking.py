@@ -1,0 +1,82 @@
+"""How well the first `cutoff` places of a user's list find the relevant holdout items.
+
+Each function is (Judged, cutoff) -> (b,) float64, NaN where a user has no relevant holdout item. A list
+shorter than the cutoff is read as if the rest were misses. A place is a hit where its gain is positive.
+
+Sources: Manning, Raghavan and Schütze, "Introduction to Information Retrieval", 2008, chapter 8 (precision,
+recall, average precision); Voorhees, "The TREC-8 question answering track report", 1999 (reciprocal rank);
+Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20(4), 2002 (NDCG).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys_ae.metrics.inputs import Judged
+from recsys_ae.types import FloatMatrix, FloatVector
+
+
+def precision(judged: Judged, *, cutoff: int) -> FloatVector:
+    """Hits / cutoff, also where the list is shorter than the cutoff."""
+    return _defined(judged, _hits(judged, cutoff).sum(axis=1) / cutoff)
+
+
+def recall(judged: Judged, *, cutoff: int) -> FloatVector:
+    """Hits / number of relevant holdout items: below 1 for a user with more of them than the cutoff.
+
+    Liang et al. 2018 divide by min(cutoff, relevant items) instead: their figures are higher.
+    """
+    return _per_relevant(judged, _hits(judged, cutoff).sum(axis=1))
+
+
+def hit_rate(judged: Judged, *, cutoff: int) -> FloatVector:
+    """1 if at least one place is a hit, else 0."""
+    return _defined(judged, _hits(judged, cutoff).any(axis=1).astype(np.float64))
+
+
+def average_precision(judged: Judged, *, cutoff: int) -> FloatVector:
+    """Sum of precision at each hit's place / min(relevant items, cutoff); its mean over users is MAP.
+
+    With this denominator a perfect list scores 1 at any cutoff; trec_eval and ranx divide by the number
+    of relevant items.
+    """
+    hits = _hits(judged, cutoff)
+    places = np.arange(1, hits.shape[1] + 1)
+    total = (hits * np.cumsum(hits, axis=1) / places).sum(axis=1)
+    return _defined(judged, total / np.clip(judged.n_relevant, 1, cutoff))
+
+
+def reciprocal_rank(judged: Judged, *, cutoff: int) -> FloatVector:
+    """1 / place of the first hit, 0 where there is none; its mean over users is MRR."""
+    hits = _hits(judged, cutoff)
+    if hits.shape[1] == 0:
+        return _defined(judged, np.zeros(len(hits)))
+    first = hits.argmax(axis=1)
+    return _defined(judged, np.where(hits.any(axis=1), 1.0 / (first + 1), 0.0))
+
+
+def ndcg(judged: Judged, *, cutoff: int) -> FloatVector:
+    """DCG / ideal DCG, both over the first `cutoff` places, where DCG = Σ gain / log2(place + 1).
+
+    The gain counts as it is (with binary gains the same as 2^gain − 1).
+    """
+    ideal = _dcg(judged.ideal_gains[:, :cutoff])
+    found = _dcg(judged.gains[:, :cutoff])
+    return _defined(judged, np.divide(found, ideal, out=np.zeros_like(found), where=ideal > 0))
+
+
+def _hits(judged: Judged, cutoff: int) -> np.ndarray:
+    return judged.gains[:, :cutoff] > 0
+
+
+def _dcg(gains: FloatMatrix) -> FloatVector:
+    discounts = 1.0 / np.log2(np.arange(2, gains.shape[1] + 2))
+    return (gains * discounts).sum(axis=1)  # not a BLAS product: its rounding depends on the number of rows
+
+
+def _per_relevant(judged: Judged, values: np.ndarray) -> FloatVector:
+    return _defined(judged, values / np.maximum(judged.n_relevant, 1))
+
+
+def _defined(judged: Judged, values: np.ndarray) -> FloatVector:
+    return np.where(judged.n_relevant > 0, values, np.nan)
