@@ -1,0 +1,111 @@
+"""One fit with an honest choice of its epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys_ae.evaluation.config import EvaluationConfig
+from recsys_ae.experiments.config import ValidationConfig
+from recsys_ae.experiments.prepare import carve, scorer, stops_early, validation_metric
+from recsys_ae.experiments.resources import timed
+from recsys_ae.models.configs import ModelConfig
+from recsys_ae.models.context import FitContext, ignore
+from recsys_ae.models.fit import fit
+from recsys_ae.recommender import Recommender
+from recsys_ae.splitting.split import Split
+from recsys_ae.types import Epoch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How a fit is run, as against what is fitted. `checkpoints`: the folder that holds the states of
+    unfinished trainings, each under a name made of what is trained; None keeps none."""
+
+    device: str = "auto"
+    on_epoch: Callable[[Epoch], None] = ignore
+    checkpoints: Path | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A recommender and how it came to be. `metric`: what the epochs' scores measure, None where there was
+    no validation."""
+
+    recommender: Recommender
+    epochs: tuple[Epoch, ...]
+    seconds: float
+    interrupted: bool
+    metric: str | None
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose model was kept: the first with the best score, else the last."""
+        scored = [epoch for epoch in self.epochs if epoch.score is not None]
+        if scored:
+            return max(scored, key=lambda epoch: (epoch.score, -epoch.number)).number
+        return self.epochs[-1].number if self.epochs else None
+
+
+def fit_on(
+    model: ModelConfig,
+    split: Split,
+    *,
+    validation: ValidationConfig | None,
+    seed: int,
+    evaluation: EvaluationConfig | None = None,
+    options: FitOptions | None = None,
+) -> Fitted:
+    """Fit to the training part. Models that stop early give up a share of it to choose their epoch by; the
+    test part is never read. With `validation` None they train to the last epoch."""
+    evaluation, options = evaluation or EvaluationConfig(), options or FitOptions()
+    carved = carve(split, validation) if stops_early(model) else None
+    metric = validation_metric(model, validation, evaluation) if carved and validation else None
+    train = carved.train if carved else split.train
+    checkpoint = _checkpoint(model, train.fingerprint(), metric, seed, options)
+    epochs: list[Epoch] = []
+    stopped: list[int] = []
+
+    def hear(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        options.on_epoch(epoch)
+
+    context = FitContext(
+        seed=seed,
+        device=options.device,
+        on_epoch=hear,
+        on_interrupt=stopped.append,
+        validate=scorer(carved, metric, evaluation) if carved and metric else None,
+        checkpoint=checkpoint,
+        resume=options.resume,
+    )
+    with timed() as usage:
+        recommender = fit(model, train, context)
+    if checkpoint is not None and not stopped:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    return Fitted(recommender, tuple(epochs), usage.seconds, bool(stopped), metric)
+
+
+def _checkpoint(
+    model: ModelConfig, train: str, metric: str | None, seed: int, options: FitOptions
+) -> Path | None:
+    """Where this very training keeps its state: the same model, seed, ratings and way to choose, or none."""
+    if options.checkpoints is None or not stops_early(model):
+        return None
+    text = "\n".join([model.model_dump_json(), train, str(metric), str(seed)])
+    folder = options.checkpoints / hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+    if options.resume and not folder.exists():
+        log.warning("no interrupted training of this config, seed and data was found; training starts anew")
+    return folder
+
+
+def shown_score(metric: str, score: float) -> float:
+    """A validation score (higher is better) as people know the metric: errors are positive."""
+    return -score if metric in ("rmse", "mae") else score

@@ -1,0 +1,86 @@
+"""From a config to the split that it names, and to the part of it that choices may be made on."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from recsys_ae.data.config import DataConfig
+from recsys_ae.data.load import load_pair, load_ratings
+from recsys_ae.errors import DataError
+from recsys_ae.evaluation.config import EvaluationConfig
+from recsys_ae.evaluation.validation import Validator, validator
+from recsys_ae.experiments.config import ValidationConfig
+from recsys_ae.models import configs as c
+from recsys_ae.splitting.config import PredefinedSplitConfig, SplitConfig
+from recsys_ae.splitting.make import make_split, validation_split
+from recsys_ae.splitting.predefined import predefined
+from recsys_ae.splitting.split import Split
+
+
+def prepare(data: DataConfig, split: SplitConfig, seed: int) -> Split:
+    """Load and split. Raises DataError where nothing is left to train on or, if something should be, to test."""
+    if isinstance(split, PredefinedSplitConfig):
+        made = predefined(*load_pair(data, split.train, split.test))
+    else:
+        made = make_split(split, load_ratings(data), seed)
+    if made.train.n_observed == 0:
+        raise DataError(f"{data.source}: the split {split.kind!r} leaves no training ratings; loosen it")
+    if made.holdout.n_observed == 0 and split.kind != "all":
+        raise DataError(f"{data.source}: the split {split.kind!r} leaves no test ratings; hold out more")
+    return made
+
+
+def carve(split: Split, validation: ValidationConfig | None) -> Split | None:
+    """A split of the *training part* alone, for choosing epochs and settings; the test part stays unread."""
+    if validation is None:
+        return None
+    carved = validation_split(split, share=validation.share)
+    if carved.train.n_observed == 0 or carved.holdout.n_observed == 0:
+        raise DataError(
+            f"validation.share {validation.share:g} of {split.train.n_observed} training ratings "
+            "leaves one part empty; use validation: null, or more ratings"
+        )
+    return carved
+
+
+def predicts_ratings(config: c.ModelConfig) -> bool:
+    """Whether models of this config score in rating units."""
+    match config:
+        case c.ItemAutoRecConfig() | c.UserAutoRecConfig() | c.BiasedMFConfig():
+            return True
+        case c.MeanConfig() | c.BiasesConfig():
+            return True
+        case c.PopularityConfig() | c.ALSConfig() | c.BPRConfig() | c.ItemKNNConfig():
+            return False
+        case _:
+            assert_never(config)
+
+
+def stops_early(config: c.ModelConfig) -> bool:
+    """Whether fitting asks validation ratings anything. Models that do not, train on all that they may."""
+    return isinstance(config, c.ItemAutoRecConfig | c.UserAutoRecConfig | c.BiasedMFConfig)
+
+
+def max_epochs(config: c.ModelConfig) -> int | None:
+    """How many epochs fitting reports at most; None where it reports none."""
+    match config:
+        case c.ItemAutoRecConfig() | c.UserAutoRecConfig():
+            return config.training.epochs
+        case c.BiasedMFConfig():
+            return config.iterations
+        case _:
+            return None
+
+
+def validation_metric(
+    config: c.ModelConfig, validation: ValidationConfig, evaluation: EvaluationConfig
+) -> str:
+    """What choices are made by, named as reports name it: the configured metric, else rmse for models that
+    predict ratings, else ndcg; ranking metrics at the first cutoff."""
+    metric = validation.metric or ("rmse" if predicts_ratings(config) else "ndcg")
+    return f"{metric}_at_{evaluation.cutoffs[0]}" if metric in ("ndcg", "recall") else metric
+
+
+def scorer(split: Split, metric: str, evaluation: EvaluationConfig) -> Validator:
+    """The score of a candidate on the holdout of a *validation* split; `metric` as `validation_metric` names it."""
+    return validator(split, metric.partition("_at_")[0], evaluation)

@@ -1,0 +1,74 @@
+"""What a run found, as a value and as a JSON document."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from recsys_ae.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One run. `metrics` are named "test/rmse", ...; `model` is the tracked URI, or the folder where there is
+    none; times in seconds, memory in MB; `best_epoch` is the epoch whose model was kept."""
+
+    name: str
+    run_id: str | None
+    model: str
+    folder: str
+    metrics: dict[str, float]
+    counts: dict[str, int]
+    fallback: str
+    fit_seconds: float
+    evaluate_seconds: float
+    peak_memory_mb: float
+    epochs_run: int
+    best_epoch: int | None
+    interrupted: bool
+    seed: int
+    data_fingerprint: str
+    split_fingerprint: str
+    versions: dict[str, str]
+    git_commit: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values only; a metric that is undefined is null."""
+        return json_values(asdict(self))
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> RunResult:
+        """The result that a run folder holds. Raises StorageError where the folder is none."""
+        try:
+            document = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+            metrics = {
+                name: math.nan if value is None else value for name, value in document["metrics"].items()
+            }
+            return cls(**{**document, "metrics": metrics})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise StorageError(
+                f"{folder}: no run folder (it holds no readable result.json); "
+                "give a folder that train has written"
+            ) from None
+
+
+def json_values(value: Any) -> Any:
+    """The same value with NaN and infinity as null, tuples as lists and NumPy scalars as numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): json_values(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_values(inner) for inner in value]
+    if hasattr(value, "tolist"):
+        return json_values(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, document: Any) -> None:
+    """A JSON file without NaN, indented."""
+    path.write_text(json.dumps(json_values(document), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,44 @@
+"""A run folder told to a tracker afterwards: what to do when the tracking server was down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from recsys_ae.errors import StorageError
+from recsys_ae.experiments.config import ExperimentConfig
+from recsys_ae.experiments.folder import CONFIG, MODEL, flat, read_epochs, rewrite_result
+from recsys_ae.experiments.load import load_experiment
+from recsys_ae.experiments.result import RunResult
+from recsys_ae.experiments.tracking import code_params, track_outcome
+from recsys_ae.tracking.tracker import Tracker
+
+
+def read_run(folder: Path) -> tuple[ExperimentConfig, RunResult]:
+    """What a run folder holds. Raises StorageError where it is none, or not whole."""
+    result = RunResult.from_folder(folder)
+    for name in (CONFIG, MODEL):
+        if not (folder / name).exists():
+            raise StorageError(f"{folder}: the run folder lacks {name}; train again")
+    return load_experiment(folder / CONFIG), result
+
+
+def upload(folder: Path, tracker: Tracker) -> RunResult:
+    """Tell a tracker all that it would have heard live; the folder's result.json then names the new run."""
+    config, result = read_run(folder)
+    epochs = list(read_epochs(folder))
+    with tracker:
+        tracker.params(flat(config.model_dump(mode="json")))
+        tracker.params(
+            {
+                "data_fingerprint": result.data_fingerprint,
+                "split_fingerprint": result.split_fingerprint,
+                **code_params(result.versions, result.git_commit),
+            }
+        )
+        for number, values in epochs:
+            tracker.metrics(values, step=number)
+        uri = track_outcome(tracker, folder, result)
+        result = replace(result, run_id=tracker.run_id, model=uri or result.model)
+        tracker.artifact(rewrite_result(folder, result))
+    return result
