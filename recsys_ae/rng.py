@@ -34,6 +34,9 @@ def torch_generator(seed: int, *words: str | int, device: str = "cpu") -> torch.
     """Generator of the stream that `words` name, on a device."""
     import torch
 
-    generator = torch.Generator(device=device)
-    generator.manual_seed(derived_seed(seed, *words) & 0x7FFF_FFFF_FFFF_FFFF)
-    return generator
+    return torch.Generator(device=device).manual_seed(torch_seed(seed, *words))
+
+
+def torch_seed(seed: int, *words: str | int) -> int:
+    """Seed of the stream that `words` name, in the range that torch takes."""
+    return derived_seed(seed, *words) & 0x7FFF_FFFF_FFFF_FFFF

@@ -1,9 +1,10 @@
-"""The network of all autoencoders here: rows in at their observed entries, reconstructions out where asked."""
+"""The network of all autoencoders here: observed entries in, reconstructions out where they are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class Autoencoder(nn.Module):
         self.limits = limits
         self.first = SparseLinear(n_columns, widths[0], generator)
         self.hidden = nn.ModuleList(dense_layer(a, b, generator)
-                                    for a, b in zip(widths[:-1], widths[1:], strict=True))
+                                    for a, b in pairwise(widths))
         self.last = SampledLinear(widths[-1], n_columns, generator)
 
     def forward(self, batch: RowBatch) -> Reconstruction:
@@ -42,6 +43,13 @@ class Autoencoder(nn.Module):
             return raw
         low, high = self.limits
         return low + (high - low) * torch.sigmoid(raw)
+
+    def unstretch(self, outputs: Tensor) -> Tensor:
+        """The raw outputs that `stretch` turns into `outputs`, the ends pulled in to stay finite."""
+        if self.limits is None:
+            return outputs
+        low, high = self.limits
+        return torch.logit((outputs - low) / (high - low), eps=1e-3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,154 @@
+"""User- and item-based AutoRec (Sedhain, Menon, Sanner, Xie 2015)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from recsys_ae.data.batches import select_rows
+from recsys_ae.data.ratings import Ratings
+from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, UserAutoRecConfig
+from recsys_ae.models.context import FitContext
+from recsys_ae.models.factors import FactorRecommender
+from recsys_ae.models.network import NetworkRecommender, build_network
+from recsys_ae.models.parts import make_corruption, make_schedule, pick_device
+from recsys_ae.nn.autoencoder import Autoencoder
+from recsys_ae.nn.objective import Objective
+from recsys_ae.nn.rows import RowBatch
+from recsys_ae.recommender import Recommender
+from recsys_ae.rng import torch_seed
+from recsys_ae.training.batching import shuffled_batches
+from recsys_ae.training.checkpoints import Checkpoint
+from recsys_ae.training.interrupts import deferred_interrupt
+from recsys_ae.training.loop import train_epochs
+from recsys_ae.training.optimizers import make_optimizer
+from recsys_ae.training.steps import AutogradStep
+from recsys_ae.training.stopping import EarlyStopping
+from recsys_ae.types import Epoch, FloatMatrix
+
+_ROWS_AT_ONCE = 2048
+_MEAN_DAMPING = 5.0
+R = TypeVar("R", bound=Recommender)
+Snapshot = Callable[[Autoencoder], R]
+
+
+def fit_user_autorec(config: UserAutoRecConfig, train: Ratings, context: FitContext) -> NetworkRecommender:
+    """Rows are users; the fitted network reconstructs a user's history."""
+    return _train(config, train, context, partial(_user_recommender, config, train))
+
+
+def fit_item_autorec(config: ItemAutoRecConfig, train: Ratings, context: FitContext) -> FactorRecommender:
+    """Rows are items. Each item is encoded once; a user's score of it is the inner product of the user's row
+    of the last layer with the item's code."""
+    rows = train.transposed()
+    return _train(config, rows, context, partial(_item_recommender, config, rows))
+
+
+def _train(config: AutoRecConfig, rows: Ratings, context: FitContext, snapshot: Snapshot[R]) -> R:
+    """The `for` loop over epochs: validate, tell, stop, keep."""
+    network = _initial_network(config, rows, context.seed).to(pick_device(context.device))
+    optimizer = make_optimizer(config.training.optimizer, network,
+                               learning_rate=config.training.learning_rate, l2=config.l2)
+    stopping = EarlyStopping(config.training.patience)
+    checkpoint = Checkpoint(context.checkpoint, _training_key(config, rows, context.seed))
+    done = checkpoint.load(network, optimizer, stopping) if context.resume else []
+    with deferred_interrupt() as interrupt:
+        for epoch in _epochs(config, rows, network, optimizer, context.seed, first=len(done) + 1):
+            epoch = _validated(epoch, config, network, stopping, context, snapshot)
+            done.append(epoch)
+            context.on_epoch(epoch)
+            if stopping.finished(epoch.number):
+                break
+            if interrupt.requested:
+                checkpoint.save(network, optimizer, stopping, done)
+                context.on_interrupt(epoch.number)
+                break
+            checkpoint.save_if_due(network, optimizer, stopping, done)
+    stopping.restore(network)
+    return snapshot(network)
+
+
+def _epochs(config: AutoRecConfig, rows: Ratings, network: Autoencoder, optimizer: torch.optim.Optimizer,
+            seed: int, *, first: int) -> Iterator[Epoch]:
+    device = network.first.weight.device.type
+    noise = torch.Generator(device)
+    objective = Objective(make_corruption(config.corruption))
+    step = AutogradStep(partial(objective, network, generator=noise), optimizer,
+                        make_schedule(config.training.schedule, epochs=config.training.epochs))
+    sizes = np.diff(rows.matrix.indptr)
+
+    def batches(epoch: int) -> Iterator[RowBatch]:
+        noise.manual_seed(torch_seed(seed, "corruption", epoch))
+        for chosen in shuffled_batches(sizes, size=config.training.batch_size, seed=seed, epoch=epoch):
+            yield RowBatch.of(select_rows(rows.matrix, chosen), device=device)
+
+    return train_epochs(step, batches, max_epochs=config.training.epochs, first_epoch=first)
+
+
+def _validated(epoch: Epoch, config: AutoRecConfig, network: Autoencoder, stopping: EarlyStopping,
+               context: FitContext, snapshot: Snapshot[R]) -> Epoch:
+    last = epoch.number == config.training.epochs
+    if context.validate is None or (epoch.number % config.training.validate_every and not last):
+        return epoch
+    score = context.validate(snapshot(network))
+    stopping.observe(epoch.number, score, network)
+    return replace(epoch, score=score)
+
+
+def _initial_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoencoder:
+    """Output biases start at the damped mean of their column. Columns without any rating get no weights:
+    nothing would ever train them, so they neither add noise to a code nor leave the mean rating."""
+    network = build_network(rows.n_items, config.hidden, activation=config.activation,
+                            limits=_limits(rows) if config.output == "scaled" else None, seed=seed)
+    counts = np.bincount(rows.columns, minlength=rows.n_items)
+    sums = np.bincount(rows.columns, weights=rows.values, minlength=rows.n_items)
+    means = (sums + _MEAN_DAMPING * rows.mean()) / (counts + _MEAN_DAMPING)
+    with torch.no_grad():
+        network.last.bias.copy_(network.unstretch(torch.from_numpy(means).float()))
+        for layer in (network.first, network.last):
+            layer.weight[torch.from_numpy(counts == 0)] = 0.0
+    return network
+
+
+def _limits(ratings: Ratings) -> tuple[float, float]:
+    """The declared scale, else the range seen in training."""
+    return ratings.scale or (float(ratings.values.min()), float(ratings.values.max()))
+
+
+def _user_recommender(config: UserAutoRecConfig, train: Ratings, network: Autoencoder) -> NetworkRecommender:
+    on_cpu = network if network.first.weight.is_cpu else deepcopy(network).cpu()
+    return NetworkRecommender(train.users, train.items, on_cpu, config.hidden, config.activation,
+                              _limits(train))
+
+
+def _item_recommender(config: ItemAutoRecConfig, rows: Ratings, network: Autoencoder) -> FactorRecommender:
+    last = network.last
+    return FactorRecommender(
+        users=rows.items, items=rows.users,
+        user_factors=last.weight.detach().cpu().numpy(), item_factors=_codes(network, rows),
+        user_biases=last.bias.detach().cpu().numpy(),
+        item_biases=np.zeros(rows.n_users, dtype=np.float32),
+        output=config.output, limits=_limits(rows), fold_in_l2=config.fold_in_l2)
+
+
+@torch.inference_mode()
+def _codes(network: Autoencoder, rows: Ratings) -> FloatMatrix:
+    """(n_rows, width) float32 last hidden layer of every row."""
+    device = network.first.weight.device.type
+    blocks = (np.arange(start, min(start + _ROWS_AT_ONCE, rows.n_users))
+              for start in range(0, rows.n_users, _ROWS_AT_ONCE))
+    return np.concatenate([
+        network(RowBatch.of(select_rows(rows.matrix, block), device=device)).hidden.cpu().numpy()
+        for block in blocks])
+
+
+def _training_key(config: AutoRecConfig, rows: Ratings, seed: int) -> str:
+    text = f"{config.model_dump_json()} {seed} {rows.fingerprint()}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
