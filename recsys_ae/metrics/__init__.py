@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
+
+import numpy as np
 
 from recsys_ae.metrics.beyond import novelty, popularity_bias
 from recsys_ae.metrics.catalogue import coverage, gini
@@ -26,8 +28,8 @@ class UserMetric(Protocol):
     def __call__(self, judged: Judged, *, cutoff: int) -> FloatVector: ...
 
 
-RATING: Mapping[str, Callable[[Predictions], Mean]] = {"rmse": rmse, "mae": mae}
-RANKING: Mapping[str, UserMetric] = {
+RATING: dict[str, Callable[[Predictions], Mean]] = {"rmse": rmse, "mae": mae}
+RANKING: dict[str, UserMetric] = {
     "precision": precision,
     "recall": recall,
     "hit_rate": hit_rate,
@@ -35,8 +37,23 @@ RANKING: Mapping[str, UserMetric] = {
     "mrr": reciprocal_rank,
     "ndcg": ndcg,
 }
-BEYOND: Mapping[str, UserMetric] = {"novelty": novelty, "popularity_bias": popularity_bias}
-CATALOGUE: Mapping[str, Callable[[Exposure], float]] = {"coverage": coverage, "gini": gini}
+BEYOND: dict[str, UserMetric] = {"novelty": novelty, "popularity_bias": popularity_bias}
+CATALOGUE: dict[str, Callable[[Exposure], float]] = {"coverage": coverage, "gini": gini}
+
+
+def mean_over_users(values: FloatVector) -> float:
+    """Mean over the users for whom a metric is defined (not NaN); NaN where it is for none."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def rating_value(name: str, predictions: Predictions) -> float:
+    """A rating metric as it is reported, in rating units; NaN where nothing is predicted."""
+    if len(predictions) == 0:
+        return float("nan")
+    mean = RATING[name](predictions).value
+    return mean**0.5 if name == "rmse" else mean
+
 
 __all__ = [
     "BEYOND",
@@ -52,10 +69,12 @@ __all__ = [
     "gini",
     "hit_rate",
     "mae",
+    "mean_over_users",
     "ndcg",
     "novelty",
     "popularity_bias",
     "precision",
+    "rating_value",
     "recall",
     "reciprocal_rank",
     "rmse",

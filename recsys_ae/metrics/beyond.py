@@ -28,7 +28,8 @@ def popularity_bias(judged: Judged, *, cutoff: int) -> FloatVector:
 
     Its mean over users is ΔGAP = (GAP_r − GAP_p) / GAP_p of Abdollahpouri, Mansoury, Burke and Mobasher,
     "The unfairness of popularity bias in recommendation", RMSE workshop at RecSys 2019, with all evaluated
-    users as the group: 0 = as popular as their histories, 1 = twice as popular. NaN for users without history.
+    users as the group: 0 = as popular as their histories, 1 = twice as popular. NaN for users without
+    history.
     """
     if not judged.usual_popularity > 0:
         return np.full(len(judged.items), np.nan)

@@ -23,8 +23,8 @@ def gini(exposure: Exposure) -> float:
     """Gini index of how often items are recommended: 0 = all equally often, 1 = always the same single item.
 
     G = Σ_j (2j − n − 1) p_(j) / (n − 1) with the shares p sorted ascending (Shani and Gunawardana,
-    "Evaluating recommendation systems", Recommender Systems Handbook, 2011). NaN where nothing is recommended or the catalogue has fewer
-    than two items.
+    "Evaluating recommendation systems", Recommender Systems Handbook, 2011). NaN where nothing is
+    recommended or the catalogue has fewer than two items.
     """
     counts = np.sort(exposure.counts)
     n, total = len(counts), counts.sum()

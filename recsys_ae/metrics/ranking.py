@@ -11,14 +11,17 @@ Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys_ae.metrics.inputs import Judged
 from recsys_ae.types import FloatMatrix, FloatVector
 
+BoolMatrix = NDArray[np.bool_]
+
 
 def precision(judged: Judged, *, cutoff: int) -> FloatVector:
     """Hits / cutoff, also where the list is shorter than the cutoff."""
-    return _defined(judged, _hits(judged, cutoff).sum(axis=1) / cutoff)
+    return _defined(judged, _n_hits(judged, cutoff) / cutoff)
 
 
 def recall(judged: Judged, *, cutoff: int) -> FloatVector:
@@ -26,12 +29,12 @@ def recall(judged: Judged, *, cutoff: int) -> FloatVector:
 
     Liang et al. 2018 divide by min(cutoff, relevant items) instead: their figures are higher.
     """
-    return _per_relevant(judged, _hits(judged, cutoff).sum(axis=1))
+    return _defined(judged, _n_hits(judged, cutoff) / np.maximum(judged.n_relevant, 1))
 
 
 def hit_rate(judged: Judged, *, cutoff: int) -> FloatVector:
     """1 if at least one place is a hit, else 0."""
-    return _defined(judged, _hits(judged, cutoff).any(axis=1).astype(np.float64))
+    return _defined(judged, np.minimum(_n_hits(judged, cutoff), 1.0))
 
 
 def average_precision(judged: Judged, *, cutoff: int) -> FloatVector:
@@ -65,8 +68,12 @@ def ndcg(judged: Judged, *, cutoff: int) -> FloatVector:
     return _defined(judged, np.divide(found, ideal, out=np.zeros_like(found), where=ideal > 0))
 
 
-def _hits(judged: Judged, cutoff: int) -> np.ndarray:
+def _hits(judged: Judged, cutoff: int) -> BoolMatrix:
     return judged.gains[:, :cutoff] > 0
+
+
+def _n_hits(judged: Judged, cutoff: int) -> FloatVector:
+    return _hits(judged, cutoff).sum(axis=1, dtype=np.float64)
 
 
 def _dcg(gains: FloatMatrix) -> FloatVector:
@@ -74,9 +81,5 @@ def _dcg(gains: FloatMatrix) -> FloatVector:
     return (gains * discounts).sum(axis=1)  # not a BLAS product: its rounding depends on the number of rows
 
 
-def _per_relevant(judged: Judged, values: np.ndarray) -> FloatVector:
-    return _defined(judged, values / np.maximum(judged.n_relevant, 1))
-
-
-def _defined(judged: Judged, values: np.ndarray) -> FloatVector:
+def _defined(judged: Judged, values: FloatVector) -> FloatVector:
     return np.where(judged.n_relevant > 0, values, np.nan)

@@ -1,0 +1,97 @@
+"""What was found out about one fitted model on one split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys_ae.errors import StorageError
+from recsys_ae.files import replaced
+from recsys_ae.types import IdVector
+
+FORMAT = 1
+_KEY = b"recsys_ae.report"
+_FACTS = (
+    "metrics",
+    "counts",
+    "fallback",
+    "split_name",
+    "seed",
+    "data_fingerprint",
+    "split_fingerprint",
+    "relevant",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """Metrics of a model on the holdout of a split, with the values per user they are means of.
+
+    `metrics`: "rmse", "ndcg_at_10", ... -> value. What the model cannot do, and what no user or rating of the
+    holdout defines, is left out.
+    `users`: (n,) ids of the evaluated users; `per_user`: name -> (n,) float64. Ranking metrics are NaN where
+    they are not defined for a user; "squared_error_sum", "absolute_error_sum" and "n_predicted" (and the same
+    with "_warm") add a user's predicted ratings up; "n_history" is how many ratings the model could read.
+    `counts`: evaluated_users, holdout_ratings, cold_users, cold_items, cold_pairs, users_without_relevant.
+    `fallback`: how ratings of cold users and items were predicted.
+    `relevant`: the least rating that counts as a hit; None: all do.
+    """
+
+    metrics: Mapping[str, float]
+    users: IdVector
+    per_user: Mapping[str, np.ndarray]
+    counts: Mapping[str, int]
+    fallback: str
+    split_name: str
+    seed: int
+    data_fingerprint: str
+    split_fingerprint: str
+    relevant: float | None = None
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """All but the values per user: JSON values only."""
+        facts = {name: getattr(self, name) for name in _FACTS}
+        return facts | {"metrics": dict(self.metrics), "counts": dict(self.counts)}
+
+    def to_parquet(self, path: Path) -> None:
+        """One row per user (column "user"), the summary in the file's metadata; whole or not at all."""
+        columns = {"user": pa.array(self.users), **{k: pa.array(v) for k, v in self.per_user.items()}}
+        metadata = {_KEY: json.dumps({"format": FORMAT, **self.summary})}
+        with replaced(Path(path)) as temporary:
+            pq.write_table(pa.table(columns).replace_schema_metadata(metadata), temporary)
+
+    @classmethod
+    def from_parquet(cls, path: Path) -> Report:
+        """The report that `to_parquet` wrote. Raises StorageError where the file is none."""
+        table = _read(Path(path))
+        facts = json.loads(table.schema.metadata[_KEY])
+        if facts.pop("format") != FORMAT:
+            raise StorageError(f"{path}: a report of another version; evaluate the model again")
+        per_user = {k: table[k].to_numpy() for k in table.column_names if k != "user"}
+        return cls(users=_ids(table["user"]), per_user=per_user, **facts)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StorageError(
+            f"{path}: cannot be read as parquet ({error}); name a file written with a report"
+        ) from error
+    if _KEY not in (table.schema.metadata or {}):
+        raise StorageError(f"{path}: parquet, but no report; name a file written with a report")
+    return table
+
+
+def _ids(column: pa.ChunkedArray) -> IdVector:
+    if pa.types.is_integer(column.type):
+        return column.to_numpy().astype(np.int64)
+    return np.array(column.to_pylist(), dtype=object)
