@@ -1,0 +1,92 @@
+"""Slow twins of fast code: plain loops that read like the definitions."""
+
+from __future__ import annotations
+
+import math
+
+
+# Metrics of one user's ranked list `items` (no padding) against the set `relevant`, as the definitions read.
+# None where a metric is not defined.
+
+
+def slow_precision(items, relevant, cutoff):
+    return sum(item in relevant for item in items[:cutoff]) / cutoff if relevant else None
+
+
+def slow_recall(items, relevant, cutoff):
+    return len(relevant.intersection(items[:cutoff])) / len(relevant) if relevant else None
+
+
+def slow_hit_rate(items, relevant, cutoff):
+    return float(not relevant.isdisjoint(items[:cutoff])) if relevant else None
+
+
+def slow_average_precision(items, relevant, cutoff):
+    if not relevant:
+        return None
+    total = 0.0
+    for place, item in enumerate(items[:cutoff], start=1):
+        if item in relevant:
+            total += sum(earlier in relevant for earlier in items[:place]) / place
+    return total / min(len(relevant), cutoff)
+
+
+def slow_reciprocal_rank(items, relevant, cutoff):
+    if not relevant:
+        return None
+    for place, item in enumerate(items[:cutoff], start=1):
+        if item in relevant:
+            return 1 / place
+    return 0.0
+
+
+def slow_ndcg(items, relevant, cutoff):
+    if not relevant:
+        return None
+    found = sum(1 / math.log2(1 + place) for place, item in enumerate(items[:cutoff], 1) if item in relevant)
+    ideal = sum(1 / math.log2(1 + place) for place in range(1, min(cutoff, len(relevant)) + 1))
+    return found / ideal
+
+
+SLOW_RANKING = {
+    "precision": slow_precision,
+    "recall": slow_recall,
+    "hit_rate": slow_hit_rate,
+    "map": slow_average_precision,
+    "mrr": slow_reciprocal_rank,
+    "ndcg": slow_ndcg,
+}
+
+
+def slow_novelty(items, raters, n_training_users, cutoff):
+    """`raters`: item -> number of training users who rated it."""
+    listed = items[:cutoff]
+    bits = [-math.log2(max(raters[item], 1) / n_training_users) for item in listed]
+    return sum(bits) / len(bits) if bits else None
+
+
+def slow_gini(counts):
+    """Mean absolute difference of all pairs of different items, over twice the mean count."""
+    n, total = len(counts), sum(counts)
+    if n < 2 or total == 0:
+        return None
+    pairs = sum(abs(a - b) for a in counts for b in counts) / (n * (n - 1))
+    return pairs / (2 * total / n)
+
+
+def slow_delta_gap(lists, histories, raters, n_training_users, cutoff):
+    """ΔGAP of Abdollahpouri et al. 2019 over the users who have both a list and a history."""
+
+    def mean_popularity(items):
+        return sum(raters[item] / n_training_users for item in items) / len(items)
+
+    users = [u for u, history in histories.items() if history and lists[u][:cutoff]]
+    recommended = sum(mean_popularity(lists[u][:cutoff]) for u in users) / len(users)
+    usual = sum(mean_popularity(histories[u]) for u in users) / len(users)
+    return (recommended - usual) / usual
+
+
+def slow_list(scores, excluded, n):
+    """The `n` best positions of a row of scores: excluded ones left out, ties to the lower position."""
+    allowed = [item for item in range(len(scores)) if item not in excluded]
+    return sorted(allowed, key=lambda item: (-scores[item], item))[:n]
