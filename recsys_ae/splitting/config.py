@@ -81,7 +81,13 @@ class AllSplitConfig(Config):
 
 
 SplitConfig = Annotated[
-    RandomSplitConfig | KFoldSplitConfig | PerUserSplitConfig | TemporalSplitConfig | LeaveLastSplitConfig
-    | UsersSplitConfig | PredefinedSplitConfig | AllSplitConfig,
+    RandomSplitConfig
+    | KFoldSplitConfig
+    | PerUserSplitConfig
+    | TemporalSplitConfig
+    | LeaveLastSplitConfig
+    | UsersSplitConfig
+    | PredefinedSplitConfig
+    | AllSplitConfig,
     Field(discriminator="kind"),
 ]
