@@ -3,10 +3,11 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 
 PYTHON ?= python3
 VENV ?= .venv
-OUT ?= runs/demo
+OUT := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 WORKERS ?= 2
 ARGS ?=
 
