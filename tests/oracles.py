@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-
 # Metrics of one user's ranked list `items` (no padding) against the set `relevant`, as the definitions read.
 # None where a metric is not defined.
 
@@ -90,3 +89,39 @@ def slow_list(scores, excluded, n):
     """The `n` best positions of a row of scores: excluded ones left out, ties to the lower position."""
     allowed = [item for item in range(len(scores)) if item not in excluded]
     return sorted(allowed, key=lambda item: (-scores[item], item))[:n]
+
+
+# Splits and top-N lists.
+
+
+def observed(ratings):
+    """{(user id, item id): (value, timestamp or None)} of all stored cells."""
+    cells = {}
+    for user in range(ratings.n_users):
+        for place in range(ratings.matrix.indptr[user], ratings.matrix.indptr[user + 1]):
+            key = (ratings.users.ids[user], ratings.items.ids[ratings.matrix.indices[place]])
+            time = None if ratings.timestamps is None else int(ratings.timestamps[place])
+            cells[key] = (float(ratings.matrix.data[place]), time)
+    return cells
+
+
+def slow_last_of_rows(ratings, counts, sort_keys):
+    """Places of the `counts[user]` entries of each user that come last by `sort_keys[place]`."""
+    held_out = set()
+    for user in range(ratings.n_users):
+        row = range(ratings.matrix.indptr[user], ratings.matrix.indptr[user + 1])
+        ordered = sorted(row, key=lambda place: sort_keys[place])
+        held_out.update(ordered[len(ordered) - counts[user] :])
+    return held_out
+
+
+def slow_top_n(scores, n, exclude=None):
+    """(items, scores): nested lists padded with -1 and -inf."""
+    all_items, all_scores = [], []
+    for row, values in enumerate(scores):
+        hidden = set() if exclude is None else set(exclude.indices[exclude.indptr[row] : exclude.indptr[row + 1]])
+        allowed = [item for item, value in enumerate(values) if item not in hidden and value > -math.inf]
+        best = sorted(allowed, key=lambda item: (-values[item], item))[:n]
+        all_items.append(best + [-1] * (n - len(best)))
+        all_scores.append([values[item] for item in best] + [-math.inf] * (n - len(best)))
+    return all_items, all_scores
