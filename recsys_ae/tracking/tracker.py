@@ -4,8 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Literal, Protocol
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRecord:
+    """Which ratings a run used.
+
+    `fingerprint`: of the ratings, at most 36 characters; `counts`: users, items, ratings, ...; `source`: the
+    path or the name that they came from; `split` and `split_fingerprint`: how they were divided.
+    """
+
+    name: str
+    fingerprint: str
+    counts: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
+    split: str = ""
+    split_fingerprint: str = ""
 
 
 class Tracker(AbstractContextManager["Tracker"], Protocol):
@@ -18,7 +38,15 @@ class Tracker(AbstractContextManager["Tracker"], Protocol):
     run_id: str | None
 
     def params(self, values: Mapping[str, Any]) -> None:
-        """The flat config: "model.l2" -> 0.0002."""
+        """The config: {"model.l2": 0.0002}, or nested, {"model": {"l2": 0.0002}}. Each name once per run."""
+        ...
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """What is known of the run beside its config: seed, fingerprints, device."""
+        ...
+
+    def dataset(self, record: DatasetRecord) -> None:
+        """The ratings that the run used."""
         ...
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
@@ -26,7 +54,7 @@ class Tracker(AbstractContextManager["Tracker"], Protocol):
         ...
 
     def artifact(self, path: Path) -> None:
-        """A file, or a folder with all in it."""
+        """A file, or a folder with all in it, under its own name."""
         ...
 
     def model(self, folder: Path) -> str | None:
@@ -34,5 +62,96 @@ class Tracker(AbstractContextManager["Tracker"], Protocol):
         ...
 
     def child(self, name: str) -> Tracker:
-        """A nested run."""
+        """A nested run, to be entered in its turn."""
         ...
+
+
+class NullTracker:
+    """Tells nobody."""
+
+    run_id: str | None = None
+
+    def params(self, values: Mapping[str, Any]) -> None: ...
+
+    def tags(self, values: Mapping[str, str]) -> None: ...
+
+    def dataset(self, record: DatasetRecord) -> None: ...
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None: ...
+
+    def artifact(self, path: Path) -> None: ...
+
+    def model(self, folder: Path) -> str | None:
+        return None
+
+    def child(self, name: str) -> NullTracker:
+        return NullTracker()
+
+    def __enter__(self) -> NullTracker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(slots=True)
+class RecordingTracker:
+    """Keeps all that it hears, for tests.
+
+    `logged_metrics`: (name, value, step) in the order of arrival; `artifacts` and `models`: names of what was
+    there when it was logged; `children`: the nested runs; `status`: None while the run is open.
+    """
+
+    name: str = "run"
+    run_id: str | None = None
+    logged_params: dict[str, Any] = field(default_factory=dict)
+    logged_tags: dict[str, str] = field(default_factory=dict)
+    datasets: list[DatasetRecord] = field(default_factory=list)
+    logged_metrics: list[tuple[str, float, int | None]] = field(default_factory=list)
+    artifacts: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    children: list[RecordingTracker] = field(default_factory=list)
+    status: Status | None = None
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        self.logged_params.update(values)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        self.logged_tags.update(values)
+
+    def dataset(self, record: DatasetRecord) -> None:
+        self.datasets.append(record)
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        self.logged_metrics.extend((name, float(value), step) for name, value in values.items())
+
+    def artifact(self, path: Path) -> None:
+        if not path.exists():
+            raise FileNotFoundError(path)
+        self.artifacts.append(path.name)
+
+    def model(self, folder: Path) -> str | None:
+        if not folder.is_dir():
+            raise FileNotFoundError(folder)
+        self.models.append(folder.name)
+        return None
+
+    def child(self, name: str) -> RecordingTracker:
+        self.children.append(RecordingTracker(name))
+        return self.children[-1]
+
+    def __enter__(self) -> RecordingTracker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.status = status_of(kind)
+
+
+def status_of(error: type[BaseException] | None) -> Status:
+    """How a run ended, told by the exception that it left with."""
+    if error is None:
+        return "FINISHED"
+    return "KILLED" if issubclass(error, KeyboardInterrupt | SystemExit) else "FAILED"

@@ -1,0 +1,213 @@
+"""Runs in MLflow, without ever being in a run's way."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from recsys_ae.errors import TrackingError
+from recsys_ae.tracking import records
+from recsys_ae.tracking.store import artifact_root, connected, resolve_uri, shown
+from recsys_ae.tracking.system import system_tags
+from recsys_ae.tracking.tracker import DatasetRecord, status_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+_FLUSH_AT = 500  # metrics; MLflow takes 1000 in one call
+_FLUSH_AFTER = 10.0  # seconds, so that the page shows a long run's curve while it grows
+
+
+@dataclass(slots=True)
+class _Link:
+    """What a run and its nested runs share: the store, and whether it has failed."""
+
+    uri: str
+    experiment: str
+    folder: Path | None
+    on_failure: Literal["warn", "raise"]
+    broken: bool = False
+
+
+class MlflowTracker:
+    """One run of an experiment, as `Tracker` promises.
+
+    `uri`: the store; None means MLFLOW_TRACKING_URI, else mlflow.db in the working folder, with artifacts in
+    mlartifacts beside it. `tags`: set when the run starts, beside the versions and the git commit. `folder`:
+    where the run keeps its files, named by the warning. The first failure of the store is one warning, and
+    the tracker is silent from then on; with `on_failure="raise"` it is a TrackingError instead.
+    """
+
+    def __init__(
+        self,
+        experiment: str,
+        run_name: str,
+        *,
+        uri: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        on_failure: Literal["warn", "raise"] = "warn",
+    ) -> None:
+        self.run_id: str | None = None
+        self._link = _Link(resolve_uri(uri), experiment, folder, on_failure)
+        self._name = run_name
+        self._tags = dict(tags or {})
+        self._parent: MlflowTracker | None = None
+        self._experiment_id = ""  # known once the run is open
+        self._waiting: list[Metric] = []
+        self._flushed = time.monotonic()
+
+    def __enter__(self) -> MlflowTracker:
+        self._try("the run could not be opened", self._open)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        run_id, status = self.run_id, status_of(kind)
+        if run_id is None:
+            return
+        if self._link.broken:
+            self._close_in_peace(run_id, status)
+            return
+        self._flush()
+        self._try("the run could not be closed", lambda client: client.set_terminated(run_id, status))
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        self._log(
+            "the config was not logged",
+            lambda client, run_id: [
+                client.log_batch(run_id, params=batch) for batch in records.param_batches(values)
+            ],
+        )
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        self._log(
+            "the tags were not logged",
+            lambda client, run_id: [
+                client.log_batch(run_id, tags=batch) for batch in records.tag_batches(values)
+            ],
+        )
+
+    def dataset(self, record: DatasetRecord) -> None:
+        self._log(
+            "the dataset was not logged",
+            lambda client, run_id: client.log_inputs(run_id, [records.dataset_input(record)]),
+        )
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Kept back and sent in batches: a call for each would cost more than many an epoch."""
+        if self._silent:
+            return
+        self._waiting += records.as_metrics(values, step)
+        if len(self._waiting) >= _FLUSH_AT or time.monotonic() - self._flushed > _FLUSH_AFTER:
+            self._flush()
+
+    def artifact(self, path: Path) -> None:
+        def send(client: MlflowClient, run_id: str) -> None:
+            if path.is_dir():
+                client.log_artifacts(run_id, str(path), artifact_path=path.name)
+            else:
+                client.log_artifact(run_id, str(path))
+
+        self._log(f"{path.name} was not logged", send)
+
+    def model(self, folder: Path) -> str | None:
+        from recsys_ae.tracking.packing import log_model
+
+        return self._log("the model was not logged", lambda client, run_id: log_model(client, run_id, folder))
+
+    def child(self, name: str) -> MlflowTracker:
+        nested = MlflowTracker(self._link.experiment, name, uri=self._link.uri)
+        nested._link, nested._parent = self._link, self
+        return nested
+
+    @property
+    def _silent(self) -> bool:
+        return self._link.broken or self.run_id is None
+
+    def _open(self, client: MlflowClient) -> None:
+        parent = self._parent
+        if parent is None:
+            self._experiment_id = experiment_id(client, self._link.experiment, self._link.uri)
+            tags = system_tags() | self._tags
+        else:
+            if parent.run_id is None:
+                raise TrackingError("the parent run is not open")
+            self._experiment_id = parent._experiment_id
+            tags = system_tags() | {"mlflow.parentRunId": parent.run_id}
+        run = client.create_run(self._experiment_id, run_name=self._name)
+        self.run_id = run.info.run_id
+        for batch in records.tag_batches(tags):
+            client.log_batch(self.run_id, tags=batch)
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._flushed = time.monotonic()
+        if waiting:
+            self._log(
+                "metrics were not logged",
+                lambda client, run_id: [
+                    client.log_batch(run_id, metrics=batch)
+                    for batch in records.chunks(waiting, records.METRICS_AT_ONCE)
+                ],
+            )
+
+    def _log(self, loss: str, action: Callable[[MlflowClient, str], Answer]) -> Answer | None:
+        run_id = self.run_id
+        return None if run_id is None else self._try(loss, lambda client: action(client, run_id))
+
+    def _try(self, loss: str, action: Callable[[MlflowClient], Answer]) -> Answer | None:
+        """The answer of the store, None if it has failed now or before."""
+        if self._link.broken:
+            return None
+        try:
+            with connected(self._link.uri, create=True) as client:
+                return action(client)
+        except TrackingError as error:
+            if self._link.on_failure == "raise":
+                raise
+            self._link.broken = True
+            folder = self._link.folder or "RUN_FOLDER"
+            log.warning("%s: %s; tracking stops here, the run goes on and keeps all results on disk; once %s "
+                        "answers, upload them with: recsys-ae upload %s",
+                        loss, error, shown(self._link.uri), folder)  # fmt: skip
+            return None
+
+    def _close_in_peace(self, run_id: str, status: str) -> None:
+        """A run that lost something is closed if the store lives, marked, else left as it is."""
+        try:
+            with connected(self._link.uri) as client:
+                client.set_tag(run_id, "recsys_ae.incomplete", "true")
+                client.set_terminated(run_id, status)
+        except TrackingError as error:
+            log.debug("%s", error)
+
+
+def experiment_id(client: MlflowClient, name: str, uri: str) -> str:
+    """The id of the experiment, which is made where it does not exist."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        root = artifact_root(uri)
+        location = None if root is None else f"{root}/{records.as_file_name(name)}"
+        try:
+            return client.create_experiment(name, artifact_location=location)
+        except MlflowException:  # another run made it in the meantime
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        raise TrackingError(f"experiment {name!r} is in the trash of the tracking store; restore it (`mlflow "
+                            "experiments restore`) or choose another name")  # fmt: skip
+    return found.experiment_id

@@ -1,0 +1,106 @@
+"""A model folder as MLflow serves it: a table of users in, top-N lists or predicted ratings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from recsys_ae.data.batches import UserBatch, select_rows
+from recsys_ae.data.ids import IdMap
+from recsys_ae.errors import ConfigError, DataError, UnknownIdError
+from recsys_ae.models.storage import StoredModel, load_model
+from recsys_ae.serving.topn import recommend
+from recsys_ae.tracking.packing import DEFAULT_N
+from recsys_ae.types import PositionVector
+
+_USERS_AT_ONCE = 1024
+
+
+class FolderModel(PythonModel):
+    """The recommender of a model folder, with the histories that it was trained on.
+
+    `predict` reads column `user`, and `item` where given. Without it: one row per recommendation, columns
+    user, rank (1-based), item, score; params n (10) and exclude_seen (true). With it: user, item, score for
+    each pair, in the given order. Ids that the model does not know raise UnknownIdError.
+    """
+
+    def load_context(self, context: PythonModelContext) -> None:
+        self._stored = load_model(Path(context.artifacts["model"]))
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        params = params or {}
+        if "user" not in model_input:
+            raise DataError(
+                f"the table has no column user; its columns are: {', '.join(map(str, model_input))}"
+            )
+        if "item" in model_input:
+            return score_pairs(self._stored, model_input["user"], model_input["item"])
+        n, exclude_seen = int(params.get("n", DEFAULT_N)), bool(params.get("exclude_seen", True))
+        return top_lists(self._stored, model_input["user"], n=n, exclude_seen=exclude_seen)
+
+
+def top_lists(stored: StoredModel, users: pd.Series, *, n: int, exclude_seen: bool) -> pd.DataFrame:
+    """Columns user, rank (int64, 1-based), item, score (float32); users in the given order."""
+    if n < 1:
+        raise ConfigError(f"n is {n}, but a list has at least one place; give n >= 1")
+    recommender = stored.recommender
+    rows = _positions(recommender.users, users, "user")
+    blocks = recommend(recommender, stored.history, users=rows, n=n, exclude_seen=exclude_seen)
+    parts = []
+    for block in blocks:
+        places, ranks = np.where(block.top.items >= 0)  # the rest of a row is padding
+        items = block.top.items[places, ranks]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "user": recommender.users.ids[block.users[places]],
+                    "rank": ranks + 1,
+                    "item": recommender.items.ids[items],
+                    "score": block.top.scores[places, ranks],
+                }
+            )
+        )
+    empty = pd.DataFrame({"user": [], "rank": [], "item": [], "score": []})
+    return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def score_pairs(stored: StoredModel, users: pd.Series, items: pd.Series) -> pd.DataFrame:
+    """Columns user, item, score (float32): the score of each pair, in the given order."""
+    recommender = stored.recommender
+    rows, columns = _positions(recommender.users, users, "user"), _positions(recommender.items, items, "item")
+    scores = np.empty(len(rows), dtype=np.float32)
+    for batch, places, users_of_batch in _pair_batches(stored, rows):
+        scores[places] = recommender.score_pairs(batch, users_of_batch, columns[places])
+    return pd.DataFrame({"user": users.to_numpy(), "item": items.to_numpy(), "score": scores})
+
+
+def _pair_batches(
+    stored: StoredModel, rows: PositionVector
+) -> Iterator[tuple[UserBatch, PositionVector, PositionVector]]:
+    """Blocks of distinct users: their batch, the places of their pairs, and each pair's row in the batch."""
+    distinct, which = np.unique(rows, return_inverse=True)
+    order = np.argsort(which, kind="stable")
+    starts = np.searchsorted(which[order], np.arange(0, len(distinct), _USERS_AT_ONCE))
+    for start, places in zip(
+        range(0, len(distinct), _USERS_AT_ONCE), np.split(order, starts[1:]), strict=True
+    ):
+        block = distinct[start : start + _USERS_AT_ONCE]
+        yield UserBatch(block, select_rows(stored.history, block)), places, which[places] - start
+
+
+def _positions(known: IdMap, ids: pd.Series, word: str) -> PositionVector:
+    positions = known.positions(ids.to_numpy(), missing="negative")
+    unknown = np.flatnonzero(positions < 0)
+    if len(unknown):
+        raise UnknownIdError(
+            f"{len(unknown)} of {len(ids)} values of column {word} are not in the model, the first is "
+            f"{ids.iloc[unknown[0]]!r} in row {unknown[0]}; leave them out"
+        )
+    return positions

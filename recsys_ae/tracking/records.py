@@ -1,0 +1,110 @@
+"""Our values in MLflow's terms, within its limits."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from recsys_ae.tracking.tracker import DatasetRecord
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Metric, Param, RunTag
+
+T = TypeVar("T")
+
+METRICS_AT_ONCE = 1000
+_PARAMS_AT_ONCE = 100
+_NAME_LENGTH = 250
+_PARAM_LENGTH = 6000
+_TAG_LENGTH = 5000  # older servers take no more
+_INPUT_TAG_LENGTH = 500
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings with dotted names: {"model": {"l2": 1}} becomes {"model.l2": 1}."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            result |= {f"{name}.{inner}": leaf for inner, leaf in flat(value).items()}
+        else:
+            result[name] = value
+    return result
+
+
+def tracked_name(name: str) -> str:
+    """A name that every store takes: MLflow refuses `@` and most signs."""
+    return re.sub(r"[^\w\-./ ]", "_", name.replace("@", "_at_"))[:_NAME_LENGTH]
+
+
+def as_file_name(name: str) -> str:
+    """The name with everything but letters, digits, `-`, `_` and `.` made `_`: safe as a folder."""
+    return re.sub(r"[^\w\-.]", "_", name, flags=re.ASCII).lstrip(".") or "_"
+
+
+def as_text(value: Any) -> str:
+    """As YAML would show it: null, true, [1, 2]; texts as they are."""
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def param_batches(values: Mapping[str, Any]) -> list[list[Param]]:
+    from mlflow.entities import Param
+
+    return list(
+        chunks(
+            [
+                Param(tracked_name(name), _cut(as_text(value), _PARAM_LENGTH))
+                for name, value in flat(values).items()
+            ],
+            _PARAMS_AT_ONCE,
+        )
+    )
+
+
+def tag_batches(values: Mapping[str, Any]) -> list[list[RunTag]]:
+    from mlflow.entities import RunTag
+
+    return list(
+        chunks(
+            [RunTag(tracked_name(name), _cut(as_text(value), _TAG_LENGTH)) for name, value in values.items()],
+            _PARAMS_AT_ONCE,
+        )
+    )
+
+
+def as_metrics(values: Mapping[str, float], step: int | None) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    return [Metric(tracked_name(name), float(value), now, step or 0) for name, value in values.items()]
+
+
+def dataset_input(record: DatasetRecord) -> DatasetInput:
+    """As mlflow.data describes a local dataset; the counts are its profile, the split its tags."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = json.dumps({"uri": record.source or record.name})
+    tags = {"mlflow.data.context": "training", "split": record.split,
+            "split_fingerprint": record.split_fingerprint}  # fmt: skip
+    return DatasetInput(
+        Dataset(
+            record.name[:500],
+            record.fingerprint[:36],
+            "local",
+            source,
+            profile=json.dumps(dict(record.counts)),
+        ),
+        [InputTag(name, value[:_INPUT_TAG_LENGTH]) for name, value in tags.items() if value],
+    )
+
+
+def chunks(values: Sequence[T], size: int) -> Iterator[list[T]]:
+    """`values`, `size` at a time."""
+    for start in range(0, len(values), size):
+        yield list(values[start : start + size])
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,150 @@
+"""From what a user calls a model to a folder that can be loaded."""
+
+from __future__ import annotations
+
+import atexit
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recsys_ae.errors import ConfigError, StorageError, TrackingError
+from recsys_ae.tracking.store import connected, local_path, resolve_uri, shown
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
+
+_MARK = "model.json"
+_RUN = re.compile(r"runs:/([^/@]+)/([^@]+)")
+_VERSION = re.compile(r"models:/([^/@]+)/(\d+)")
+_ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)")
+_FORMS = "a folder, runs:/RUN_ID/model, models:/NAME/VERSION or models:/NAME@ALIAS"
+
+
+def resolve_model(text: str, *, uri: str | None = None) -> Path:
+    """The local folder (holding model.json) behind a model's folder name or URI.
+
+    `uri`: the tracking store, as everywhere. Models of a local store are used where they lie; others are
+    downloaded to a temporary folder that goes with the process. Raises StorageError for a folder that is no
+    model, ConfigError for a malformed URI, TrackingError where the store knows no such model or fails.
+    """
+    if re.match(r"(runs|models):", text):
+        return _from_store(text, uri)
+    if "://" in text:
+        raise ConfigError(f"{text}: not a model; give {_FORMS}")
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        raise StorageError(f"{text}: no such model folder; give {_FORMS}")
+    return _model_in(folder, text)
+
+
+def register(model_uri: str, name: str, alias: str | None = None, *, uri: str | None = None) -> str:
+    """Register the model of a run (runs:/ID/model) under a name, as a new version; the answer is its URI,
+    models:/NAME/VERSION. `alias` then points to this version."""
+    match = _RUN.fullmatch(model_uri)
+    if match is None:
+        raise ConfigError(f"{model_uri}: only a run's model can be registered; give runs:/RUN_ID/model")
+    with connected(uri) as client:
+        logged = _logged_model(client, match[1], match[2], model_uri)
+        if not client.search_registered_models(filter_string=f"name = '{name}'"):
+            client.create_registered_model(name)
+        version = client.create_model_version(
+            name, source=f"models:/{logged.model_id}", run_id=match[1], model_id=logged.model_id
+        ).version
+        if alias is not None:
+            client.set_registered_model_alias(name, alias, version)
+    return f"models:/{name}/{version}"
+
+
+def _from_store(text: str, uri: str | None) -> Path:
+    run, match = _RUN.fullmatch(text), _VERSION.fullmatch(text) or _ALIAS.fullmatch(text)
+    if run is None and match is None:
+        raise ConfigError(f"{text}: malformed model URI; give {_FORMS}")
+    with connected(uri) as client:
+        if run:
+            source = _logged_model(client, run[1], run[2], text).artifact_location
+        elif match:
+            version = _version(client, match[1], match[2], text, by_alias="@" in text)
+            source = _source_of_version(client, version)
+        return _model_in(_fetched(source, resolve_uri(uri)), text)
+
+
+def _logged_model(client: MlflowClient, run_id: str, name: str, text: str) -> LoggedModel:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if not _is_missing(error):
+            raise
+        raise TrackingError(f"{text}: the tracking store {_store(client)} has no run {run_id!r}; "
+                            "`recsys-ae compare EXPERIMENT` lists runs") from error  # fmt: skip
+    for output in reversed(run.outputs.model_outputs if run.outputs else []):
+        logged = client.get_logged_model(output.model_id)
+        if logged.name == name:
+            return logged
+    raise TrackingError(f"{text}: run {run_id} (status {run.info.status}) has no model named {name!r}; "
+                        "take a run that finished training")  # fmt: skip
+
+
+def _version(client: MlflowClient, name: str, which: str, text: str, *, by_alias: bool) -> ModelVersion:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if by_alias:
+            return client.get_model_version_by_alias(name, which)
+        return client.get_model_version(name, which)
+    except MlflowException as error:
+        if not _is_missing(error):
+            raise
+        there_is = _what_there_is(client, name)
+        raise TrackingError(f"{text}: the tracking store {_store(client)} has {there_is}") from error
+
+
+def _what_there_is(client: MlflowClient, name: str) -> str:
+    models = {model.name: model for model in client.search_registered_models()}
+    if name not in models:
+        return f"no model named {name!r}, but: {', '.join(sorted(models)) or 'none at all'}"
+    versions = client.search_model_versions(f"name = '{name}'")
+    numbers = ", ".join(sorted((str(v.version) for v in versions), key=int))
+    aliases = ", ".join(sorted(models[name].aliases)) or "none"
+    return f"of model {name!r} the versions {numbers or 'none'} and the aliases {aliases}"
+
+
+def _source_of_version(client: MlflowClient, version: ModelVersion) -> str:
+    source = client.get_model_version_download_uri(version.name, version.version)
+    logged = re.fullmatch(r"models:/(m-[^/]+)", source)
+    return client.get_logged_model(logged[1]).artifact_location if logged else source
+
+
+def _fetched(source: str, uri: str) -> Path:
+    here = local_path(source)
+    if here is not None:
+        return here
+    from mlflow.artifacts import download_artifacts
+
+    target = tempfile.mkdtemp(prefix="recsys-ae-model-")
+    atexit.register(shutil.rmtree, target, ignore_errors=True)
+    return Path(download_artifacts(artifact_uri=source, dst_path=target, tracking_uri=uri))
+
+
+def _model_in(folder: Path, text: str) -> Path:
+    """The folder itself, or the one inside an MLflow model."""
+    for candidate in (folder, *sorted(folder.glob("artifacts/*"))):
+        if (candidate / _MARK).is_file():
+            return candidate
+    raise StorageError(f"{text}: {folder} holds no model ({_MARK} is missing); give {_FORMS}")
+
+
+def _is_missing(error: Exception) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    codes = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE")
+    return isinstance(error, MlflowException) and error.error_code in codes
+
+
+def _store(client: MlflowClient) -> str:
+    return shown(str(client.tracking_uri))

@@ -1,0 +1,176 @@
+"""Where runs are kept: the address of the store, and a client that neither chatters nor hangs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from recsys_ae.errors import RecsysError, TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+
+_CHATTERING = ("mlflow", "alembic", "sqlalchemy", "urllib3.connectionpool", "huey")
+_OURS = {  # settings of MLflow while it works for us
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to --json
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # else the lock file of the working folder is packed into models
+}
+_DEFAULTS = {  # those that the user's environment may overrule
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's seven retries keep a dead server alive for minutes
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_FILE_STORE": "true",  # who names a file store means it
+}
+
+
+def resolve_uri(uri: str | None = None) -> str:
+    """The address of the store: `uri`, else MLFLOW_TRACKING_URI, else a database in the working folder.
+
+    Plain paths and relative databases become absolute, so that the address outlives a change of folder.
+    """
+    text = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DATABASE}"
+    if text.startswith("sqlite:///"):
+        path = Path(unquote(text.removeprefix("sqlite:///")))
+        return f"sqlite:///{path.absolute()}"
+    if "://" not in text and not text.startswith(("file:", "databricks")):
+        return Path(text).absolute().as_uri()
+    return text
+
+
+def database_of(uri: str) -> Path | None:
+    """The file of a SQLite address, None for all other stores."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def artifact_root(uri: str) -> str | None:
+    """Where a store without a server keeps files: beside its database; None where the store decides."""
+    database = database_of(uri)
+    return None if database is None else (database.parent / ARTIFACTS).as_uri()
+
+
+def shown(uri: str) -> str:
+    """The address as messages show it: without a password."""
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def local_path(uri: str) -> Path | None:
+    """The local path behind a file: URI or a plain path, None for anything remote."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    return Path(uri) if not parts.scheme else None
+
+
+@contextmanager
+def connected(uri: str | None = None, *, create: bool = False) -> Iterator[MlflowClient]:
+    """A client of the store at `uri`; every failure inside leaves as a TrackingError of one sentence.
+
+    Inside, MLflow is quiet and gives up on a dead server within seconds; its settings are restored
+    afterwards. `create`: a local database that is not there yet is made, else refused.
+    """
+    address = resolve_uri(uri)
+    _check_database(address, create=create)
+    try:
+        with _calm(address):
+            from mlflow import MlflowClient
+
+            yield MlflowClient(address, registry_uri=address)
+    except RecsysError:
+        raise
+    except Exception as error:  # whatever a store raises, the user gets one kind of error
+        raise TrackingError(f"the tracking store {shown(address)} {_reason(error)}") from error
+
+
+def _check_database(address: str, *, create: bool) -> None:
+    database = database_of(address)
+    if database is None or database.exists():
+        return
+    if not create:
+        raise TrackingError(
+            f"{database}: no runs are tracked there; train a model first, or name another store"
+        )
+    if not database.parent.is_dir():
+        raise TrackingError(f"{database}: its folder does not exist; make it, or name another store")
+
+
+@contextmanager
+def _calm(address: str) -> Iterator[None]:
+    settings = _OURS | {name: value for name, value in _DEFAULTS.items() if name not in os.environ}
+    with ExitStack() as stack:
+        stack.enter_context(_environment(settings))
+        import mlflow  # noqa: F401  (sets its own log levels when first imported: before they are silenced)
+
+        stack.enter_context(_silenced())
+        if not address.startswith(("http", "file")):
+            stack.enter_context(_impatient())
+        yield
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """A database that cannot be opened is given up after three attempts, not after ten in 100 seconds."""
+    import mlflow.store.db.utils as databases
+
+    before = getattr(databases, "MAX_RETRY_COUNT", None)
+    if before is None:  # another version of MLflow: slower, not wrong
+        yield
+        return
+    databases.MAX_RETRY_COUNT = 3
+    try:
+        yield
+    finally:
+        databases.MAX_RETRY_COUNT = before
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Libraries below log only errors: what matters of their warnings comes back as our own sentence."""
+    loggers = [logging.getLogger(name) for name in _CHATTERING]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if "Max retries exceeded" in text or "Connection refused" in text or "timed out" in text.lower():
+        return "does not answer"
+    if "unable to open database" in text or "readonly database" in text:
+        return "cannot be opened or written to"
+    if "file is not a database" in text:
+        return "is not an SQLite database"
+    return f"refused: {shown(text)[:300] or type(error).__name__}"
