@@ -119,7 +119,7 @@ def slow_top_n(scores, n, exclude=None):
     """(items, scores): nested lists padded with -1 and -inf."""
     all_items, all_scores = [], []
     for row, values in enumerate(scores):
-        hidden = set() if exclude is None else set(exclude.indices[exclude.indptr[row] : exclude.indptr[row + 1]])
+        hidden = [] if exclude is None else exclude.indices[exclude.indptr[row] : exclude.indptr[row + 1]]
         allowed = [item for item, value in enumerate(values) if item not in hidden and value > -math.inf]
         best = sorted(allowed, key=lambda item: (-values[item], item))[:n]
         all_items.append(best + [-1] * (n - len(best)))
