@@ -28,12 +28,28 @@ class Recommender(Protocol):
     says which), never NaN.
     """
 
-    users: IdMap
-    items: IdMap
     kind: ClassVar[str]  # "network" | "factor" | "linear" | "bias": key of storage
-    folds_in: bool  # scores users unseen in training (position -1) from batch.history
-    predicts_ratings: bool  # scores are in rating units
-    ranks: bool  # the order of a user's scores means something
+
+    @property
+    def users(self) -> IdMap: ...
+
+    @property
+    def items(self) -> IdMap: ...
+
+    @property
+    def folds_in(self) -> bool:
+        """Scores users unseen in training (position -1) from batch.history."""
+        ...
+
+    @property
+    def predicts_ratings(self) -> bool:
+        """Scores are in rating units."""
+        ...
+
+    @property
+    def ranks(self) -> bool:
+        """The order of a user's scores means something."""
+        ...
 
     def score(self, batch: UserBatch) -> FloatMatrix:
         """(b, n_items) float32, finite, nothing masked.

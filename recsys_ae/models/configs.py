@@ -102,12 +102,13 @@ class MeanConfig(Config):
 
 
 class BiasesConfig(Config):
-    """Mean + damped item bias + damped user bias (Koren 2010, section 2.1)."""
+    """Mean + damped item bias + damped user bias (Koren 2010, section 2.1), refined by alternating until
+    nothing moves, `sweeps` times at most."""
 
     kind: Literal["biases"] = "biases"
     item_damping: NonNegativeFloat = 10.0
     user_damping: NonNegativeFloat = 15.0
-    sweeps: PositiveInt = 10
+    sweeps: PositiveInt = 100
 
 
 class PopularityConfig(Config):
@@ -119,12 +120,19 @@ class PopularityConfig(Config):
 
 class BiasedMFConfig(Config):
     """Biased matrix factorisation by alternating least squares on observed entries (Koren, Bell, Volinsky
-    2009). `l2` multiplies each row's squared factors times its number of ratings (Zhou et al. 2008)."""
+    2009), biases solved for together with the factors.
+
+    A user or item with n ratings pays `l2` · n^`power` for its squared factors and `bias_l2` · n^`power` for
+    its squared bias, beside the sum of squared errors. `power` 0 is a normal prior (Salakhutdinov & Mnih
+    2008), 1 the weighting of Zhou et al. 2008; halfway between did best on validation data of ml-100k and
+    ml-1m, and so did these defaults.
+    """
 
     kind: Literal["biased-mf"] = "biased-mf"
     factors: PositiveInt = 20
-    l2: NonNegativeFloat = 0.1
-    bias_l2: NonNegativeFloat = 0.05
+    l2: PositiveFloat = 1.1
+    bias_l2: PositiveFloat = 0.5
+    power: UnitInterval = 0.5
     iterations: PositiveInt = 30
     patience: PositiveInt | None = 3
 

@@ -1,0 +1,152 @@
+"""Models of implicit feedback, fitted by the library implicit (its only importer)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import assert_never
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from implicit.cpu.bpr import BayesianPersonalizedRanking
+from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
+from implicit.recommender_base import ModelFitError
+from implicit.utils import ParameterWarning
+from scipy.sparse import csr_array, csr_matrix
+from threadpoolctl import threadpool_limits
+
+from recsys_ae.data.ratings import Ratings
+from recsys_ae.errors import DataError, DivergenceError
+from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
+from recsys_ae.models.context import FitContext
+from recsys_ae.models.factors import FactorRecommender
+from recsys_ae.models.folding import ConfidenceFolding
+from recsys_ae.models.linear import LinearRecommender
+from recsys_ae.models.positives import positives
+from recsys_ae.rng import derived_seed
+from recsys_ae.types import Epoch, FloatMatrix
+
+_NEIGHBOURS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
+
+
+def fit_implicit(
+    config: ALSConfig | BPRConfig | ItemKNNConfig, train: Ratings, context: FitContext
+) -> FactorRecommender | LinearRecommender:
+    """Fit to the liked items alone, on the CPU; the same seed gives the same model whatever the number of
+    threads. All epochs are run: these models are not validated on the way.
+
+    Raises DataError where no rating reaches `config.positive`, DivergenceError where factors overflow.
+    """
+    likes = positives(train.matrix, config.positive)
+    if likes.nnz == 0:
+        raise DataError(
+            f"no rating is at or above {config.positive}; lower `positive` of model {config.kind!r}"
+        )
+    with threadpool_limits(limits=1, user_api="blas"):  # the library has threads of its own
+        match config:
+            case ALSConfig():
+                return _fit_als(config, train, likes, context)
+            case BPRConfig():
+                return _fit_bpr(config, train, likes, context)
+            case ItemKNNConfig():
+                return _fit_item_knn(config, train, likes)
+            case _:
+                assert_never(config)
+
+
+def _fit_als(config: ALSConfig, train: Ratings, likes: csr_array, context: FitContext) -> FactorRecommender:
+    confidence = 1.0 + config.alpha
+    model = AlternatingLeastSquares(
+        factors=config.factors,
+        regularization=config.l2,
+        alpha=1.0,
+        iterations=config.iterations,
+        calculate_training_loss=True,
+        random_state=_seed(context.seed, config.kind),
+    )
+
+    def tell(iteration: int, seconds: float, loss: float) -> None:
+        context.on_epoch(Epoch(iteration + 1, {"weighted_error": float(loss)}, float(loss), seconds, 2))
+
+    _run(model.fit, _library_matrix(likes, confidence), tell, config.kind)
+    return FactorRecommender(
+        users=train.users,
+        items=train.items,
+        user_factors=model.user_factors,
+        item_factors=model.item_factors,
+        user_biases=np.zeros(train.n_users, dtype=np.float32),
+        item_biases=np.zeros(train.n_items, dtype=np.float32),
+        fold_in_l2=config.l2,
+        folding=ConfidenceFolding(confidence, config.positive),
+        predicts_ratings=False,
+    )
+
+
+def _fit_bpr(config: BPRConfig, train: Ratings, likes: csr_array, context: FitContext) -> FactorRecommender:
+    model = BayesianPersonalizedRanking(
+        factors=config.factors,
+        learning_rate=config.learning_rate,
+        regularization=config.l2,
+        iterations=config.epochs,
+        num_threads=1,
+        random_state=_seed(context.seed, config.kind),
+    )
+
+    def tell(iteration: int, seconds: float, correct: int, skipped: int) -> None:
+        wrong = 1.0 - correct / max(likes.nnz - skipped, 1)
+        context.on_epoch(Epoch(iteration + 1, {"wrong_pairs": wrong}, wrong, seconds, likes.nnz))
+
+    _run(model.fit, _library_matrix(likes, 1.0), tell, config.kind)
+    item_biases = model.item_factors[:, -1].copy()
+    never_liked = np.bincount(likes.indices, minlength=train.n_items) == 0
+    item_biases[never_liked] = item_biases.min()  # they were never compared; 0 would rank them in the middle
+    return FactorRecommender(
+        users=train.users,
+        items=train.items,
+        user_factors=_without_last(model.user_factors),
+        item_factors=_without_last(model.item_factors),
+        user_biases=np.zeros(train.n_users, dtype=np.float32),
+        item_biases=item_biases,
+        predicts_ratings=False,
+    )
+
+
+def _fit_item_knn(config: ItemKNNConfig, train: Ratings, likes: csr_array) -> LinearRecommender:
+    """An item is no neighbour of its own: it is asked for one more and struck out."""
+    model = _NEIGHBOURS[config.weighting](K=config.neighbours + 1)
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ParameterWarning)  # of the library, about its own weighting
+        model.fit(_library_matrix(likes, 1.0), show_progress=False)
+    weights = csr_array(model.similarity)
+    rows = np.repeat(np.arange(train.n_items), np.diff(weights.indptr))
+    weights.data[weights.indices == rows] = 0.0
+    weights.data[~np.isfinite(weights.data)] = 0.0  # tf-idf gives no length to items of certain users
+    weights.eliminate_zeros()
+    weights.sort_indices()
+    return LinearRecommender(
+        train.users, train.items, weights.astype(np.float32), reads="ones", positive=config.positive
+    )
+
+
+def _run(fit: Callable[..., None], likes: csr_matrix, tell: Callable[..., None], kind: str) -> None:
+    try:
+        fit(likes, show_progress=False, callback=tell)
+    except ModelFitError as error:
+        raise DivergenceError(
+            f"model {kind!r} reached factors that are not numbers; raise `l2` or lower the learning rate"
+        ) from error
+
+
+def _library_matrix(likes: csr_array, value: float) -> csr_matrix:
+    """implicit accepts csr_matrix only, and wants 32-bit positions."""
+    data = np.full(likes.nnz, value, dtype=np.float32)
+    parts = (data, likes.indices.astype(np.int32), likes.indptr.astype(np.int32))
+    return csr_matrix(parts, shape=likes.shape)
+
+
+def _without_last(factors: FloatMatrix) -> FloatMatrix:
+    return factors[:, :-1].copy()
+
+
+def _seed(seed: int, kind: str) -> int:
+    return derived_seed(seed, kind) & 0x7FFF_FFFF
