@@ -79,7 +79,18 @@ def _times(n: int):
     return st.lists(st.integers(1_000_000_000, 1_000_000_005), min_size=n, max_size=n)
 
 
-def _matrix(cells: list[int], data: list[float], shape: tuple[int, int]) -> csr_array:
+def _matrix(cells, data, shape: tuple[int, int]) -> csr_array:
     rows, columns = np.divmod(np.array(cells, dtype=np.int64), shape[1])
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0])[: shape[0]])])
     return csr_array((np.array(data, dtype=np.float32), columns, starts), shape=shape)
+
+
+def ratings_of(users, items, values, *, timestamps=None) -> Ratings:
+    """`Ratings` of a few distinct triples, without the readers and their checks."""
+    user_map, item_map = IdMap.of(users), IdMap.of(items)
+    shape = (len(user_map), len(item_map))
+    cells = user_map.positions(users) * shape[1] + item_map.positions(items)
+    order = np.argsort(cells)
+    times = None if timestamps is None else np.asarray(timestamps, dtype=np.int64)[order]
+    data = np.asarray(values, dtype=np.float32)[order]
+    return Ratings(_matrix(cells[order], data, shape), user_map, item_map, times)

@@ -91,8 +91,9 @@ def _check_disjoint(known: Ratings, holdout: Ratings, word: str, name: str) -> N
     places = np.minimum(np.searchsorted(seen, hidden), len(seen) - 1)
     shared = hidden[seen[places] == hidden]
     if len(shared):
-        user, item = divmod(int(shared[0]), holdout.n_items)
+        row, column = divmod(int(shared[0]), holdout.n_items)
+        user, item = holdout.users.ids.item(row), holdout.items.ids.item(column)
         raise DataError(
             f"split {name!r} leaks: {len(shared)} {word} ratings are also in the holdout, the first is user "
-            f"{holdout.users.ids[user]!r}, item {holdout.items.ids[item]!r}; give each rating to one part"
+            f"{user!r}, item {item!r}; give each rating to one part"
         )
