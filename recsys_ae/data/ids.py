@@ -8,9 +8,13 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from recsys_ae.errors import DataError, UnknownIdError
 from recsys_ae.types import IdVector, PositionVector
+
+PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"  # what int64 holds and prints the same: not '007', '+7' or '7.0'
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,43 +30,175 @@ class IdMap:
     def __post_init__(self) -> None:
         if len(self.ids) > 1 and not (self.ids[:-1] < self.ids[1:]).all():
             raise DataError("ids of an IdMap must be unique and sorted; use IdMap.of(values)")
-        self.ids.flags.writeable = False
+        frozen = self.ids.view()
+        frozen.flags.writeable = False
+        object.__setattr__(self, "ids", frozen)
 
     @classmethod
     def of(cls, values) -> IdMap:
-        """The distinct ids among `values`: int64 if all are integers, else str."""
-        return cls(np.unique(as_ids(values)))
+        """The distinct ids among `values`: int64 if all are integers, else str. Raises DataError on an empty
+        id (None, NaN or '')."""
+        column = IdColumn.of(values)
+        if len(empty := column.empty_rows()):
+            raise DataError(f"the id at place {empty[0]} is empty; give every row an id")
+        return column.mapped()[0]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @cached_property
     def _index(self) -> pd.Index:
-        return pd.Index(self.ids)
+        return pd.Index(self.ids, dtype=self.ids.dtype)
 
     def positions(self, ids, *, missing: Literal["error", "negative"] = "error") -> PositionVector:
-        """(m,) int64 positions of `ids`; unknown ids raise UnknownIdError or become -1."""
-        wanted = as_ids(ids, like=self.ids)
-        found = self._index.get_indexer(pd.Index(wanted)).astype(np.int64)
-        if missing == "error" and (found < 0).any():
-            unknown = wanted[found < 0]
-            raise UnknownIdError(f"{len(unknown)} unknown ids, the first is {unknown[0]!r}")
-        return found
+        """(m,) int64 positions of `ids`; unknown ids raise UnknownIdError or become -1. 7 finds '7' and '7'
+        finds 7, but '007' does not find 7."""
+        column = IdColumn.of(ids)
+        labels = _alike(column.labels, self.ids)
+        found = np.append(
+            self._index.get_indexer(pd.Index(labels, dtype=labels.dtype)), -1
+        )  # the last answers for the code of empty ids
+        positions = found[column.codes].astype(np.int64)
+        if missing == "error" and (positions < 0).any():
+            unknown = np.flatnonzero(positions < 0)
+            first = column.codes[unknown[0]]
+            shown = repr(column.labels[first]) if first >= 0 else "empty"
+            raise UnknownIdError(f"{len(unknown)} unknown ids, the first is {shown}")
+        return positions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IdColumn:
+    """The ids of the rows of a file or an array, each distinct one looked at only once.
+
+    `labels`: (k,) int64, or str as object dtype; distinct unless text was stripped.
+    `codes`: (n,) integers, row -> index into `labels`; -1 where the id is empty (None, NaN or '').
+    """
+
+    labels: IdVector
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, values) -> IdColumn:
+        """Integers (floats without a fraction too) become int64, all else text: of a list with both, all."""
+        if isinstance(values, IdColumn):
+            return values
+        array = np.asarray(values)
+        if array.dtype.kind in "US":
+            array = array.astype(str).astype(object)
+        codes, labels = pd.factorize(array)
+        return cls._blanked(*_as_labels(np.asarray(labels)), np.asarray(codes))
+
+    @classmethod
+    def of_text(cls, column: pa.ChunkedArray) -> IdColumn:
+        """From a dictionary-encoded text column of a file; spaces around an id do not belong to it. All stays
+        text until `parsed`."""
+        array = column.combine_chunks()
+        codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        labels = pc.utf8_trim_whitespace(array.dictionary).to_numpy(zero_copy_only=False)
+        return cls._blanked(labels, None, codes)
+
+    @classmethod
+    def _blanked(cls, labels: IdVector, blank: np.ndarray | None, codes: np.ndarray) -> IdColumn:
+        if labels.dtype == object:
+            blank = (labels == "") if blank is None else blank | (labels == "")
+        if blank is not None and blank.any():
+            codes = np.where(np.append(blank, False)[codes], -1, codes)
+        return cls(labels, codes)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, row: int) -> str | int:
+        """The id of one row, as Python shows it."""
+        label = self.labels[self.codes[row]]
+        return label if isinstance(label, str) else int(label)
+
+    def empty_rows(self) -> PositionVector:
+        """Rows whose id is empty."""
+        return np.flatnonzero(self.codes < 0)
+
+    def parsed(self) -> IdColumn:
+        """The same with int64 labels if every label is a plain integer; one leading zero keeps all text."""
+        if self.labels.dtype != object or len(self.labels) == 0:
+            return self
+        used = self._used()
+        texts = pa.array(self.labels[used], type=pa.string())
+        if not pc.all(pc.match_substring_regex(texts, PLAIN_INTEGER)).as_py():
+            return self
+        labels = np.zeros(len(self.labels), dtype=np.int64)
+        labels[used] = texts.cast(pa.int64()).to_numpy()
+        return IdColumn(labels, self.codes)
+
+    def _used(self) -> PositionVector:
+        """Places of the labels that some row has."""
+        return np.flatnonzero(np.bincount(self.codes[self.codes >= 0], minlength=len(self.labels)))
+
+    def joined(self, other: IdColumn) -> IdColumn:
+        """The rows of both, one after the other; text if either is."""
+        first, second = self.labels, other.labels
+        if first.dtype != second.dtype:
+            first, second = _as_text(first), _as_text(second)
+        shifted = np.where(other.codes < 0, -1, other.codes + len(first))
+        return IdColumn(np.concatenate([first, second]), np.concatenate([self.codes, shifted]))
+
+    def mapped(self) -> tuple[IdMap, PositionVector]:
+        """The map of the ids that occur, and the (n,) int64 positions of the rows, none of them empty."""
+        used = self._used()
+        labels = self.labels[used]
+        order = _sort_order(labels)
+        labels = labels[order]
+        first = np.ones(len(labels), dtype=bool)
+        first[1:] = labels[1:] != labels[:-1]
+        place = np.zeros(len(self.labels), dtype=np.int64)
+        place[used[order]] = np.cumsum(first) - 1
+        return IdMap(labels[first]), place[self.codes]
 
 
 def as_ids(values, *, like: IdVector | None = None) -> IdVector:
     """(n,) int64 or object-of-str array; `like` asks for the kind of an existing map, so that 7 finds '7'
     and '7' finds 7. A text that is no plain integer ('007', 'x') stays text."""
-    array = np.asarray(values)
-    if like is not None and like.dtype == np.int64:
-        return _integers_where_exact(array)
-    if array.dtype.kind in "iu" and like is None:
-        return array.astype(np.int64)
-    return np.array([str(value) for value in array], dtype=object)
+    column = IdColumn.of(values)
+    labels = column.labels if like is None else _alike(column.labels, like)
+    return labels[column.codes] if len(labels) else np.empty(0, dtype=labels.dtype)
 
 
-def _integers_where_exact(array: np.ndarray) -> IdVector:
-    if array.dtype.kind in "iu":
-        return array.astype(np.int64)
-    return np.array([int(v) if str(v).lstrip("-").isdecimal() and str(int(v)) == str(v) else str(v)
-                     for v in array], dtype=object)
+def _as_labels(labels: np.ndarray) -> tuple[IdVector, np.ndarray | None]:
+    """Labels as int64 or text, and which of them are empty."""
+    if labels.dtype.kind in "iu" and (labels.dtype != np.uint64 or (labels <= np.iinfo(np.int64).max).all()):
+        return labels.astype(np.int64), None
+    if labels.dtype.kind == "f":
+        whole = np.isfinite(labels) & (labels == np.trunc(labels)) & (np.abs(labels) < 2**53)
+        return (labels.astype(np.int64) if whole.all() else _as_text(labels)), None
+    if len(labels) and all(
+        isinstance(label, int | np.integer) and not isinstance(label, bool) for label in labels
+    ):
+        return _as_labels(np.array(labels.tolist()))
+    return _as_text(labels), None
+
+
+def _as_text(labels: np.ndarray) -> IdVector:
+    if pd.api.types.infer_dtype(labels, skipna=False) == "string":
+        return labels.astype(object, copy=False)
+    return np.array([str(label) for label in labels] or [""], dtype=object)[: len(labels)]
+
+
+def _alike(labels: IdVector, ids: IdVector) -> np.ndarray:
+    """Labels in the kind of `ids`, so far as they are exactly that."""
+    if ids.dtype == object:
+        return labels if labels.dtype == object else _as_text(labels)
+    if labels.dtype != object:
+        return labels
+    return np.array(
+        [int(v) if v.lstrip("-").isdecimal() and str(int(v)) == v else v for v in labels] or [0], dtype=object
+    )[: len(labels)]
+
+
+def _sort_order(labels: IdVector) -> np.ndarray:
+    """By number, or by code point: Arrow sorts UTF-8 bytes, the same order and five times as fast."""
+    if labels.dtype != object:
+        return np.argsort(labels, kind="stable")
+    try:
+        return pc.sort_indices(pa.array(labels, type=pa.string())).to_numpy()
+    except UnicodeEncodeError as error:
+        raise DataError(f"the id {error.object!r} is no valid Unicode text; clean it") from error

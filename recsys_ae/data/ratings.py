@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.ids import IdMap
+from recsys_ae.data.config import Duplicates
+from recsys_ae.data.duplicates import Cells, Grouping
+from recsys_ae.data.ids import IdColumn, IdMap
+from recsys_ae.data.schema import Where, check_ids, check_timestamps, check_values, row_of_input
 from recsys_ae.errors import DataError
 from recsys_ae.types import BoolVector, PositionVector
 
@@ -31,10 +35,48 @@ class Ratings:
 
     def __post_init__(self) -> None:
         if self.matrix.shape != (len(self.users), len(self.items)):
-            raise DataError(f"matrix of shape {self.matrix.shape} for {len(self.users)} users "
-                            f"and {len(self.items)} items")
+            raise DataError(
+                f"matrix of shape {self.matrix.shape} for {len(self.users)} users and {len(self.items)} items"
+            )
         if self.timestamps is not None and len(self.timestamps) != self.n_observed:
             raise DataError(f"{len(self.timestamps)} timestamps for {self.n_observed} ratings")
+
+    @classmethod
+    def from_triples(
+        cls,
+        users,
+        items,
+        values,
+        *,
+        timestamps=None,
+        scale: tuple[float, float] | None = None,
+        duplicates: Duplicates = "error",
+        where: Where = row_of_input,
+    ) -> Ratings:
+        """From n ids (integers or text, sequences or IdColumn), n values and n timestamps or None.
+
+        Raises DataError at an empty id, a value that is not finite or outside `scale`, a timestamp that is no
+        Unix second, arrays of different lengths, and with `duplicates="error"` at a pair that occurs again.
+        Other `duplicates` keep the first or last in the order of the input, or the mean. `where(i)` tells in
+        errors where the i-th rating stands.
+        """
+        columns = {"user": IdColumn.of(users), "item": IdColumn.of(items)}
+        values = np.asarray(values)
+        n = len(values)
+        for what, array in {**columns, "timestamp": timestamps}.items():
+            if array is not None and len(array) != n:
+                raise DataError(f"{len(array)} {what}s for {n} ratings; give as many of each")
+        for role, column in columns.items():
+            check_ids(column, role, where)
+        values = check_values(values, scale, where)
+        times = None if timestamps is None else check_timestamps(timestamps, where)
+        (user_map, rows), (item_map, places) = columns["user"].mapped(), columns["item"].mapped()
+        cells = Cells(rows, places, values, times)
+        grouping = Grouping.of(cells)
+        if duplicates == "error" and grouping.n_repeats:
+            raise DataError(_repeated(grouping, columns, where))
+        cells = grouping.once(cells, duplicates)
+        return cls(_to_csr(cells, (len(user_map), len(item_map))), user_map, item_map, cells.times, scale)
 
     @property
     def n_users(self) -> int:
@@ -70,16 +112,18 @@ class Ratings:
 
     def keep(self, mask: BoolVector) -> Ratings:
         """The observed entries where `mask` (n_observed,) is true; same shape and ids."""
-        kept = np.concatenate([[0], np.cumsum(mask)])
-        matrix = csr_array((self.values[mask], self.columns[mask], kept[self.matrix.indptr]),
-                           shape=self.matrix.shape)
+        kept = np.concatenate([[0], np.cumsum(mask)]).astype(self.matrix.indptr.dtype)
+        matrix = csr_array(
+            (self.values[mask], self.columns[mask], kept[self.matrix.indptr]), shape=self.matrix.shape
+        )
         times = None if self.timestamps is None else self.timestamps[mask]
         return replace(self, matrix=matrix, timestamps=times)
 
     def transposed(self) -> Ratings:
         """Users and items change places; timestamps follow."""
-        order = csr_array((np.arange(self.n_observed), self.columns, self.matrix.indptr),
-                          shape=self.matrix.shape).T.tocsr()
+        order = csr_array(
+            (np.arange(self.n_observed), self.columns, self.matrix.indptr), shape=self.matrix.shape
+        ).T.tocsr()
         order.sort_indices()
         matrix = csr_array((self.values[order.data], order.indices, order.indptr), shape=order.shape)
         times = None if self.timestamps is None else self.timestamps[order.data]
@@ -89,9 +133,25 @@ class Ratings:
         """32 hex digits of ids, structure, values and timestamps; the same on every machine."""
         digest = hashlib.blake2b(digest_size=16)
         for ids in (self.users.ids, self.items.ids):
-            digest.update(ids.dtype.kind.encode() + b"\x1f".join(str(i).encode() for i in ids) + b"\x1e")
+            digest.update(json.dumps(ids.tolist()).encode())  # tells 7 from "7", and where an id ends
         for array, dtype in ((self.matrix.indptr, "<i8"), (self.columns, "<i8"), (self.values, "<f4")):
             digest.update(np.ascontiguousarray(array, dtype=dtype).tobytes())
         if self.timestamps is not None:
             digest.update(b"t" + np.ascontiguousarray(self.timestamps, dtype="<i8").tobytes())
         return digest.hexdigest()
+
+
+def _to_csr(cells: Cells, shape: tuple[int, int]) -> csr_array:
+    """From sorted cells; 32-bit indices where they suffice, which halves the memory of large sets."""
+    kind = np.int32 if max(*shape, len(cells.values)) <= np.iinfo(np.int32).max else np.int64
+    starts = np.searchsorted(cells.rows, np.arange(shape[0] + 1))
+    return csr_array((cells.values, cells.columns.astype(kind), starts.astype(kind)), shape=shape)
+
+
+def _repeated(grouping: Grouping, columns: dict[str, IdColumn], where: Where) -> str:
+    earlier, later = grouping.first_repeat()
+    more = f" ({grouping.n_repeats} ratings repeat a pair)" if grouping.n_repeats > 1 else ""
+    return (
+        f"{where(later)}: user {columns['user'][later]!r} has rated item {columns['item'][later]!r} before, "
+        f"at {where(earlier)}{more}; set duplicates to first, last or mean"
+    )
