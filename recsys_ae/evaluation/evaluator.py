@@ -150,7 +150,7 @@ def _errors_per_user(predictions: Predictions, split: Split) -> Columns:
         }
         for name, values in weights.items():
             sums = np.bincount(part.users, weights=values, minlength=split.holdout.n_users)
-            columns[name + suffix] = sums[split.evaluated_users]
+            columns[name + suffix] = sums[split.evaluated_users].astype(np.float64)  # int64 of no pairs
     return columns
 
 

@@ -1,0 +1,69 @@
+"""Reports survive the disk."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from toys import splits, toy
+
+from recsys_ae.errors import StorageError
+from recsys_ae.evaluation.config import EvaluationConfig
+from recsys_ae.evaluation.evaluator import evaluate
+from recsys_ae.evaluation.report import Report
+
+
+@given(split=splits())
+def test_parquet_round_trip(split, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "per_user.parquet"
+    report = evaluate(toy(split.train), split, EvaluationConfig(relevant=0.5))
+    report.to_parquet(path)
+    again = Report.from_parquet(path)
+    assert again.summary == report.summary
+    assert again.users.dtype == report.users.dtype
+    assert again.users.tolist() == report.users.tolist()
+    assert again.per_user.keys() == report.per_user.keys()
+    for name, column in report.per_user.items():
+        assert again.per_user[name].dtype == np.float64
+        assert again.per_user[name].tobytes() == column.tobytes()  # NaN stays NaN
+
+
+@pytest.fixture
+def report():
+    return Report(
+        metrics={"rmse": 1.5},
+        users=np.array(["007", "b"], dtype=object),
+        per_user={"squared_error_sum": np.array([4.5, 0.0]), "n_predicted": np.array([1.0, 1.0])},
+        counts={"evaluated_users": 2},
+        fallback="None needed.",
+        split_name="random",
+        seed=3,
+        data_fingerprint="d",
+        split_fingerprint="s",
+    )
+
+
+def test_any_parquet_reader_can_read_it(report, tmp_path):
+    report.to_parquet(tmp_path / "report.parquet")
+    frame = pd.read_parquet(tmp_path / "report.parquet")
+    assert list(frame.columns) == ["user", "squared_error_sum", "n_predicted"]
+    assert frame["user"].tolist() == ["007", "b"]
+
+
+def test_the_summary_is_json(report):
+    assert json.loads(json.dumps(report.summary)) == report.summary
+    assert "per_user" not in report.summary
+
+
+def test_what_is_no_report_is_refused(tmp_path):
+    with pytest.raises(StorageError, match=r"none\.parquet: cannot be read"):
+        Report.from_parquet(tmp_path / "none.parquet")
+    (tmp_path / "text.parquet").write_text("user,rmse")
+    with pytest.raises(StorageError, match=r"text\.parquet: cannot be read"):
+        Report.from_parquet(tmp_path / "text.parquet")
+    pd.DataFrame({"user": [1]}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(StorageError, match="but no report"):
+        Report.from_parquet(tmp_path / "other.parquet")
