@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recsys_ae.errors import StorageError
@@ -24,8 +24,9 @@ def replaced(path: Path) -> Iterator[Path]:
         yield temporary
         _take_place(temporary, path)
     except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); choose another place") \
-            from error
+        raise StorageError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another place"
+        ) from error
     finally:
         _remove(temporary)
 
@@ -44,4 +45,5 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is the news, e.g. a file where a folder should be
+            path.unlink()

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import set_num_threads
+from numba.core.config import NUMBA_NUM_THREADS
+from scipy.sparse import coo_array, csr_array
+from strategies import small_ratings
+
+from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.ids import IdMap
+from recsys_ae.data.ratings import Ratings
+from recsys_ae.kernels.als import solve_rows
+from recsys_ae.models.baselines import fit_baseline
+from recsys_ae.models.biased_mf import fit_biased_mf, half_step, iterations, objective, start
+from recsys_ae.models.configs import BiasedMFConfig, BiasesConfig
+from recsys_ae.models.context import FitContext
+
+
+def rmse(model, history: Ratings, held: pd.DataFrame) -> float:
+    batch = UserBatch(np.arange(history.n_users), history.matrix)
+    predicted = model.score_pairs(batch, held.user.to_numpy(), held.item.to_numpy())
+    return float(np.sqrt(np.mean((predicted - held.rating.to_numpy()) ** 2)))
+
+
+def ratings_of(frame: pd.DataFrame, shape: tuple[int, int]) -> Ratings:
+    cells = (frame.user.to_numpy(), frame.item.to_numpy())
+    matrix = csr_array(coo_array((frame.rating.to_numpy(np.float32), cells), shape=shape))
+    matrix.sort_indices()
+    return Ratings(matrix, IdMap(np.arange(shape[0])), IdMap(np.arange(shape[1])), scale=(1.0, 5.0))
+
+
+@pytest.fixture(scope="module")
+def ml_100k(data_folder: Path) -> tuple[Ratings, pd.DataFrame, pd.DataFrame]:
+    """(training part, its triples, test triples) of u1, positions from 0."""
+    folder = data_folder / "ml-100k"
+    if not folder.is_dir():
+        pytest.skip("needs ml-100k in RECSYS_AE_DATA")
+    parts = [
+        pd.read_csv(folder / f"u1.{name}", sep="\t", names=["user", "item", "rating", "time"])
+        for name in ("base", "test")
+    ]
+    base, test = (part.assign(user=part.user - 1, item=part.item - 1) for part in parts)
+    return ratings_of(base, (943, 1682)), base, test
+
+
+@settings(max_examples=40)
+@given(small_ratings(min_observed=1), st.sampled_from([0.0, 0.5, 1.0]))
+def test_a_half_step_solves_the_normal_equations_of_every_row(ratings, power):
+    config = BiasedMFConfig(factors=3, l2=0.7, bias_l2=0.2, power=power)
+    items = np.random.default_rng(0).normal(size=(ratings.n_items, 4))
+    found = half_step(config, ratings.matrix, items, mean=ratings.mean())
+    for user in range(ratings.n_users):
+        own = slice(*ratings.matrix.indptr[user : user + 2])
+        rated, n = ratings.columns[own], own.stop - own.start
+        design = np.column_stack([items[rated, :3], np.ones(n)])
+        targets = ratings.values[own] - ratings.mean() - items[rated, 3]
+        penalty = np.diag([0.7, 0.7, 0.7, 0.2]) * (n**power if n else 1.0)
+        expected = np.linalg.solve(design.T @ design + penalty, design.T @ targets)
+        np.testing.assert_allclose(found[user], expected, rtol=1e-7, atol=1e-9)
+
+
+@settings(max_examples=25)
+@given(small_ratings(min_observed=2), st.sampled_from([0.0, 0.5, 1.0]))
+def test_every_half_step_lowers_the_objective(ratings, power):
+    config = BiasedMFConfig(factors=2, l2=0.3, bias_l2=0.1, power=power)
+    by_item, mean = ratings.transposed().matrix, ratings.mean()
+    sides = start(config, ratings, 0)
+    values = [sum(objective(config, ratings, sides).values())]
+    for _ in range(4):
+        sides = replace(sides, users=half_step(config, ratings.matrix, sides.items, mean=mean))
+        values.append(sum(objective(config, ratings, sides).values()))
+        sides = replace(sides, items=half_step(config, by_item, sides.users, mean=mean))
+        values.append(sum(objective(config, ratings, sides).values()))
+    assert all(after <= before + 1e-9 for before, after in zip(values, values[1:], strict=False))
+
+
+@given(small_ratings(min_observed=1))
+def test_the_objective_is_the_formula_of_the_config(ratings):
+    config = BiasedMFConfig(factors=2, l2=0.7, bias_l2=0.2, power=0.5)
+    _, sides = next(iter(iterations(config, ratings, seed=4)))
+    error, penalty = 0.0, 0.0
+    for user, item, value in zip(ratings.rows(), ratings.columns, ratings.values, strict=True):
+        p, q = sides.users[user], sides.items[item]
+        error += (value - ratings.mean() - p[:2] @ q[:2] - p[2] - q[2]) ** 2
+    for side, own in ((sides.users, ratings.rows()), (sides.items, ratings.columns)):
+        for position, row in enumerate(side):
+            weight = math.sqrt((own == position).sum())
+            penalty += weight * (0.7 * row[:2] @ row[:2] + 0.2 * row[2] ** 2)
+    terms = objective(config, ratings, sides)
+    assert terms["reconstruction"] == pytest.approx(error, rel=1e-6, abs=1e-9)
+    assert terms["l2"] == pytest.approx(penalty, rel=1e-9, abs=1e-12)
+
+
+def test_threads_decide_nothing():
+    rng = np.random.default_rng(1)
+    indptr = np.concatenate([[0], np.cumsum(rng.integers(0, 40, 300))])
+    indices, targets = rng.integers(0, 90, indptr[-1]), rng.normal(size=indptr[-1])
+    arguments = indptr, indices, targets, rng.normal(size=(90, 7)), np.full(7, 0.3), 0.5
+    try:
+        set_num_threads(1)
+        alone = solve_rows(*arguments)
+    finally:
+        set_num_threads(NUMBA_NUM_THREADS)
+    np.testing.assert_array_equal(solve_rows(*arguments), alone)
+
+
+def test_a_matrix_of_rank_one_is_recovered_from_a_third_of_its_cells():
+    rng = np.random.default_rng(5)
+    full = np.outer(rng.normal(size=60), rng.normal(size=50))
+    seen = rng.random(full.shape) < 0.35
+    rows, columns = np.argwhere(seen).T
+    frame = pd.DataFrame({"user": rows, "item": columns, "rating": full[seen]})
+    train = replace(ratings_of(frame, full.shape), scale=None)
+    model = fit_biased_mf(
+        BiasedMFConfig(factors=1, l2=1e-6, bias_l2=1e-6, iterations=300, patience=None), train, FitContext()
+    )
+    inside = (full >= train.values.min()) & (full <= train.values.max())  # predictions are clipped
+    scores = model.score(UserBatch(np.arange(60), train.matrix))
+    assert np.abs(scores - full)[inside & ~seen].max() < 0.02
+
+
+def test_the_best_validated_iteration_is_returned_and_patience_ends_the_fit():
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(
+        {
+            "user": np.repeat(np.arange(20), 5),
+            "rating": rng.integers(1, 6, 100),
+            "item": np.concatenate([rng.permutation(12)[:5] for _ in range(20)]),
+        }
+    )
+    train = ratings_of(frame, (20, 12))
+    scores, candidates, epochs = iter([1.0, 3.0, 2.0, 2.5, 9.0]), [], []
+
+    def validate(candidate):
+        candidates.append(candidate)
+        return next(scores)
+
+    config = BiasedMFConfig(factors=2, patience=2, iterations=5)
+    model = fit_biased_mf(config, train, FitContext(validate=validate, on_epoch=epochs.append))
+    assert model is candidates[1]
+    assert [epoch.number for epoch in epochs] == [1, 2, 3, 4]
+    assert [epoch.score for epoch in epochs] == [1.0, 3.0, 2.0, 2.5]
+    totals = [epoch.total for epoch in epochs]
+    assert totals == sorted(totals, reverse=True)
+
+
+def test_a_user_folded_in_is_the_user_of_another_half_step():
+    frame = pd.DataFrame(
+        [(u, i, 1 + (u * i) % 5) for u in range(30) for i in range(20) if (u + i) % 3],
+        columns=["user", "item", "rating"],
+    )
+    train = ratings_of(frame, (30, 20))
+    config = BiasedMFConfig(factors=3, iterations=60)
+    *_, (_, sides) = iterations(config, train, 0)
+    model = fit_biased_mf(config, train, FitContext())
+    users = half_step(config, train.matrix, sides.items, mean=train.mean())
+    raw = train.mean() + users[:, :-1] @ sides.items[:, :-1].T + users[:, -1:] + sides.items[:, -1]
+    folded = model.score(UserBatch(np.full(30, -1), train.matrix))
+    np.testing.assert_allclose(folded, np.clip(raw, 1, 5), atol=1e-4)
+
+
+def test_biases_agree_with_scikit_surprise(ml_100k):
+    surprise = pytest.importorskip("surprise", reason="compares with scikit-surprise")
+    train, base, _ = ml_100k
+    theirs = surprise.BaselineOnly(
+        bsl_options={"method": "als", "reg_u": 15, "reg_i": 10, "n_epochs": 100}, verbose=False
+    )
+    trainset = _surprise_trainset(surprise, base)
+    theirs.fit(trainset)
+    ours = fit_baseline(BiasesConfig(user_damping=15, item_damping=10, sweeps=100), train)
+    users = [trainset.to_inner_uid(user) for user in range(943)]
+    items = base.item.unique()
+    np.testing.assert_allclose(ours.user_biases, np.array(theirs.bu)[users], atol=1e-4)
+    np.testing.assert_allclose(
+        ours.item_biases[items],
+        np.array(theirs.bi)[[trainset.to_inner_iid(item) for item in items]],
+        atol=1e-4,
+    )
+
+
+def test_biased_mf_beats_the_factorisation_of_scikit_surprise(ml_100k):
+    """Surprise trains the same model by stochastic gradients, here with its default settings."""
+    surprise = pytest.importorskip("surprise", reason="compares with scikit-surprise")
+    train, base, test = ml_100k
+    theirs = surprise.SVD(random_state=0).fit(_surprise_trainset(surprise, base))
+    errors = [theirs.predict(u, i).est - r for u, i, r in zip(test.user, test.item, test.rating, strict=True)]
+    ours = rmse(fit_biased_mf(BiasedMFConfig(), train, FitContext()), train, test)
+    biases = rmse(fit_baseline(BiasesConfig(), train), train, test)
+    assert ours < math.sqrt(np.mean(np.square(errors))) - 0.01
+    assert ours < biases - 0.02
+
+
+def _surprise_trainset(surprise, base: pd.DataFrame):
+    reader = surprise.Reader(rating_scale=(1, 5))
+    return surprise.Dataset.load_from_df(base[["user", "item", "rating"]], reader).build_full_trainset()

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file, save_file
+from scipy.sparse import csr_array
+
+from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.ids import IdMap
+from recsys_ae.errors import StorageError
+from recsys_ae.models.baselines import BiasRecommender
+from recsys_ae.models.factors import FactorRecommender
+from recsys_ae.models.folding import RidgeFolding
+from recsys_ae.models.linear import LinearRecommender
+from recsys_ae.models.storage import load_model, save_model
+from recsys_ae.recommender import Recommender
+
+USERS = IdMap(np.array(["007", "7", "x y", "é"], dtype=object))
+ITEMS = IdMap(np.array([-3, 0, 2**40], dtype=np.int64))
+HISTORY = csr_array(
+    (np.array([0.0, 5.0, -1.0], dtype=np.float32), np.array([1, 2, 0]), np.array([0, 2, 2, 3, 3])),
+    shape=(4, 3),
+)
+INFO = {"config": {"kind": "biased-mf", "l2": 0.1}, "name": "één", "seeds": [0, 1], "best": None}
+
+
+def factor_model() -> FactorRecommender:
+    rng = np.random.default_rng(0)
+    return FactorRecommender(
+        USERS,
+        ITEMS,
+        user_factors=rng.normal(size=(2, 4)).astype(np.float32).T,  # a transposed view, not contiguous
+        item_factors=rng.normal(size=(3, 2)).astype(np.float32),
+        user_biases=rng.normal(size=4).astype(np.float32),
+        item_biases=rng.normal(size=3).astype(np.float32),
+        mean=1 / 3,
+        limits=(-1.0, 5.0),
+        output="scaled",
+        fold_in_l2=0.1,
+        folding=RidgeFolding(0.7, 0.5),
+    )
+
+
+def models() -> list[Recommender]:
+    rng = np.random.default_rng(1)
+    weights = rng.normal(size=(3, 3)).astype(np.float32)
+    biases = BiasRecommender(USERS, ITEMS, 0.1, weights[0].repeat(2)[:4], weights[1], user_damping=3.0)
+    linear = LinearRecommender(USERS, ITEMS, weights, positive=0.0)
+    return [factor_model(), biases, linear, replace(linear, item_weights=csr_array(weights * (weights > 0)))]
+
+
+def batch() -> UserBatch:
+    return UserBatch(np.array([0, 1, 2, -1]), HISTORY)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "deep" / "model"
+    save_model(path, factor_model(), history=HISTORY, info=INFO)
+    return path
+
+
+@pytest.mark.parametrize("model", models(), ids=["factor", "bias", "linear-dense", "linear-sparse"])
+def test_scores_come_back_bit_for_bit(model, tmp_path):
+    save_model(tmp_path / "model", model, history=HISTORY, info=INFO)
+    stored = load_model(tmp_path / "model")
+    assert type(stored.recommender) is type(model)
+    np.testing.assert_array_equal(stored.recommender.score(batch()), model.score(batch()))
+    for name in ("folds_in", "predicts_ratings", "ranks"):
+        assert getattr(stored.recommender, name) == getattr(model, name)
+
+
+def test_ids_history_and_info_come_back(folder):
+    stored = load_model(folder)
+    assert stored.recommender.users.ids.tolist() == USERS.ids.tolist()
+    assert stored.recommender.items.ids.tolist() == ITEMS.ids.tolist()
+    assert stored.recommender.items.ids.dtype == np.int64
+    assert stored.recommender.users.positions(["7", "007"]).tolist() == [1, 0]
+    for name in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(stored.history, name), getattr(HISTORY, name))
+    assert stored.history.shape == (4, 3)
+    assert stored.info == INFO
+
+
+def test_the_folder_holds_these_files_and_no_pickle(folder):
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "arrays.safetensors",
+        "history.safetensors",
+        "items.parquet",
+        "model.json",
+        "users.parquet",
+    ]
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]  # nothing temporary is left
+    assert json.loads((folder / "model.json").read_text())["versions"]["numpy"] == np.__version__
+
+
+def test_saving_again_replaces(folder):
+    save_model(folder, models()[1], history=HISTORY, info={})
+    assert load_model(folder).recommender.kind == "bias"
+    assert load_model(folder).info == {}
+
+
+def test_another_process_computes_the_same_scores_without_torch(folder):
+    program = (
+        "import sys; from pathlib import Path; import numpy as np\n"
+        "from recsys_ae.models.storage import load_model; from recsys_ae.data.batches import UserBatch\n"
+        "stored = load_model(Path(sys.argv[1]))\n"
+        "scores = stored.recommender.score(UserBatch(np.array([0, 1, 2, -1]), stored.history))\n"
+        "assert 'torch' not in sys.modules\n"
+        "sys.stdout.write(scores.tobytes().hex())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == factor_model().score(batch()).tobytes().hex()
+
+
+def test_a_file_in_the_way_of_the_folder_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="cannot be written"):
+        save_model(tmp_path / "file" / "model", factor_model(), history=HISTORY, info={})
+
+
+def edited(change: Callable[[dict], None]) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        document = json.loads((folder / "model.json").read_text())
+        change(document)
+        (folder / "model.json").write_text(json.dumps(document))
+
+    return edit
+
+
+def without_array(folder: Path) -> None:
+    arrays = load_file(folder / "arrays.safetensors")
+    del arrays["item_factors"]
+    save_file(arrays, folder / "arrays.safetensors")
+
+
+def other_shape(folder: Path) -> None:
+    arrays = load_file(folder / "arrays.safetensors")
+    save_file({**arrays, "item_factors": arrays["item_factors"][:2].copy()}, folder / "arrays.safetensors")
+
+
+def fewer_ids(folder: Path) -> None:
+    pq.write_table(pa.table({"id": ["a"]}), folder / "users.parquet")
+
+
+def cut(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:40])
+
+
+BROKEN = {
+    "no model.json": (lambda f: (f / "model.json").unlink(), "holds no model.json"),
+    "half a model.json": (cut("model.json"), "model.json: cannot be read as JSON"),
+    "binary model.json": (lambda f: (f / "model.json").write_bytes(b"\xff\xfe"), "cannot be read as JSON"),
+    "json of another kind": (lambda f: (f / "model.json").write_text("[1]"), "has no format version"),
+    "newer": (edited(lambda d: d.update(format=99)), "format 99, and this program reads up to 1; upgrade"),
+    "unknown kind": (edited(lambda d: d.update(kind="oracle")), "unknown kind 'oracle': load it with"),
+    "no kind": (edited(lambda d: d.pop("kind")), "does not describe a model.*'kind'"),
+    "no mean": (edited(lambda d: d["meta"].pop("mean")), "does not describe a model.*'mean'"),
+    "no arrays": (lambda f: (f / "arrays.safetensors").unlink(), "arrays.safetensors: cannot be read"),
+    "half the arrays": (cut("arrays.safetensors"), "arrays.safetensors: cannot be read"),
+    "half the history": (cut("history.safetensors"), "history.safetensors: cannot be read"),
+    "array missing": (without_array, "holds no array 'item_factors'"),
+    "array of another shape": (other_shape, r"'item_factors' has shape \[2, 2\].*says \[3, 2\]"),
+    "no ids": (lambda f: (f / "items.parquet").unlink(), "items.parquet: cannot be read"),
+    "half the ids": (cut("items.parquet"), "items.parquet: cannot be read"),
+    "too few ids": (fewer_ids, "users.parquet: holds 1 ids, but model.json says 4"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_folder_is_a_sentence(case, folder):
+    damage, sentence = BROKEN[case]
+    damage(folder)
+    with pytest.raises(StorageError, match=sentence) as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_folder_is_a_sentence(tmp_path):
+    with pytest.raises(StorageError, match="nowhere: no such model folder"):
+        load_model(tmp_path / "nowhere")
