@@ -47,7 +47,9 @@ demo: $(VENV)/runtime.stamp  ## the main job on the bundled ratings: train, comp
 	@echo
 	@head -n 4 $(OUT)/top-10.csv
 	@echo
-	@echo "The comparison, its figures and the models are in $(OUT); the top-10 lists in $(OUT)/top-10.csv."
+	@echo "In $(OUT):"
+	@echo "  page.html     the comparison with its figures, to open in a browser"
+	@echo "  top-10.csv    the lists, made by the model in i-autorec/seed-0/model"
 	@echo "Look at the tracked runs with"
 	@echo "  $(RECSYS_AE) compare movietweetings --metric test/rmse"
 	@echo "  $(RECSYS_AE) ui"
