@@ -1,1 +1,24 @@
 """Autoencoder recommenders on observed ratings: load, split, fit, evaluate, recommend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recsys_ae.api import evaluate, fit, load, recommend, split
+    from recsys_ae.data.ratings import Ratings
+
+__all__ = ["Ratings", "evaluate", "fit", "load", "recommend", "split"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when first used: the package itself loads nothing heavy (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from recsys_ae import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

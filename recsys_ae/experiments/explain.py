@@ -80,6 +80,12 @@ def _problem(problem: dict[str, Any], root: type[Config], key: str) -> str:
             return f"'{key}.kind' is missing; choose one of {', '.join(kinds)}"
         case "union_tag_not_found":
             return f"{key!r} must be a mapping of settings, and is {given!r}"
+        case _:
+            return _wrong_value(problem, key, given, context)
+
+
+def _wrong_value(problem: dict[str, Any], key: str, given: Any, context: Mapping[str, Any]) -> str:
+    match problem["type"]:
         case "literal_error":
             allowed = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
             return f"{key!r} is {given!r}, which is unknown; {advice(str(given), allowed)}"

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from recsys_ae.data.ratings import Ratings
 from recsys_ae.evaluation.config import EvaluationConfig
+from recsys_ae.evaluation.validation import Validator
 from recsys_ae.experiments.config import ValidationConfig
 from recsys_ae.experiments.prepare import carve, scorer, stops_early, validation_metric
 from recsys_ae.experiments.resources import timed
@@ -32,6 +34,14 @@ class FitOptions:
     on_epoch: Callable[[Epoch], None] = ignore
     checkpoints: Path | None = None
     resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What a candidate is chosen by: a metric, and its score on validation ratings (higher is better)."""
+
+    metric: str
+    score: Validator
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +75,26 @@ def fit_on(
 ) -> Fitted:
     """Fit to the training part. Models that stop early give up a share of it to choose their epoch by; the
     test part is never read. With `validation` None they train to the last epoch."""
-    evaluation, options = evaluation or EvaluationConfig(), options or FitOptions()
     carved = carve(split, validation) if stops_early(model) else None
-    metric = validation_metric(model, validation, evaluation) if carved and validation else None
-    train = carved.train if carved else split.train
+    if carved is None or validation is None:
+        return fit_to(model, split.train, None, seed=seed, options=options)
+    judge = judge_of(model, carved, validation, evaluation or EvaluationConfig())
+    return fit_to(model, carved.train, judge, seed=seed, options=options)
+
+
+def judge_of(
+    model: ModelConfig, carved: Split, validation: ValidationConfig, evaluation: EvaluationConfig
+) -> Judge:
+    """What candidates of a config are judged by, on a validation split."""
+    metric = validation_metric(model, validation, evaluation)
+    return Judge(metric, scorer(carved, metric, evaluation))
+
+
+def fit_to(
+    model: ModelConfig, train: Ratings, judge: Judge | None, *, seed: int, options: FitOptions | None = None
+) -> Fitted:
+    """Fit to exactly these ratings, the epoch chosen by the judge; without one, train to the last epoch."""
+    options, metric = options or FitOptions(), judge.metric if judge else None
     checkpoint = _checkpoint(model, train.fingerprint(), metric, seed, options)
     epochs: list[Epoch] = []
     stopped: list[int] = []
@@ -82,7 +108,7 @@ def fit_on(
         device=options.device,
         on_epoch=hear,
         on_interrupt=stopped.append,
-        validate=scorer(carved, metric, evaluation) if carved and metric else None,
+        validate=judge.score if judge else None,
         checkpoint=checkpoint,
         resume=options.resume,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def write_run(
         write_json(temporary / RESULT, result.to_json())
         if fitted.epochs:
             write_epochs(temporary / EPOCHS, fitted)
-            plot_curves(fitted.epochs, temporary / "curves.svg")
+            plot_curves(fitted.epochs, temporary / "curves.svg", metric=fitted.metric)
         report.to_parquet(temporary / REPORT)
         _plot_predictions(temporary / "predictions.svg", split, fitted)
         save_model(
@@ -108,20 +108,6 @@ def read_epochs(folder: Path) -> Iterable[tuple[int, dict[str, float]]]:
                 yield int(row["epoch"]), values
     except (ValueError, KeyError) as error:
         raise StorageError(f"{path}: damaged ({error}); train again") from error
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys: {"model": {"l2": 0.1}} -> {"model.l2": 0.1}; lists become text, None "null"."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            plain = isinstance(value, str | int | float)
-            found[f"{prefix}{key}"] = (
-                value if plain else yaml.safe_dump(value, default_flow_style=True).split("\n")[0]
-            )
-    return found
 
 
 def _info(config: ExperimentConfig, result: RunResult) -> dict[str, Any]:

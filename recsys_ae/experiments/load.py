@@ -30,7 +30,7 @@ def load_benchmark(path: Path | str, overrides: Sequence[str] = ()) -> Benchmark
 
 
 def default_experiment(data: str, model: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """An experiment with all defaults, for a first try: `data` is a known dataset or a path, `model` a kind."""
+    """An experiment with all defaults, for a first try. `data`: a known dataset or a path; `model`: a kind."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(data).stem}-{model}").lstrip("-._")[:80] or "experiment"
     document = {"name": name, "data": {"source": data}, "model": {"kind": model}}
     sources = {"model.kind": f"--model {model}", "data.source": f"--data {data}"}

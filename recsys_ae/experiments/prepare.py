@@ -18,7 +18,7 @@ from recsys_ae.splitting.split import Split
 
 
 def prepare(data: DataConfig, split: SplitConfig, seed: int) -> Split:
-    """Load and split. Raises DataError where nothing is left to train on or, if something should be, to test."""
+    """Load and split. Raises DataError where nothing is left to train on, or to test where it should be."""
     if isinstance(split, PredefinedSplitConfig):
         made = predefined(*load_pair(data, split.train, split.test))
     else:
@@ -82,5 +82,5 @@ def validation_metric(
 
 
 def scorer(split: Split, metric: str, evaluation: EvaluationConfig) -> Validator:
-    """The score of a candidate on the holdout of a *validation* split; `metric` as `validation_metric` names it."""
+    """The score of a candidate on a *validation* split; `metric` is named as `validation_metric` does."""
     return validator(split, metric.partition("_at_")[0], evaluation)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from recsys_ae.errors import StorageError
 from recsys_ae.experiments.config import ExperimentConfig
-from recsys_ae.experiments.folder import CONFIG, MODEL, flat, read_epochs, rewrite_result
+from recsys_ae.experiments.folder import CONFIG, MODEL, read_epochs, rewrite_result
 from recsys_ae.experiments.load import load_experiment
 from recsys_ae.experiments.result import RunResult
-from recsys_ae.experiments.tracking import code_params, track_outcome
+from recsys_ae.experiments.tracking import track_outcome
 from recsys_ae.tracking.tracker import Tracker
 
 
@@ -28,14 +28,8 @@ def upload(folder: Path, tracker: Tracker) -> RunResult:
     config, result = read_run(folder)
     epochs = list(read_epochs(folder))
     with tracker:
-        tracker.params(flat(config.model_dump(mode="json")))
-        tracker.params(
-            {
-                "data_fingerprint": result.data_fingerprint,
-                "split_fingerprint": result.split_fingerprint,
-                **code_params(result.versions, result.git_commit),
-            }
-        )
+        tracker.params(config.model_dump(mode="json"))
+        tracker.tags({f"versions.{name}": version for name, version in result.versions.items()})
         for number, values in epochs:
             tracker.metrics(values, step=number)
         uri = track_outcome(tracker, folder, result)

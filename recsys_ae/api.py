@@ -1,0 +1,179 @@
+"""Load, split, fit, evaluate, recommend: the whole of it in a few calls from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel
+from scipy.sparse import csr_array
+
+from recsys_ae.config import Config
+from recsys_ae.data.config import DataConfig
+from recsys_ae.data.load import load_ratings
+from recsys_ae.data.ratings import Ratings
+from recsys_ae.errors import ConfigError
+from recsys_ae.evaluation.config import EvaluationConfig
+from recsys_ae.evaluation.evaluator import evaluate as evaluate_on
+from recsys_ae.evaluation.report import Report
+from recsys_ae.experiments.config import ValidationConfig
+from recsys_ae.experiments.explain import checked
+from recsys_ae.experiments.fitting import FitOptions, fit_on
+from recsys_ae.models.configs import ModelConfig
+from recsys_ae.recommender import Recommender
+from recsys_ae.serving.topn import recommend as recommend_to
+from recsys_ae.splitting.config import PredefinedSplitConfig, SplitConfig
+from recsys_ae.splitting.make import make_split
+from recsys_ae.splitting.split import Split
+from recsys_ae.types import PositionVector
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Settings = str | Mapping[str, Any] | BaseModel  # a kind, its settings with a "kind", or a config
+
+
+class _Model(Config):
+    model: ModelConfig
+
+
+class _Split(Config):
+    split: SplitConfig
+
+
+def load(
+    source: str,
+    *,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    scale: tuple[float, float] | None = None,
+    duplicates: str = "error",
+    filters: Mapping[str, Any] | None = None,
+) -> Ratings:
+    """Ratings of a known dataset or of a file. The options are those of `DataConfig`.
+
+    Raises ConfigError for an option that does not exist, DataError for ratings that cannot be used.
+    """
+    document = {
+        "source": str(source),
+        "format": format,
+        "columns": columns or {},
+        "scale": scale,
+        "duplicates": duplicates,
+        "filters": filters or {},
+    }
+    return load_ratings(checked(DataConfig, document, where="load"))
+
+
+def split(
+    ratings: Ratings, *, kind: Settings = "random", test_share: float | None = None, seed: int = 0
+) -> Split:
+    """Ratings in a training and a test part.
+
+    `kind`: "random", "k-fold", "per-user", "temporal", "leave-last", "users" or "all", or a mapping with a
+    `kind` and its settings, such as {"kind": "leave-last", "n": 2}. `test_share`: null takes the kind's own.
+    """
+    shared = {} if test_share is None else {"test_share": test_share}
+    config = checked(_Split, {"split": {**_settings(kind), **shared}}, where="split").split
+    if isinstance(config, PredefinedSplitConfig):
+        raise ConfigError("split: a predefined split is made of two files; name them in an experiment file")
+    return make_split(config, ratings, seed)
+
+
+def fit(
+    model: Settings,
+    split: Split,
+    *,
+    seed: int | None = None,
+    validation: float | None = 0.05,
+    device: str = "auto",
+) -> Recommender:
+    """A model fitted to the training part.
+
+    `model`: a kind such as "i-autorec", or a mapping with a `kind` and its settings. Models that stop early
+    give up the share `validation` of the training part to choose their epoch by; None trains to the last
+    epoch. `seed`: None takes that of the split.
+    """
+    config = checked(_Model, {"model": _settings(model)}, where="fit").model
+    carving = None
+    if validation is not None:
+        carving = checked(ValidationConfig, {"share": validation}, where="fit: validation")
+    fitted = fit_on(
+        config,
+        split,
+        validation=carving,
+        seed=split.seed if seed is None else seed,
+        options=FitOptions(device=device),
+    )
+    return fitted.recommender
+
+
+def evaluate(
+    model: Recommender, split: Split, *, cutoffs: Sequence[int] = (10,), relevant: float | None = None
+) -> Report:
+    """All metrics that the model is capable of, on the test part; `relevant`: the least rating that is a hit."""
+    document = {"cutoffs": list(cutoffs), "relevant": relevant}
+    return evaluate_on(model, split, checked(EvaluationConfig, document, where="evaluate"))
+
+
+def recommend(
+    model: Recommender,
+    split: Split,
+    *,
+    n: int = 10,
+    users: Sequence[Any] | None = None,
+    exclude_seen: bool = True,
+) -> pd.DataFrame:
+    """Top-N lists from what the split lets the model read: columns user, rank (from 1), item, score.
+
+    `users`: ids, None takes all. Items that a user has rated are left out unless `exclude_seen` is false.
+    Raises UnknownIdError for users that are not there.
+    """
+    import pandas as pd
+
+    ids = split.train.users
+    wanted = np.arange(len(ids)) if users is None else ids.positions(users)
+    blocks = recommend_to(
+        model, _readable(split), users=wanted, positions=_trained(split), n=n, exclude_seen=exclude_seen
+    )
+    parts = []
+    for block in blocks:
+        row, place = np.where(block.top.items >= 0)  # the rest is padding
+        parts.append(
+            pd.DataFrame(
+                {
+                    "user": ids.ids[block.users[row]],
+                    "rank": (place + 1).astype(np.int32),
+                    "item": split.train.items.ids[block.top.items[row, place]],
+                    "score": block.top.scores[row, place],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _readable(split: Split) -> csr_array:
+    """(n_users, n_items) csr_array of what may be known of each user: training ratings, or those to fold in."""
+    if not split.of_users:
+        return split.train.matrix
+    parts = (split.train, split.fold_in)  # no user has ratings in both
+    order = np.argsort(np.concatenate([part.rows() for part in parts]), kind="stable")
+    columns = np.concatenate([part.columns for part in parts])[order]
+    values = np.concatenate([part.values for part in parts])[order]
+    starts = parts[0].matrix.indptr + parts[1].matrix.indptr
+    return csr_array((values, columns, starts), shape=split.train.matrix.shape)
+
+
+def _trained(split: Split) -> PositionVector | None:
+    """Where users stand in the model's map: everywhere the same, but unseen (-1) if held out as a whole."""
+    if not split.of_users:
+        return None
+    seen = np.diff(split.train.matrix.indptr) > 0
+    return np.where(seen, np.arange(len(seen)), -1)
+
+
+def _settings(given: Settings) -> dict[str, Any]:
+    if isinstance(given, str):
+        return {"kind": given}
+    return given.model_dump() if isinstance(given, BaseModel) else dict(given)

@@ -1,0 +1,63 @@
+"""recsys-ae benchmark"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys_ae.cli import options
+from recsys_ae.cli.answer import answering
+
+if TYPE_CHECKING:
+    from recsys_ae.experiments.entries import BenchmarkResult
+
+
+def benchmark(
+    config: Annotated[Path, typer.Argument(help="Benchmark file (YAML).")],
+    overrides: options.Overrides = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; default: runs/NAME-TIME.")] = None,
+    device: options.DeviceOption = options.Device.auto,
+    threads: options.Threads = None,
+    experiment: options.Experiment = None,
+    tracking_uri: options.TrackingUri = None,
+    no_tracking: options.NoTracking = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Compare models on the same splits, with equal tuning budgets and paired differences."""
+    options.use_threads(threads)
+    from recsys_ae.experiments.load import load_benchmark
+
+    found = load_benchmark(config, overrides or [])
+    with answering(as_json=as_json) as say:
+        from recsys_ae.experiments.benchmark import BenchmarkContext, run_benchmark
+        from recsys_ae.experiments.folder import new_folder
+        from recsys_ae.experiments.summary import as_json as document
+
+        folder = new_folder(found.name, out)
+        tracker = options.make_tracker(
+            experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
+        )
+        context = BenchmarkContext(folder, device.value, _silent if quiet else _tell)
+        result = run_benchmark(found, context, tracker)
+        say(document(result), lambda: _show(result))
+
+
+def _tell(text: str) -> None:
+    print(f"fitting {text}", file=sys.stderr)
+
+
+def _silent(text: str) -> None:
+    return
+
+
+def _show(result: BenchmarkResult) -> None:
+    from rich.console import Console
+
+    from recsys_ae.experiments.summary import summary_table
+
+    Console().print(summary_table(result).terminal())
+    print(f"table, page and models: {result.folder} (page.html)")

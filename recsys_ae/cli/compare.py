@@ -1,0 +1,153 @@
+"""recsys-ae compare"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recsys_ae.cli import options
+from recsys_ae.cli.answer import answering
+from recsys_ae.errors import ConfigError
+
+if TYPE_CHECKING:
+    from recsys_ae.evaluation.report import Report
+    from recsys_ae.tracking.runs import TrackedRun
+
+MetricOption = Annotated[str, typer.Option(help="What runs are sorted by.")]
+
+
+def compare(
+    experiment: Annotated[str, typer.Argument(help="Name of an MLflow experiment.")],
+    metric: MetricOption = "test/rmse",
+    reference: Annotated[str | None, typer.Option(help="Run id or name; default: the best run.")] = None,
+    tracking_uri: options.TrackingUri = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the runs of an experiment, best first, with paired differences to one of them."""
+    with answering(as_json=as_json) as say:
+        from recsys_ae.tracking.runs import experiment_runs
+
+        runs = _sorted(experiment_runs(experiment, uri=tracking_uri), metric, experiment)
+        against = _reference(runs, reference, experiment)
+        rows = _rows(runs, against, metric, tracking_uri)
+        document = {"experiment": experiment, "metric": metric, "reference": against.run_id, "runs": rows}
+        say(document, lambda: _show(rows, metric, against.name))
+
+
+def _sorted(runs: list[TrackedRun], metric: str, experiment: str) -> list[TrackedRun]:
+    """The runs that have the metric, best first."""
+    from recsys_ae.experiments.schema import advice
+    from recsys_ae.reporting.plots import lower_is_better
+
+    having = [run for run in runs if math.isfinite(run.metrics.get(metric, math.nan))]
+    if not having:
+        known = sorted({name for run in runs for name in run.metrics if name.startswith("test/")})
+        hint = advice(metric, known) if known else "train a model first"
+        raise ConfigError(f"no run of experiment {experiment!r} has the metric {metric!r}; {hint}")
+    sign = 1 if lower_is_better(metric) else -1
+    return sorted(having, key=lambda run: (sign * run.metrics[metric], run.started))
+
+
+def _reference(runs: list[TrackedRun], wanted: str | None, experiment: str) -> TrackedRun:
+    if wanted is None:
+        return runs[0]
+    for run in runs:
+        if wanted in (run.run_id, run.name):
+            return run
+    names = ", ".join(dict.fromkeys(run.name for run in runs))
+    raise ConfigError(f"--reference {wanted}: no such run in experiment {experiment!r}; it has: {names}")
+
+
+def _rows(runs: list[TrackedRun], against: TrackedRun, metric: str, uri: str | None) -> list[dict[str, Any]]:
+    from recsys_ae.evaluation.comparison import compare as paired
+
+    name = metric.removeprefix("test/")
+    reports, notes = _reports(runs, against, name, uri)
+    found = paired(reports, reference=against.run_id, metric=name) if len(reports) > 1 else []
+    differences = {difference.name: difference for difference in found}
+    return [_row(run, metric, differences.get(run.run_id), notes.get(run.run_id)) for run in runs]
+
+
+def _reports(
+    runs: list[TrackedRun], against: TrackedRun, metric: str, uri: str | None
+) -> tuple[dict[str, list[Report]], dict[str, str]]:
+    """Reports of the runs that can be paired with the reference, and why the others cannot."""
+    from recsys_ae.errors import RecsysError
+    from recsys_ae.evaluation.report import Report
+    from recsys_ae.tracking.runs import download_report
+
+    reports: dict[str, list[Report]] = {}
+    notes = {against.run_id: "reference"}
+    for run in [against, *(run for run in runs if run is not against)]:
+        try:
+            report = Report.from_parquet(download_report(run, uri=uri))
+        except RecsysError:
+            notes[run.run_id] = "not comparable: no values per user"
+            continue
+        base = reports.get(against.run_id, [report])[0]
+        if (report.split_fingerprint, report.relevant) != (base.split_fingerprint, base.relevant):
+            notes[run.run_id] = "not comparable: other data, split or relevance"
+        elif not _has_values(report, metric):
+            notes[run.run_id] = "not comparable: the metric is no mean over users"
+        else:
+            reports[run.run_id] = [report]
+    return (reports if against.run_id in reports else {}), notes
+
+
+def _has_values(report: Report, metric: str) -> bool:
+    sums = {
+        "rmse": "squared_error_sum",
+        "mae": "absolute_error_sum",
+        "rmse_warm": "squared_error_sum_warm",
+        "mae_warm": "absolute_error_sum_warm",
+    }
+    return sums.get(metric, metric) in report.per_user
+
+
+def _row(run: TrackedRun, metric: str, difference: Any, note: str | None) -> dict[str, Any]:
+    row = {
+        "name": run.name,
+        "run_id": run.run_id,
+        "status": run.status,
+        "started": run.started.isoformat(),
+        "value": run.metrics[metric],
+        "fit_seconds": run.metrics.get("fit_seconds"),
+        "peak_memory_mb": run.metrics.get("peak_memory_mb"),
+        "note": note,
+        "difference": None,
+    }
+    if difference is not None:
+        row["difference"] = {
+            key: getattr(difference, key)
+            for key in ("difference", "low", "high", "p_value", "p_adjusted", "n_users")
+        }
+    return row
+
+
+def _show(rows: list[dict[str, Any]], metric: str, against: str) -> None:
+    from rich.console import Console
+
+    from recsys_ae.reporting.tables import Table
+
+    def compared(row: dict[str, Any]) -> str | None:
+        if row["difference"] is None:
+            return row["note"]
+        return "{difference:+.4f} [{low:+.4f}, {high:+.4f}] p={p_adjusted:.3f}".format(**row["difference"])
+
+    table = Table(
+        ("run", metric, f"difference to {against}", "fit s", "memory MB", "run id"),
+        tuple(
+            (
+                row["name"],
+                row["value"],
+                compared(row),
+                row["fit_seconds"],
+                row["peak_memory_mb"],
+                row["run_id"],
+            )
+            for row in rows
+        ),
+    )
+    Console(soft_wrap=True).print(table.terminal())

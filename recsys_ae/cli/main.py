@@ -1,0 +1,87 @@
+"""The command `recsys-ae`: all commands, and how each of them may end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from recsys_ae.cli.benchmark import benchmark
+from recsys_ae.cli.compare import compare
+from recsys_ae.cli.data import data
+from recsys_ae.cli.evaluate import evaluate
+from recsys_ae.cli.recommend import recommend
+from recsys_ae.cli.store import ui, upload
+from recsys_ae.cli.train import train
+from recsys_ae.errors import RecsysError
+
+app = typer.Typer(
+    name="recsys-ae",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Autoencoder recommenders: train, compare, recommend; every run in MLflow.",
+)
+app.add_typer(data, name="data")
+for command, example in (
+    (train, "recsys-ae train configs/experiments/movietweetings-i-autorec.yaml --set training.epochs=30"),
+    (benchmark, "recsys-ae benchmark configs/benchmarks/movietweetings.yaml --out runs/movietweetings"),
+    (recommend, "recsys-ae recommend models:/movies@champion --users all -n 10 --out recs.parquet"),
+    (evaluate, "recsys-ae evaluate runs/movietweetings-i-autorec/model --json"),
+    (compare, "recsys-ae compare movietweetings --metric test/ndcg_at_10"),
+    (upload, "recsys-ae upload runs/movietweetings-i-autorec --tracking-uri sqlite:///mlflow.db"),
+    (ui, "recsys-ae ui --port 5001"),
+):
+    app.command(epilog=f"Example: {example}")(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the answer is the exit code: 0, 2 for what the user can mend (one sentence on
+    stderr), 130 for Ctrl-C. Anything else is a defect, and traces."""
+    _log_to_stderr()
+    try:
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        code = typer.main.get_command(app).main(args=words, prog_name="recsys-ae", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except RecsysError as error:
+        return _refuse(" ".join(str(error).split()))
+    except (KeyboardInterrupt, typer.Abort):
+        print("stopped by Ctrl-C; nothing half-written was left behind", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # every version of typer has its own class of usage errors
+            raise
+        return _refuse_usage(error)
+
+
+def _refuse(sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _refuse_usage(error: Exception) -> int:
+    context = getattr(error, "ctx", None)
+    message = error.format_message()  # type: ignore[attr-defined]
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
+        print(message)
+        return 0
+    path = context.command_path if context is not None else "recsys-ae"
+    return _refuse(f"{message.rstrip('.')[:1].lower()}{message.rstrip('.')[1:]}; see {path} --help")
+
+
+def _log_to_stderr() -> None:
+    """Warnings of all packages, one line each, never on stdout."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Sentences())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+class _Sentences(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = f"{record.levelname.lower()}: {record.getMessage()}"
+        return text if record.exc_info is None else f"{text}\n{self.formatException(record.exc_info)}"

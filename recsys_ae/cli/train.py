@@ -1,0 +1,98 @@
+"""recsys-ae train"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys_ae.cli import options
+from recsys_ae.cli.answer import answering
+from recsys_ae.errors import ConfigError
+
+if TYPE_CHECKING:
+    from recsys_ae.experiments.config import ExperimentConfig
+    from recsys_ae.experiments.result import RunResult
+
+
+def train(
+    config: Annotated[Path | None, typer.Argument(help="Experiment file (YAML).")] = None,
+    data: Annotated[str | None, typer.Option(help="Instead of a file: a known dataset or a path.")] = None,
+    model: Annotated[str | None, typer.Option(help="With --data: the kind of model, e.g. i-autorec.")] = None,
+    overrides: options.Overrides = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME-TIME.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same as --set seed=N.")] = None,
+    device: options.DeviceOption = options.Device.auto,
+    threads: options.Threads = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue this training where it was stopped.")
+    ] = False,
+    experiment: options.Experiment = None,
+    tracking_uri: options.TrackingUri = None,
+    no_tracking: options.NoTracking = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fit one model, test it once, keep and track everything."""
+    options.use_threads(threads)
+    changes = [*(overrides or []), *([] if seed is None else [f"seed={seed}"])]
+    found = _config(config, data, model, changes)
+    with answering(as_json=as_json) as say:
+        from recsys_ae.cli.progress import EpochBar
+        from recsys_ae.experiments.folder import new_folder
+        from recsys_ae.experiments.prepare import max_epochs, validation_metric
+        from recsys_ae.experiments.run import RunContext, run
+
+        folder = new_folder(found.name, out)
+        tracker = options.make_tracker(
+            experiment or Path(found.data.source).stem,
+            found.name,
+            uri=tracking_uri,
+            off=no_tracking,
+            folder=folder,
+        )
+        metric = found.validation and validation_metric(found.model, found.validation, found.evaluation)
+        with EpochBar(max_epochs(found.model), metric=metric, quiet=quiet) as bar:
+            result = run(
+                found, RunContext(out=folder, device=device.value, resume=resume, on_epoch=bar), tracker
+            )
+        say(result.to_json(), lambda: _show(result))
+
+
+def _config(config: Path | None, data: str | None, model: str | None, changes: list[str]) -> ExperimentConfig:
+    from recsys_ae.experiments.load import default_experiment, load_experiment
+
+    if config is not None and (data is not None or model is not None):
+        raise ConfigError(
+            "give a config file, or --data with --model, not both; a file's settings change with "
+            "--set data.source=... and --set model.kind=..."
+        )
+    if config is not None:
+        return load_experiment(config, changes)
+    if data is None or model is None:
+        raise ConfigError(
+            "give a config file, or --data with --model, such as --data ratings.csv --model i-autorec"
+        )
+    return default_experiment(data, model, changes)
+
+
+def _show(result: RunResult) -> None:
+    epochs = f"{result.epochs_run} epochs, the best {result.best_epoch}; " if result.epochs_run else ""
+    print(
+        f"{result.name}: {epochs}fitted in {result.fit_seconds:.1f} s, tested in {result.evaluate_seconds:.1f} s, "
+        f"peak memory {result.peak_memory_mb:.0f} MB"
+    )
+    for name, value in result.metrics.items():
+        print(f"  {name:32} {value:.4f}")
+    cold = {name: value for name, value in result.counts.items() if name.startswith("cold") and value}
+    if cold:
+        print("  " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in cold.items()))
+    print(f"folder: {result.folder}")
+    print(f"model:  {result.model}")
+    if result.interrupted:
+        print(
+            "stopped early by Ctrl-C: this is the best model so far; the same command with --resume (and "
+            "another --out, if given) continues"
+        )
+    print(f"next:   recsys-ae recommend {result.model} --users all -n 10 --out recs.parquet")

@@ -1,0 +1,172 @@
+"""Top-N lists from a stored model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from recsys_ae.data.config import DataConfig
+from recsys_ae.data.datasets import item_titles
+from recsys_ae.data.ids import IdMap
+from recsys_ae.data.load import load_ratings
+from recsys_ae.errors import CapabilityError, ConfigError, UnknownIdError
+from recsys_ae.models.storage import StoredModel, load_model
+from recsys_ae.recommender import Recommender
+from recsys_ae.serving.histories import align
+from recsys_ae.serving.topn import TopNBlock, recommend
+from recsys_ae.serving.writer import write_top_n
+from recsys_ae.types import PositionVector
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """Which lists. `users`: "all", a file with one id per line, or ids with commas between them; `data`:
+    newer ratings to read as histories, None takes those of training."""
+
+    n: int = 10
+    users: str = "all"
+    data: str | None = None
+    exclude_seen: bool = True
+    batch_size: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """Lists that are made when asked for, block by block. `history`: (n, n_items) of the users in `users`;
+    `positions`: where they stand in the model's user map, -1 unseen; `wanted`: rows of `history`."""
+
+    recommender: Recommender
+    users: IdMap
+    history: csr_array
+    positions: PositionVector
+    wanted: PositionVector
+    options: ListOptions
+    source: str | None
+    n_unknown_items: int = 0
+
+    @property
+    def n_users(self) -> int:
+        return len(self.wanted)
+
+    def blocks(self) -> Iterator[TopNBlock]:
+        return recommend(
+            self.recommender,
+            self.history,
+            users=self.wanted,
+            positions=self.positions,
+            n=self.options.n,
+            exclude_seen=self.options.exclude_seen,
+            batch_size=self.options.batch_size,
+        )
+
+    def write(self, path: Path) -> int:
+        """Rows written to a parquet or csv file, whole or not at all."""
+        return write_top_n(path, self.blocks(), users=self.users, items=self.recommender.items)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """{"user", "rank", "item", "score"} with plain values, best first."""
+        items = self.recommender.items.ids
+        for block in self.blocks():
+            for row, found, scores in zip(block.users, block.top.items, block.top.scores, strict=True):
+                for rank, (item, score) in enumerate(zip(found, scores, strict=True), start=1):
+                    if item >= 0:
+                        yield {
+                            "user": _plain(self.users.ids[row]),
+                            "rank": rank,
+                            "item": _plain(items[item]),
+                            "score": float(score),
+                        }
+
+    def titles(self) -> dict[Any, str] | None:
+        """Names of the items, where the model's dataset has them."""
+        return None if self.source is None else item_titles(self.source)
+
+
+def make_lists(folder: Path, options: ListOptions) -> Lists:
+    """The lists of a model folder's users. Raises ConfigError or UnknownIdError for users that are not there,
+    CapabilityError for a model that does not rank or that cannot fold new users in."""
+    stored = load_model(folder)
+    if not stored.recommender.ranks:
+        raise CapabilityError(
+            f"{folder}: this model predicts the same order for every user and ranks nothing; "
+            "take another model"
+        )
+    source = stored.info.get("config", {}).get("data", {}).get("source")
+    if options.data is not None:
+        return _of_newer_ratings(stored, options, source)
+    users = stored.recommender.users
+    wanted = chosen_users(options.users, users)
+    return Lists(stored.recommender, users, stored.history, np.arange(len(users)), wanted, options, source)
+
+
+def _of_newer_ratings(stored: StoredModel, options: ListOptions, source: str | None) -> Lists:
+    assert options.data is not None
+    config = stored.info.get("config", {}).get("data", {}) if options.data == source else {}
+    ratings = load_ratings(DataConfig(**{**config, "source": options.data}))
+    found = align(ratings, stored.recommender)
+    if found.n_unknown_items:
+        log.warning(
+            "%s: %d ratings of items that the model does not know are left out",
+            options.data,
+            found.n_unknown_items,
+        )
+    wanted = chosen_users(options.users, found.users)
+    n_unseen = int((found.positions[wanted] < 0).sum())
+    if n_unseen and not stored.recommender.folds_in:
+        raise CapabilityError(
+            f"{options.data}: {n_unseen} users were not seen in training, and this model cannot "
+            "fold them in; train u-autorec, i-autorec or item-knn, or train again with them"
+        )
+    return Lists(
+        stored.recommender,
+        found.users,
+        found.history,
+        found.positions,
+        wanted,
+        options,
+        source,
+        found.n_unknown_items,
+    )
+
+
+def chosen_users(text: str, users: IdMap) -> PositionVector:
+    """Positions of "all" users, of those in a file, or of ids with commas between them, each once, in order."""
+    if text == "all":
+        return np.arange(len(users), dtype=np.int64)
+    path = Path(text)
+    if path.is_file():
+        try:
+            words = path.read_text(encoding="utf-8").split("\n")
+        except UnicodeDecodeError:
+            raise ConfigError(f"--users {text}: not a text file; write one id per line") from None
+    elif "," not in text and ("/" in text or path.suffix in (".txt", ".csv")):
+        raise ConfigError(f"--users {text}: no such file; give all, a file with one id per line, or ids")
+    else:
+        words = text.split(",")
+    ids = list(dict.fromkeys(word.strip() for word in words if word.strip()))
+    if not ids:
+        raise ConfigError(f"--users {text}: names no user; give all, a file with one id per line, or ids")
+    return _positions(ids, users, text)
+
+
+def _positions(ids: list[str], users: IdMap, text: str) -> PositionVector:
+    found = users.positions(np.array(ids, dtype=object), missing="negative")
+    unknown = [word for word, position in zip(ids, found, strict=True) if position < 0]
+    if unknown:
+        raise UnknownIdError(
+            f"--users {text}: {len(unknown)} of {len(ids)} users are unknown to the model, the "
+            f"first is {unknown[0]!r}; give their ratings with --data, if it folds in"
+        )
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
