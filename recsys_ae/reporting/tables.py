@@ -1,0 +1,144 @@
+"""One table, four ways to show it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal
+
+import numpy as np
+from rich.table import Table as TerminalTable
+from rich.text import Text
+
+MISSING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and rows of texts, numbers and gaps (None or NaN).
+
+    `best`: columns whose lowest ("low") or highest ("high") number is set in bold. Shown, the numbers of a
+    column have the same decimals, as many as its largest needs; `csv` keeps them in full. ValueError where a
+    row is not as long as the columns.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    best: Mapping[str, Literal["low", "high"]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"a row of {len(row)} cells for {len(self.columns)} columns: {row!r}")
+
+    def markdown(self) -> str:
+        """A pipe table, numbers to the right, ending in a newline."""
+        rule = ["---:" if right else "---" for right in self._to_the_right()]
+        body = [
+            [f"**{_pipe_safe(text)}**" if bold else _pipe_safe(text) for text, bold in row]
+            for row in self._shown()
+        ]
+        lines = [[_pipe_safe(name) for name in self.columns], rule, *body]
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+    def csv(self) -> str:
+        """Comma-separated, numbers in full, gaps empty: what pandas.read_csv reads back."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([["" if _is_gap(cell) else _plain(cell) for cell in row] for row in self.rows])
+        return out.getvalue()
+
+    def terminal(self) -> TerminalTable:
+        """For a rich console; texts are shown as they are, without markup."""
+        table = TerminalTable(box=None, pad_edge=False, header_style="bold")
+        for name, right in zip(self.columns, self._to_the_right(), strict=True):
+            table.add_column(Text(name), justify="right" if right else "left")
+        for row in self._shown():
+            table.add_row(*(Text(text, style="bold" if bold else "") for text, bold in row))
+        return table
+
+    def html(self) -> str:
+        """A <table> with every text escaped; cells of numbers have the class "number"."""
+        marks = [' class="number"' if right else "" for right in self._to_the_right()]
+        head = "".join(
+            f'<th scope="col"{mark}>{escape(name)}</th>'
+            for name, mark in zip(self.columns, marks, strict=True)
+        )
+        rows = []
+        for row in self._shown():
+            cells = [f"<strong>{escape(text)}</strong>" if bold else escape(text) for text, bold in row]
+            rows.append("".join(f"<td{mark}>{cell}</td>" for cell, mark in zip(cells, marks, strict=True)))
+        body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+    def _to_the_right(self) -> list[bool]:
+        return [any(_is_number(row[i]) for row in self.rows) for i in range(len(self.columns))]
+
+    def _shown(self) -> list[list[tuple[str, bool]]]:
+        """Each cell as (text, whether it is the best of its column)."""
+        columns = []
+        for i, name in enumerate(self.columns):
+            cells = [row[i] for row in self.rows]
+            best = _best(cells, self.best.get(name))
+            columns.append(
+                [(text, cell in best) for text, cell in zip(format_column(cells), cells, strict=True)]
+            )
+        return [list(row) for row in zip(*columns, strict=True)]
+
+
+def format_column(cells: Sequence[Any]) -> list[str]:
+    """Texts of one column: whole numbers with thousands separated, others with the decimals that the largest
+    asks for (four below 10, then fewer); what rounds to nothing becomes "<0.0001", gaps become "–"."""
+    numbers = [float(cell) for cell in cells if _is_number(cell)]
+    decimals = (
+        0 if all(isinstance(c, int | np.integer) for c in cells if _is_number(c)) else _decimals(numbers)
+    )
+    return [_format_cell(cell, decimals) for cell in cells]
+
+
+def _decimals(numbers: Sequence[float]) -> int:
+    largest = max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
+    return next((decimals for limit, decimals in ((10, 4), (100, 2), (1000, 1)) if largest < limit), 0)
+
+
+def _format_cell(cell: Any, decimals: int) -> str:
+    if _is_gap(cell):
+        return MISSING
+    if isinstance(cell, bool | np.bool_):
+        return "yes" if cell else "no"
+    if not _is_number(cell):
+        return str(cell)
+    smallest = 10.0**-decimals
+    if 0 < abs(cell) < smallest / 2:
+        return f"<{smallest:.{decimals}f}" if cell > 0 else f">-{smallest:.{decimals}f}"
+    return f"{cell:,.{decimals}f}"
+
+
+def _best(cells: Sequence[Any], direction: Literal["low", "high"] | None) -> list[Any]:
+    """The winning number in a list; empty where there is no contest."""
+    numbers = [cell for cell in cells if _is_number(cell)]
+    if direction is None or len(numbers) < 2:
+        return []
+    return [min(numbers) if direction == "low" else max(numbers)]
+
+
+def _is_number(cell: Any) -> bool:
+    is_real = isinstance(cell, int | float | np.integer | np.floating) and not isinstance(cell, bool)
+    return is_real and not math.isnan(cell)
+
+
+def _is_gap(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, float | np.floating) and math.isnan(cell))
+
+
+def _plain(cell: Any) -> Any:
+    return cell.item() if isinstance(cell, np.generic) else cell
+
+
+def _pipe_safe(text: str) -> str:
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")

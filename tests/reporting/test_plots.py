@@ -1,0 +1,115 @@
+"""Pictures: written whole, the same bytes each time, and readable where data are odd."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from recsys_ae.errors import ConfigError
+from recsys_ae.reporting.directions import lower_is_better
+from recsys_ae.reporting.plots import plot_curves, plot_metric_bars, plot_predictions
+from recsys_ae.types import Epoch
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def epochs(n: int, *, terms: tuple[str, ...] = ("reconstruction",), scored: bool = True) -> list[Epoch]:
+    return [
+        Epoch(i, dict.fromkeys(terms, 1 / i), len(terms) / i, 0.1, 5, -abs(i - 3) - 0.5 if scored else None)
+        for i in range(1, n + 1)
+    ]
+
+
+def texts(path) -> str:
+    """The file as text; labels of an SVG are kept beside their outlines, as comments."""
+    ElementTree.parse(path)
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_every_plot_writes_the_format_of_its_suffix(tmp_path, suffix):
+    draw = [
+        lambda path: plot_curves(epochs(9), path, metric="rmse"),
+        lambda path: plot_predictions(np.arange(100) % 5 + 1.0, np.linspace(1, 5, 100), path),
+        lambda path: plot_metric_bars(["a", "b"], [0.9, 0.8], [0.01, np.nan], metric="rmse", path=path),
+    ]
+    for i, plot in enumerate(draw):
+        path = tmp_path / "plots" / f"{i}{suffix}"
+        plot(path)
+        assert path.read_bytes().startswith(PNG if suffix == ".png" else b"<?xml")
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [f"{i}{suffix}" for i in range(3)]
+
+
+def test_an_unknown_suffix_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"\.svg or \.png"):
+        plot_curves(epochs(3), tmp_path / "curve.jpeg2000")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_run_gives_the_same_file(tmp_path):
+    for name in ("one.svg", "two.svg"):
+        plot_curves(epochs(20, terms=("reconstruction", "l2")), tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def test_the_best_epoch_is_named_in_the_metrics_own_sign(tmp_path):
+    plot_curves(epochs(9), tmp_path / "curve.svg", metric="rmse")
+    assert "best: 0.5000 in epoch 3" in texts(tmp_path / "curve.svg")
+    plot_curves(epochs(9), tmp_path / "curve.svg", metric="ndcg")
+    assert "best: -0.5000 in epoch 3" in texts(tmp_path / "curve.svg").replace("−", "-")
+
+
+def test_models_without_a_value_are_shown_as_failed_and_names_stay_text(tmp_path):
+    plot_metric_bars(["<b>&", "als"], [None, 0.25], None, metric="ndcg_at_10", path=tmp_path / "bars.svg")
+    drawn = texts(tmp_path / "bars.svg")
+    assert "failed" in drawn
+    assert "<b>" not in drawn
+    assert "higher is better" in drawn
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 300])
+def test_curves_of_any_length(tmp_path, n):
+    plot_curves(epochs(n, terms=("reconstruction", "l2", "kl"), scored=n % 2 == 0), tmp_path / "curve.svg")
+
+
+@pytest.mark.parametrize(
+    "actual", [np.empty(0), np.array([3.0, 3.0]), np.linspace(-10, 10, 999), np.array([0.0, 0.5, 5.0])]
+)
+def test_predictions_on_any_scale(tmp_path, actual):
+    plot_predictions(actual, actual * 0.5, tmp_path / "predictions.svg")
+
+
+def test_no_models_no_crash(tmp_path):
+    plot_metric_bars([], [], None, metric="rmse", path=tmp_path / "bars.svg")
+    plot_metric_bars(["only"], [float("nan")], None, metric="rmse", path=tmp_path / "bars.svg")
+
+
+def test_no_window_system_is_loaded():
+    code = "import sys, recsys_ae.reporting.plots; print('matplotlib.pyplot' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+    )
+
+
+@pytest.mark.parametrize("name", ["rmse", "test/mae_warm", "gini_at_10", "fit_seconds", "peak_memory_mb"])
+def test_errors_costs_and_concentration_are_better_low(name):
+    assert lower_is_better(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["ndcg_at_10", "test/recall_at_20", "coverage_at_10", "novelty_at_10", "mrr_at_10"]
+)
+def test_hits_and_variety_are_better_high(name):
+    assert not lower_is_better(name)

@@ -1,0 +1,108 @@
+"""Tables say the same in every shape."""
+
+from __future__ import annotations
+
+import io
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from recsys_ae.reporting.tables import Table, format_column
+
+RESULTS = Table(
+    ("model", "rmse", "users", "seconds", "remark"),
+    (
+        ("i-autorec", 0.90123456, 6040, 30.25, None),
+        ("biases", np.float32(0.9375), np.int64(943), 0.125, None),
+        ("als | <b>x</b>", None, None, float("nan"), "DataError: no ratings\nleft"),
+    ),
+    best={"rmse": "low"},
+)
+
+
+def test_csv_is_read_back_by_pandas_with_all_digits():
+    frame = pd.read_csv(io.StringIO(RESULTS.csv()))
+    assert tuple(frame.columns) == RESULTS.columns
+    assert frame["rmse"].tolist()[:2] == [0.90123456, 0.9375]
+    assert frame.loc[2, ["rmse", "users", "seconds"]].isna().all()
+    assert frame.loc[2, "model"] == "als | <b>x</b>"
+    assert frame.loc[2, "remark"] == "DataError: no ratings\nleft"
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**53), 2**53)), min_size=1
+    )
+)
+def test_every_number_survives_csv(rows):
+    frame = pd.read_csv(io.StringIO(Table(("a", "b"), tuple(rows)).csv()), dtype={"a": str})
+    assert [(float(a), b) for a, b in zip(frame["a"], frame["b"], strict=True)] == rows
+
+
+def test_markdown_has_one_line_a_row_and_as_many_cells_as_columns():
+    lines = RESULTS.markdown().splitlines()
+    assert len(lines) == 2 + len(RESULTS.rows)
+    assert all(line.replace("\\|", "").count("|") == len(RESULTS.columns) + 1 for line in lines)
+    assert lines[1] == "| --- | ---: | ---: | ---: | --- |"
+    assert lines[2] == "| i-autorec | **0.9012** | 6,040 | 30.25 | – |"
+
+
+def test_html_escapes_and_aligns():
+    parser = Cells()
+    parser.feed(RESULTS.html())
+    assert parser.tags <= {"table", "thead", "tbody", "tr", "th", "td", "strong"}
+    assert "als | <b>x</b>" in parser.texts
+    assert '<td class="number"><strong>0.9012</strong></td>' in RESULTS.html()
+
+
+def test_terminal_shows_markup_as_it_is():
+    console = Console(width=120, file=io.StringIO())
+    console.print(Table(("name",), (("[red]x[/red]",),)).terminal())
+    assert "[red]x[/red]" in console.file.getvalue()
+
+
+def test_a_tie_for_best_is_shared_and_a_single_value_wins_nothing():
+    tie = Table(("a",), ((1.0,), (1.0,), (0.5,)), best={"a": "high"})
+    assert tie.markdown().count("**1.0000**") == 2
+    assert "**" not in Table(("a",), ((1.0,), (None,)), best={"a": "high"}).markdown()
+
+
+@pytest.mark.parametrize(
+    ("cells", "shown"),
+    [
+        ([0.5, 0.25], ["0.5000", "0.2500"]),
+        ([0.5, 30.0], ["0.50", "30.00"]),
+        ([123.456], ["123.5"]),
+        ([12345.6], ["12,346"]),
+        ([1, 2000], ["1", "2,000"]),
+        ([1, 0.5], ["1.0000", "0.5000"]),
+        ([0.0, 1e-9, -1e-9], ["0.0000", "<0.0001", ">-0.0001"]),
+        ([None, float("nan"), "text", True], ["–", "–", "text", "yes"]),
+        ([float("inf"), 1.0], ["inf", "1.0000"]),
+        ([], []),
+    ],
+)
+def test_numbers_get_the_digits_that_their_column_needs(cells, shown):
+    assert format_column(cells) == shown
+
+
+def test_a_short_row_is_refused():
+    with pytest.raises(ValueError, match="2 columns"):
+        Table(("a", "b"), ((1,),))
+
+
+class Cells(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.texts = set(), []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+
+    def handle_data(self, data):
+        self.texts.append(data)
