@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_every_half_step_lowers_the_objective(ratings, power):
         values.append(sum(objective(config, ratings, sides).values()))
         sides = replace(sides, items=half_step(config, by_item, sides.users, mean=mean))
         values.append(sum(objective(config, ratings, sides).values()))
-    assert all(after <= before + 1e-9 for before, after in zip(values, values[1:], strict=False))
+    assert all(after <= before + 1e-9 for before, after in pairwise(values))
 
 
 @given(small_ratings(min_observed=1))

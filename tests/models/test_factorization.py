@@ -64,7 +64,7 @@ def test_a_threshold_drops_the_ratings_below_it(config, ratings):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.kind)
 def test_a_threshold_that_nothing_reaches_is_refused(config, ratings):
-    with pytest.raises(DataError, match="at or above 9.0; lower `positive` of model"):
+    with pytest.raises(DataError, match=r"at or above 9\.0; lower `positive` of model"):
         fit_implicit(config.model_copy(update={"positive": 9.0}), ratings, FitContext())
 
 
