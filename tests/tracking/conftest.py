@@ -20,7 +20,7 @@ def fresh_database(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def store(fresh_database, tmp_path, monkeypatch) -> str:
-    """The address of an empty store in `tmp_path`, which is the working folder; the environment names none."""
+    """An empty store in `tmp_path`, which is the working folder; the environment names no other."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     shutil.copy(fresh_database, tmp_path / "mlflow.db")

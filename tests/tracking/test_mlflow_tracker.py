@@ -186,14 +186,14 @@ def test_nothing_reaches_stdout(tmp_path, capfd):
 def test_a_dead_server_costs_one_warning_and_little_time(dead_server, tmp_path, caplog, capfd, monkeypatch):
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
     start = time.monotonic()
-    with caplog.at_level(logging.WARNING):
-        with MlflowTracker("demo", "run", uri=dead_server, folder=tmp_path / "runs" / "7") as tracker:
-            tracker.params({"a": 1})
-            tracker.metrics({"test/rmse": 1.0})
-            tracker.artifact(tmp_path / "missing.txt")
-            assert tracker.model(tmp_path) is None
-            with tracker.child("nested") as child:
-                child.metrics({"test/rmse": 1.0})
+    tracker = MlflowTracker("demo", "run", uri=dead_server, folder=tmp_path / "runs" / "7")
+    with caplog.at_level(logging.WARNING), tracker:
+        tracker.params({"a": 1})
+        tracker.metrics({"test/rmse": 1.0})
+        tracker.artifact(tmp_path / "missing.txt")
+        assert tracker.model(tmp_path) is None
+        with tracker.child("nested") as child:
+            child.metrics({"test/rmse": 1.0})
     assert time.monotonic() - start < 60  # MLflow alone takes minutes
     assert tracker.run_id is None
     (record,) = caplog.records

@@ -1,0 +1,110 @@
+"""What can be read back of experiments, and the page on them."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from recsys_ae.errors import ConfigError, TrackingError
+from recsys_ae.tracking.mlflow_tracker import MlflowTracker
+from recsys_ae.tracking.runs import download_report, experiment_runs, experiments
+from recsys_ae.tracking.server import ui_command
+from recsys_ae.tracking.store import resolve_uri
+
+
+def test_runs_come_back_with_all_that_was_logged(store):
+    with MlflowTracker("demo", "first", tags={"seed": "3"}) as tracker:
+        tracker.params({"model": {"kind": "biases"}})
+        tracker.metrics({"test/rmse": 0.9})
+    (run,) = experiment_runs("demo")
+    assert (run.run_id, run.name, run.status, run.parent_id) == (tracker.run_id, "first", "FINISHED", None)
+    assert run.params == {"model.kind": "biases"}
+    assert run.metrics == {"test/rmse": 0.9}
+    assert run.tags["seed"] == "3"
+    assert run.seconds >= 0
+    assert run.started.utcoffset().total_seconds() == 0
+
+
+def test_an_open_run_has_no_end_yet(store):
+    with MlflowTracker("demo", "open"):
+        (run,) = experiment_runs("demo")
+        assert (run.status, run.seconds) == ("RUNNING", None)
+
+
+def test_an_unknown_experiment_lists_those_there_are(store):
+    for name in ("b", "a"):
+        with MlflowTracker(name, "run"):
+            pass
+    assert experiments() == ["a", "b"]
+    with pytest.raises(TrackingError, match=r"no experiment 'c'; it has: a, b$"):
+        experiment_runs("c")
+
+
+def test_an_empty_store_says_so(store):
+    with pytest.raises(TrackingError, match="it has: none"):
+        experiment_runs("c")
+
+
+def test_reading_makes_no_database(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrackingError, match=r"mlflow\.db: no runs are tracked there"):
+        experiment_runs("demo")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_database_is_one_sentence(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(TrackingError, match="is not an SQLite database"):
+        experiment_runs("demo", uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+def test_a_dead_server_is_one_sentence(dead_server):
+    with pytest.raises(TrackingError, match=f"{dead_server} does not answer$"):
+        experiment_runs("demo", uri=dead_server)
+
+
+def test_the_report_of_a_run_is_a_local_file(store, tmp_path):
+    (tmp_path / "per_user.parquet").write_bytes(b"PAR1")
+    with MlflowTracker("demo", "with") as tracker:
+        tracker.artifact(tmp_path / "per_user.parquet")
+    with MlflowTracker("demo", "without"):
+        pass
+    runs = {run.name: run for run in experiment_runs("demo")}
+    assert download_report(runs["with"]).read_bytes() == b"PAR1"
+    with pytest.raises(TrackingError, match=r"run without .* has no per_user.parquet"):
+        download_report(runs["without"])
+
+
+def test_addresses_are_absolute_once_resolved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert resolve_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert resolve_uri("sqlite:///sub/x.db") == f"sqlite:///{tmp_path / 'sub' / 'x.db'}"
+    assert resolve_uri("runs here") == (tmp_path / "runs here").as_uri()
+    for same in (
+        "http://localhost:5000",
+        "postgresql://u:p@host/db",
+        "databricks",
+        (tmp_path / "m").as_uri(),
+    ):
+        assert resolve_uri(same) == same
+
+
+def test_the_page_runs_on_the_store_and_its_artifacts(store, tmp_path):
+    command = ui_command(port=5001)
+    assert command[:4] == [sys.executable, "-m", "mlflow", "ui"]
+    options = dict(zip(command[4::2], command[5::2], strict=True))
+    assert options["--backend-store-uri"] == store
+    assert options["--default-artifact-root"] == (tmp_path / "mlartifacts").as_uri()
+    assert (options["--host"], options["--port"]) == ("127.0.0.1", "5001")
+
+
+def test_the_page_is_refused_where_it_makes_no_sense(store, tmp_path):
+    with pytest.raises(ConfigError, match="open it in a browser"):
+        ui_command("http://localhost:5000")
+    with pytest.raises(ConfigError, match="port 70000"):
+        ui_command(port=70000)
+    with pytest.raises(TrackingError, match="no runs are tracked there"):
+        ui_command(f"sqlite:///{tmp_path / 'none.db'}")
