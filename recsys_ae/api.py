@@ -112,7 +112,7 @@ def fit(
 def evaluate(
     model: Recommender, split: Split, *, cutoffs: Sequence[int] = (10,), relevant: float | None = None
 ) -> Report:
-    """All metrics that the model is capable of, on the test part; `relevant`: the least rating that is a hit."""
+    """All metrics that the model is capable of, on the test part; `relevant`: the least rating of a hit."""
     document = {"cutoffs": list(cutoffs), "relevant": relevant}
     return evaluate_on(model, split, checked(EvaluationConfig, document, where="evaluate"))
 
@@ -154,7 +154,7 @@ def recommend(
 
 
 def _readable(split: Split) -> csr_array:
-    """(n_users, n_items) csr_array of what may be known of each user: training ratings, or those to fold in."""
+    """(n_users, n_items) csr_array of what may be known of each user: training or fold-in ratings."""
     if not split.of_users:
         return split.train.matrix
     parts = (split.train, split.fold_in)  # no user has ratings in both

@@ -2,8 +2,101 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
-data = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Known datasets, and what is in a file of ratings."
-)
+from recsys_ae.cli import options
+from recsys_ae.cli.answer import answering
+
+data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Known datasets, and what is in a file.")
+
+
+@data.command("list", epilog="Example: recsys-ae data list")
+def list_datasets(as_json: options.AsJson = False) -> None:
+    """Known datasets: how large, on what terms, and whether they are here."""
+    with answering(as_json=as_json) as say:
+        from recsys_ae.data.datasets import DATASETS, find
+
+        rows = [
+            {"name": known.name, "ratings": known.ratings, "users": known.users, "items": known.items,
+             "scale": known.scale, "terms": known.terms, "published": known.published,
+             "present": find(known.name) is not None}
+            for known in DATASETS.values()
+        ]  # fmt: skip
+        say({"datasets": rows}, lambda: _show_list(rows))
+
+
+def _show_list(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+
+    from recsys_ae.reporting.tables import Table
+
+    columns = ("name", "ratings", "users", "items", "scale", "present", "terms")
+    cells = [(row["name"], row["ratings"], row["users"], row["items"], _scale(row["scale"]), row["present"],
+              row["terms"]) for row in rows]  # fmt: skip
+    Console(soft_wrap=True).print(Table(columns, tuple(cells)).terminal())
+
+
+@data.command(epilog="Example: recsys-ae data describe ratings.csv --set columns.user=reader --json")
+def describe(
+    source: Annotated[str, typer.Argument(help="A known dataset, or a path.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="How to read it, e.g. columns.user=reader, format=tsv."
+        ),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """How many ratings, how dense, on what scale, by whom and when."""
+    with answering(as_json=as_json) as say:
+        from recsys_ae.data.describe import describe as described
+        from recsys_ae.data.load import load_ratings
+        from recsys_ae.experiments.load import data_config
+
+        found = described(load_ratings(data_config(source, overrides or [])))
+        say(found, lambda: _show(source, found))
+
+
+@data.command(epilog="Example: recsys-ae data fetch ml-100k")
+def fetch(
+    name: Annotated[str, typer.Argument(help="A known dataset, see data list.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to put it; default: RECSYS_AE_DATA, else ./data.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Download a dataset and check it against its checksum. Shows the terms first."""
+    with answering(as_json=as_json) as say:
+        from recsys_ae.data.datasets import fetch as fetched
+
+        place = fetched(name, folder)
+        say({"name": name, "folder": str(place)}, lambda: print(f"{name}: {place}"))
+
+
+def _show(source: str, found: dict[str, Any]) -> None:
+    print(source)
+    for name in ("users", "items", "ratings"):
+        print(f"  {name:20} {found[name]:,}")
+    print(f"  {'density':20} {found['density']:.4%}")
+    print(f"  {'scale':20} {_scale(found['scale'])}")
+    print(f"  {'mean':20} {found['mean']:.4f}")
+    for name in ("ratings_per_user", "ratings_per_item"):
+        spread = ", ".join(f"{word} {value:g}" for word, value in found[name].items())
+        print(f"  {name.replace('_', ' '):20} {spread}")
+    if found.get("timestamps"):
+        print(f"  {'time':20} {found['timestamps']['first']} to {found['timestamps']['last']}")
+    print(f"  {'fingerprint':20} {found['fingerprint']}")
+    _show_histogram(found["histogram"])
+
+
+def _show_histogram(counts: dict[str, int]) -> None:
+    most = max(counts.values(), default=1)
+    for value, count in counts.items():
+        print(f"  {value:>8} {count:>10,} {'█' * max(1, round(40 * count / most))}")
+
+
+def _scale(scale: Any) -> str:
+    return "implicit" if scale is None else f"{scale[0]:g} to {scale[1]:g}"

@@ -52,7 +52,9 @@ def train(
             off=no_tracking,
             folder=folder,
         )
-        metric = found.validation and validation_metric(found.model, found.validation, found.evaluation)
+        metric = None
+        if found.validation is not None:
+            metric = validation_metric(found.model, found.validation, found.evaluation)
         with EpochBar(max_epochs(found.model), metric=metric, quiet=quiet) as bar:
             result = run(
                 found, RunContext(out=folder, device=device.value, resume=resume, on_epoch=bar), tracker
@@ -80,8 +82,8 @@ def _config(config: Path | None, data: str | None, model: str | None, changes: l
 def _show(result: RunResult) -> None:
     epochs = f"{result.epochs_run} epochs, the best {result.best_epoch}; " if result.epochs_run else ""
     print(
-        f"{result.name}: {epochs}fitted in {result.fit_seconds:.1f} s, tested in {result.evaluate_seconds:.1f} s, "
-        f"peak memory {result.peak_memory_mb:.0f} MB"
+        f"{result.name}: {epochs}fitted in {result.fit_seconds:.1f} s, "
+        f"tested in {result.evaluate_seconds:.1f} s, peak memory {result.peak_memory_mb:.0f} MB"
     )
     for name, value in result.metrics.items():
         print(f"  {name:32} {value:.4f}")

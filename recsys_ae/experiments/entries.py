@@ -25,7 +25,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """All entries in the order of the config, and the differences to the reference. `run_id`: the parent's."""
+    """All entries in the order of the config, and the differences to the reference; the parent run."""
 
     config: BenchmarkConfig
     entries: tuple[Entry, ...]

@@ -47,10 +47,10 @@ def checked(
 
 def _sentence(error: ValidationError, root: type[Config], where: str, sources: Mapping[str, str]) -> str:
     problems = error.errors(include_url=False)
-    location = problems[0]["loc"]
-    key, _ = place(root, location)
-    more = f" (one of {len(problems)} wrong settings)" if len(problems) > 1 else ""
-    return f"{_origin(key, where, sources)}: {_problem(dict(problems[0]), root, key)}{more}"
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])  # typos tell most
+    key, _ = place(root, problem["loc"])
+    more = f" (one of {len(problems)} mistakes)" if len(problems) > 1 else ""
+    return f"{_origin(key, where, sources)}: {_problem(dict(problem), root, key)}{more}"
 
 
 def _origin(key: str, where: str, sources: Mapping[str, str]) -> str:

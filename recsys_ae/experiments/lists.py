@@ -15,10 +15,10 @@ from recsys_ae.data.config import DataConfig
 from recsys_ae.data.datasets import item_titles
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.load import load_ratings
-from recsys_ae.errors import CapabilityError, ConfigError, UnknownIdError
+from recsys_ae.errors import CapabilityError, ConfigError
 from recsys_ae.models.storage import StoredModel, load_model
 from recsys_ae.recommender import Recommender
-from recsys_ae.serving.histories import align
+from recsys_ae.serving.histories import align, rows_of
 from recsys_ae.serving.topn import TopNBlock, recommend
 from recsys_ae.serving.writer import write_top_n
 from recsys_ae.types import PositionVector
@@ -114,9 +114,10 @@ def _of_newer_ratings(stored: StoredModel, options: ListOptions, source: str | N
     found = align(ratings, stored.recommender)
     if found.n_unknown_items:
         log.warning(
-            "%s: %d ratings of items that the model does not know are left out",
+            "%s: %d items are unknown to the model; their %d ratings are left out",
             options.data,
             found.n_unknown_items,
+            found.n_dropped,
         )
     wanted = chosen_users(options.users, found.users)
     n_unseen = int((found.positions[wanted] < 0).sum())
@@ -138,7 +139,7 @@ def _of_newer_ratings(stored: StoredModel, options: ListOptions, source: str | N
 
 
 def chosen_users(text: str, users: IdMap) -> PositionVector:
-    """Positions of "all" users, of those in a file, or of ids with commas between them, each once, in order."""
+    """Positions of "all" users, those in a file, or ids with commas between them; each once, in order."""
     if text == "all":
         return np.arange(len(users), dtype=np.int64)
     path = Path(text)
@@ -154,18 +155,7 @@ def chosen_users(text: str, users: IdMap) -> PositionVector:
     ids = list(dict.fromkeys(word.strip() for word in words if word.strip()))
     if not ids:
         raise ConfigError(f"--users {text}: names no user; give all, a file with one id per line, or ids")
-    return _positions(ids, users, text)
-
-
-def _positions(ids: list[str], users: IdMap, text: str) -> PositionVector:
-    found = users.positions(np.array(ids, dtype=object), missing="negative")
-    unknown = [word for word, position in zip(ids, found, strict=True) if position < 0]
-    if unknown:
-        raise UnknownIdError(
-            f"--users {text}: {len(unknown)} of {len(ids)} users are unknown to the model, the "
-            f"first is {unknown[0]!r}; give their ratings with --data, if it folds in"
-        )
-    return found
+    return rows_of(users, ids)
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 
 from recsys_ae.config import Config
+from recsys_ae.data.config import DataConfig
 from recsys_ae.errors import ConfigError
 from recsys_ae.experiments.config import BenchmarkConfig, ExperimentConfig
 from recsys_ae.experiments.explain import checked
@@ -30,11 +31,16 @@ def load_benchmark(path: Path | str, overrides: Sequence[str] = ()) -> Benchmark
 
 
 def default_experiment(data: str, model: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """An experiment with all defaults, for a first try. `data`: a known dataset or a path; `model`: a kind."""
+    """An experiment of defaults, for a first try. `data`: a known dataset or a path; `model`: a kind."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(data).stem}-{model}").lstrip("-._")[:80] or "experiment"
     document = {"name": name, "data": {"source": data}, "model": {"kind": model}}
     sources = {"model.kind": f"--model {model}", "data.source": f"--data {data}"}
     return _with_overrides(ExperimentConfig, document, overrides, "--set", sources)
+
+
+def data_config(source: str, overrides: Sequence[str] = ()) -> DataConfig:
+    """How to read a known dataset or a path, all settings at their defaults but those of `overrides`."""
+    return _with_overrides(DataConfig, {"source": source}, overrides, source, {})
 
 
 def experiment_of(document: Mapping[str, Any], *, where: str) -> ExperimentConfig:

@@ -13,7 +13,7 @@ from recsys_ae.models.storage import load_model
 
 
 def retest(folder: Path) -> dict[str, Any]:
-    """Load, split and test by the config in a model folder: {"metrics", "stored_metrics", "split_fingerprint"}.
+    """Load, split and test by the config in a model folder; "metrics" beside "stored_metrics".
 
     Raises StorageError where the folder names no config, DataError where the data have changed since.
     """

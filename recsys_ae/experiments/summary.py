@@ -21,8 +21,9 @@ from recsys_ae.reporting.tables import Table
 _READING = (
     "Means over the seeds. All models saw the same ratings; settings and epochs were chosen on a part of the "
     "training ratings, never on the test part. Differences are paired over users, with 95 % intervals from a "
-    "bootstrap and p-values by Holm's method over the models of a column; rmse counts rating prediction (lower is "
-    "better), ndcg the order of the full catalogue (higher is better). The reference is {reference}.\n\n{fallback}"
+    "bootstrap and p-values by Holm's method over the models of a column; rmse is of predicted ratings "
+    "(low is better), ndcg of the order of the whole catalogue (high is better). Reference: {reference}."
+    "\n\n{fallback}"
 )
 
 
