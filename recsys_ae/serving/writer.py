@@ -1,0 +1,112 @@
+"""Top-N lists become files, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys_ae.data.ids import IdMap
+from recsys_ae.errors import ConfigError, StorageError
+from recsys_ae.files import replaced
+from recsys_ae.serving.topn import TopNBlock
+
+_ROWS_AT_ONCE = 1 << 17  # a row group
+
+
+def write_top_n(path: Path, blocks: Iterable[TopNBlock], *, users: IdMap, items: IdMap) -> int:
+    """Writes columns user, rank (int32, from 1), item, score (float32) and returns the number of rows.
+
+    `users`: ids of the rows that the blocks name; ids are int64 or text, as in their map. Padding is left
+    out. By suffix a .parquet or a .csv file (UTF-8, header, text quoted where it must be). Lists are taken
+    block by block and the file's bytes do not depend on how they are cut into blocks. The file appears under
+    its name when complete; after an error or an interruption nothing is left and an older file stays.
+    Raises ConfigError for another suffix, before the first block is made, StorageError where it cannot write.
+    """
+    path = Path(path)
+    write = _writer_for(path)
+    if path.is_dir():
+        raise StorageError(f"{path}: is a folder; choose the name of a file")
+    with replaced(path) as temporary:
+        return write(temporary, _evenly(_tables(blocks, users, items)), _schema(users, items))
+
+
+def _writer_for(path: Path) -> Callable[[Path, Iterator[pa.Table], pa.Schema], int]:
+    match path.suffix.lower():
+        case ".parquet":
+            return _write_parquet
+        case ".csv":
+            return _write_csv
+        case suffix:
+            raise ConfigError(
+                f"{path}: lists are written as .parquet or .csv, not {suffix!r}; rename the output"
+            )
+
+
+def _schema(users: IdMap, items: IdMap) -> pa.Schema:
+    return pa.schema(
+        {"user": _id_type(users), "rank": pa.int32(), "item": _id_type(items), "score": pa.float32()}
+    )
+
+
+def _id_type(ids: IdMap) -> pa.DataType:
+    return pa.int64() if ids.ids.dtype == np.int64 else pa.string()
+
+
+def _tables(blocks: Iterable[TopNBlock], users: IdMap, items: IdMap) -> Iterator[pa.Table]:
+    """The lists with ids for positions, without padding."""
+    schema = _schema(users, items)
+    for block in blocks:
+        lists, places = np.nonzero(block.top.items >= 0)
+        columns = (
+            users.ids[block.users[lists]],
+            (places + 1).astype(np.int32),
+            items.ids[block.top.items[lists, places]],
+            block.top.scores[lists, places],
+        )
+        arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
+        yield pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _evenly(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows, so many at once that a file does not depend on the size of blocks."""
+    waiting: list[pa.Table] = []
+    n_waiting = 0
+    for table in tables:
+        waiting.append(table)
+        n_waiting += len(table)
+        while n_waiting >= _ROWS_AT_ONCE:
+            together = pa.concat_tables(waiting)
+            yield together[:_ROWS_AT_ONCE].combine_chunks()
+            waiting = [together[_ROWS_AT_ONCE:]]
+            n_waiting -= _ROWS_AT_ONCE
+    if n_waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _write_parquet(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> int:
+    n_rows = 0
+    with pq.ParquetWriter(path, schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+            n_rows += len(table)
+    return n_rows
+
+
+def _write_csv(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> int:
+    n_rows = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(schema.names)
+        for table in tables:
+            columns = [table["user"].to_pylist(), table["rank"].to_pylist(), table["item"].to_pylist()]
+            scores = (
+                table["score"].to_numpy().astype(str)
+            )  # the shortest text that reads back as this float32
+            writer.writerows(zip(*columns, scores, strict=True))
+            n_rows += len(table)
+    return n_rows
