@@ -33,12 +33,11 @@ def factor_model(ratings: Ratings) -> FactorRecommender:
 
 
 def lists(blocks) -> list[tuple]:
-    return [
-        (user, tuple(items), tuple(scores))
-        for block in blocks
-        for user, items, scores in zip(block.users.tolist(), block.top.items.tolist(), block.top.scores.tolist(),
-                                       strict=True)
-    ]  # fmt: skip
+    found = []
+    for block in blocks:
+        columns = (block.users.tolist(), block.top.items.tolist(), block.top.scores.tolist())
+        found += [(user, tuple(items), tuple(scores)) for user, items, scores in zip(*columns, strict=True)]
+    return found
 
 
 @given(
