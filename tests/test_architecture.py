@@ -39,10 +39,9 @@ def dotted(node: ast.AST) -> str:
 
 
 def code_lines(function: Function) -> int:
-    """Lines of a function from `def` to its end, the docstring left out."""
-    first, lines = function.body[0], function.end_lineno - function.lineno + 1
-    has_docstring = ast.get_docstring(function) is not None
-    return lines - (first.end_lineno - first.lineno + 1) if has_docstring else lines
+    """Lines of a function's body, the docstring left out; a command's options are its signature."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
 
 
 def long_functions(limit: int) -> list[str]:
@@ -97,14 +96,16 @@ def test_functions_stay_readable():
 
 
 def test_observed_entries_are_never_guessed_from_values():
-    """`nonzero`, `count_nonzero` and `eliminate_zeros` of a sparse matrix lose ratings of 0."""
+    """`nonzero`, `count_nonzero` and `eliminate_zeros` of a sparse matrix lose ratings of 0. NumPy's
+    may find and count what a comparison said of an array."""
     guesses = {"nonzero", "count_nonzero", "eliminate_zeros"}
     found = [
         f"{name_of(path)}:{node.lineno} {node.func.attr}"
         for path in SOURCES
         for node in nodes(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in guesses
-        if dotted(node.func) != "np.count_nonzero"  # counts true values of a boolean array
+        if dotted(node.func) != "np.count_nonzero"
+        and not (dotted(node.func) == "np.nonzero" and isinstance(node.args[0], ast.Compare))
     ]
     assert found == []
 
@@ -118,7 +119,7 @@ def test_values_are_never_compared_with_zero_to_find_ratings():
         and isinstance(node.ops[0], ast.NotEq)
         and isinstance(node.comparators[0], ast.Constant)
         and node.comparators[0].value in (0, 0.0)
-        and dotted(node.left).rpartition(".")[2] in {"data", "values", "matrix", "ratings", "history"}
+        and re.fullmatch(r"(.*\.)?(matrix|ratings|history|values|train|holdout)(\.data)?", dotted(node.left))
     ]
     assert found == []
 
