@@ -94,3 +94,10 @@ def ratings_of(users, items, values, *, timestamps=None) -> Ratings:
     times = None if timestamps is None else np.asarray(timestamps, dtype=np.int64)[order]
     data = np.asarray(values, dtype=np.float32)[order]
     return Ratings(_matrix(cells[order], data, shape), user_map, item_map, times)
+
+
+def grid(n_users: int = 12, n_items: int = 15) -> Ratings:
+    """Three quarters of all cells, with observed zeros and timestamps: always the same."""
+    cells = np.array([cell for cell in range(n_users * n_items) if cell % 4 != 3])
+    return ratings_of(cells // n_items + 100, cells % n_items, (cells * 7) % 6,
+                                timestamps=1_000_000_000 + (cells * 37) % 101)  # fmt: skip

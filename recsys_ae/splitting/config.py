@@ -41,7 +41,7 @@ class PerUserSplitConfig(Config):
 
 class TemporalSplitConfig(Config):
     """Everything from one moment on is held out: the moment after which `test_share` of the ratings lie, or
-    `cut` (Unix seconds). No future of any user is seen in training."""
+    `cut` (Unix seconds). No future of any user is seen in training; ratings of one second stay together."""
 
     kind: Literal["temporal"] = "temporal"
     test_share: Share = 0.1
@@ -50,7 +50,7 @@ class TemporalSplitConfig(Config):
 
 class LeaveLastSplitConfig(Config):
     """The last `n` ratings of each user with more than `n`. Leaks the future across users: use "temporal"
-    to ask what would have worked at the time."""
+    to ask what would have worked at the time. Equal timestamps of a user come in random order."""
 
     kind: Literal["leave-last"] = "leave-last"
     n: PositiveInt = 1
@@ -58,7 +58,7 @@ class LeaveLastSplitConfig(Config):
 
 class UsersSplitConfig(Config):
     """Strong generalisation: a share of the users is unseen in training; of their ratings `fold_in_share`
-    may be read and the rest is held out (Liang et al. 2018)."""
+    may be read and the rest is held out (Liang et al. 2018). Drawn among the users with two or more ratings."""
 
     kind: Literal["users"] = "users"
     test_share: Share = 0.1

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import observed, slow_last_of_rows
-from strategies import ratings_of, small_ratings
+from strategies import grid, ratings_of, small_ratings
 
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
@@ -27,7 +27,7 @@ from recsys_ae.splitting.config import (
     TemporalSplitConfig,
     UsersSplitConfig,
 )
-from recsys_ae.splitting.make import make_split, validation_split
+from recsys_ae.splitting.make import make_split
 from recsys_ae.splitting.ordered import leave_last, temporal_cut
 from recsys_ae.splitting.predefined import keep_all, predefined
 from recsys_ae.splitting.random import k_folds, per_user_holdout, random_holdout
@@ -45,13 +45,6 @@ CONFIGS = [
 shares = st.sampled_from([0.05, 0.1, 0.29, 0.5, 0.7, 0.9])
 seeds = st.integers(0, 3)
 timed = small_ratings(min_observed=1, timestamps=True)
-
-
-def grid(n_users: int = 12, n_items: int = 15) -> Ratings:
-    """Three quarters of all cells, with observed zeros and timestamps, no drawing."""
-    cells = np.array([cell for cell in range(n_users * n_items) if cell % 4 != 3])
-    return ratings_of(cells // n_items + 100, cells % n_items, (cells * 7) % 6,
-                                timestamps=1_000_000_000 + (cells * 37) % 101)  # fmt: skip
 
 
 def split_or_none(config, ratings, seed):
@@ -275,34 +268,6 @@ def test_order_of_the_file_decides_nothing():
     shuffled = ratings_of(*(part[order] for part in triples), timestamps=ratings.timestamps[order])
     for config in CONFIGS:
         assert make_split(config, shuffled, 1).fingerprint() == make_split(config, ratings, 1).fingerprint()
-
-
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.kind)
-def test_validation_never_sees_the_holdout(config):
-    split = make_split(config, grid(), 5)
-    carved = validation_split(split, share=0.2)
-    seen = observed(carved.train) | observed(carved.fold_in) | observed(carved.holdout)
-    assert seen == observed(split.train)
-    assert carved.holdout.n_observed > 0
-    kept = {"per-user", "temporal", "leave-last", "users"}
-    assert carved.name == (split.name if split.name in kept else "random")
-    assert carved.seed == split.seed
-    assert validation_split(split, share=0.2).fingerprint() == carved.fingerprint()
-
-
-def test_validation_resembles_its_split():
-    ratings = grid()
-    temporal = validation_split(temporal_cut(ratings, test_share=0.2), share=0.2)
-    assert temporal.train.timestamps.max() < temporal.holdout.timestamps.min()
-    last = validation_split(leave_last(ratings, n=2, seed=0), share=0.2)
-    assert set(np.diff(last.holdout.matrix.indptr)) == {2}
-    users = validation_split(hold_out_users(ratings, test_share=0.25, fold_in_share=0.5, seed=0), share=0.3)
-    read = users.fold_in.n_observed / (users.fold_in.n_observed + users.holdout.n_observed)
-    assert 0.4 < read < 0.6
-    assert len(users.evaluated_users) == round(0.3 * 9)
-    drawn = random_holdout(ratings, test_share=0.2, seed=0)
-    again = random_holdout(drawn.train, test_share=0.2, seed=0)
-    assert validation_split(drawn, share=0.2).fingerprint() != again.fingerprint()  # a stream of its own
 
 
 def test_cold_users_and_items_are_counted_not_dropped():
