@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from recsys_ae.config import Config
 
@@ -13,8 +13,9 @@ Format = Literal["movielens", "tab", "csv", "tsv", "parquet", "inter", "npz"]
 
 
 class ColumnsConfig(Config):
-    """Names of the columns of files that have a header; null: found by their usual names. `timestamp: ""`
-    reads no timestamps."""
+    """Names of the columns of files that have a header; null: found by their usual names. Without a header
+    they are called user, item, rating, timestamp. `timestamp: ""` reads no timestamps; `rating: ""` reads no
+    ratings: each row is then implicit feedback of value 1."""
 
     user: str | None = None
     item: str | None = None
@@ -33,7 +34,8 @@ class FiltersConfig(Config):
 
 class DataConfig(Config):
     """`source`: the name of a known dataset, or a path. `format`: null detects it. `scale`: lowest and
-    highest rating; null takes the known dataset's, else the observed range."""
+    highest rating; null takes the known dataset's, else the observed range (none if all values are equal or
+    there are no ratings: implicit feedback)."""
 
     source: str
     format: Format | None = None
@@ -42,3 +44,9 @@ class DataConfig(Config):
     duplicates: Duplicates = "error"
     encoding: str = "utf-8"
     filters: FiltersConfig = FiltersConfig()
+
+    @model_validator(mode="after")
+    def _scale_ascends(self):
+        if self.scale is not None and not self.scale[0] < self.scale[1]:
+            raise ValueError(f"scale {list(self.scale)}: the lowest rating must be below the highest")
+        return self

@@ -27,8 +27,7 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grouping:
-    """Triples by their pairs. `order`: (n,) places by user, item, then input; `first`: (n,) whether a new pair
-    begins there."""
+    """`order`: (n,) places by user, item, then place in the input; `first`: (n,) bool, a pair begins."""
 
     order: PositionVector
     first: BoolVector

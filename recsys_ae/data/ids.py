@@ -90,13 +90,17 @@ class IdColumn:
         return cls._blanked(*_as_labels(np.asarray(labels)), np.asarray(codes))
 
     @classmethod
-    def of_text(cls, column: pa.ChunkedArray) -> IdColumn:
-        """From a dictionary-encoded text column of a file; spaces around an id do not belong to it. All stays
-        text until `parsed`."""
+    def of_arrow(cls, column: pa.ChunkedArray) -> IdColumn:
+        """From a column of a file: integers, floats or text, dictionary-encoded or not. Spaces around a text
+        id do not belong to it; text stays text until `parsed`."""
         array = column.combine_chunks()
+        array = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
         codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        labels = pc.utf8_trim_whitespace(array.dictionary).to_numpy(zero_copy_only=False)
-        return cls._blanked(labels, None, codes)
+        labels = array.dictionary
+        if pa.types.is_integer(labels.type) or pa.types.is_floating(labels.type):
+            return cls._blanked(*_as_labels(labels.to_numpy(zero_copy_only=False)), codes)
+        trimmed = pc.utf8_trim_whitespace(labels.cast(pa.string()))
+        return cls._blanked(trimmed.to_numpy(zero_copy_only=False), None, codes)
 
     @classmethod
     def _blanked(cls, labels: IdVector, blank: np.ndarray | None, codes: np.ndarray) -> IdColumn:
@@ -168,8 +172,10 @@ def _as_labels(labels: np.ndarray) -> tuple[IdVector, np.ndarray | None]:
     if labels.dtype.kind in "iu" and (labels.dtype != np.uint64 or (labels <= np.iinfo(np.int64).max).all()):
         return labels.astype(np.int64), None
     if labels.dtype.kind == "f":
-        whole = np.isfinite(labels) & (labels == np.trunc(labels)) & (np.abs(labels) < 2**53)
-        return (labels.astype(np.int64) if whole.all() else _as_text(labels)), None
+        empty = np.isnan(labels)
+        filled = np.where(empty, 0, labels)
+        whole = (filled == np.trunc(filled)) & (np.abs(filled) < 2**53)
+        return (filled.astype(np.int64) if whole.all() else _as_text(labels)), empty
     if len(labels) and all(
         isinstance(label, int | np.integer) and not isinstance(label, bool) for label in labels
     ):

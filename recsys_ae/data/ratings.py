@@ -119,6 +119,10 @@ class Ratings:
         times = None if self.timestamps is None else self.timestamps[mask]
         return replace(self, matrix=matrix, timestamps=times)
 
+    def with_scale(self, scale: tuple[float, float] | None) -> Ratings:
+        """The same ratings, declared to lie between these bounds."""
+        return replace(self, scale=scale)
+
     def transposed(self) -> Ratings:
         """Users and items change places; timestamps follow."""
         order = csr_array(

@@ -1,0 +1,138 @@
+"""Downloads: checked before anything is unpacked, and whole or not there at all."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+from recsys_ae.data.datasets.entry import Archive, Dataset
+from recsys_ae.data.datasets.places import BUNDLED, cache_folder, data_folder, known, ratings_file
+from recsys_ae.errors import DataError
+
+Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0 if unknown)
+TIMEOUT_SECONDS = 30  # without a byte
+
+log = logging.getLogger(__name__)
+
+
+def fetch(
+    name: str, *, folder: Path | None = None, progress: Progress | None = None, url: str | None = None
+) -> Path:
+    """The folder of the dataset, downloaded and unpacked to `folder`/`name` unless its ratings are there.
+
+    `folder`: None is RECSYS_AE_DATA, else the user's cache. `url`: a mirror of the archive; its checksum must
+    be the same. Show `Dataset.terms` before. Raises DataError where there is nothing to download, no answer,
+    another checksum, or no place to write: then nothing is left behind.
+    """
+    dataset = known(name)
+    if dataset.bundled:
+        return BUNDLED / name
+    if dataset.archive is None:
+        raise DataError(f"{name} cannot be fetched: {dataset.note}; see {dataset.published}")
+    target = (folder or data_folder() or cache_folder()) / name
+    if ratings_file(dataset, target):
+        return target
+    made = not target.parent.exists()
+    try:
+        _fetch_to(target, dataset, dataset.archive, url or dataset.archive.url, progress)
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                target.parent.rmdir()
+        raise
+    log.info("%s is in %s", name, target)
+    return target
+
+
+def _fetch_to(target: Path, dataset: Dataset, archive: Archive, url: str, progress: Progress | None) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{dataset.name}-", dir=target.parent) as name:
+            temporary = Path(name)
+            packed = _download(dataset, archive, url, temporary, progress)
+            _unpack(packed, archive, temporary / "unpacked")
+            target.mkdir(exist_ok=True)
+            for file in sorted(
+                (temporary / "unpacked").iterdir(), key=lambda f: f.name == archive.members[0]
+            ):
+                file.replace(target / file.name)  # the ratings last: where they are, all is
+    except OSError as error:
+        raise DataError(
+            f"{target}: cannot be written ({error.strerror or error}); set RECSYS_AE_DATA to a folder "
+            "with room that you may write to"
+        ) from error
+
+
+def _download(dataset: Dataset, archive: Archive, url: str, folder: Path, progress: Progress | None) -> Path:
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel(logging.WARNING)  # it would announce each download on stderr
+    bar = _Bar(progress) if progress else False
+    loader = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS)
+    try:
+        fetched = pooch.retrieve(url, f"sha256:{archive.sha256}", "archive.zip", folder, downloader=loader)
+    except requests.HTTPError as error:
+        raise DataError(
+            f"{dataset.name}: {url} answers {_status(error)}; try later, or get it by hand from "
+            f"{dataset.published}"
+        ) from error
+    except requests.RequestException as error:
+        raise DataError(
+            f"{dataset.name}: the download from {urlsplit(url).netloc or url} failed "
+            f"({type(error).__name__}); check the network and try again"
+        ) from error
+    except ValueError as error:  # so pooch reports another checksum
+        raise DataError(
+            f"{dataset.name}: what {url} sends has not the checksum of the dataset (damaged on the way, "
+            "or replaced); nothing was kept, try again"
+        ) from error
+    return Path(fetched)
+
+
+def _status(error) -> str:
+    return (
+        f"{error.response.status_code} {error.response.reason}" if error.response is not None else str(error)
+    )
+
+
+def _unpack(packed: Path, archive: Archive, folder: Path) -> None:
+    """The wanted members that the archive has, whatever folder they are in there."""
+    folder.mkdir()
+    try:
+        with zipfile.ZipFile(packed) as opened:
+            shallow_first = sorted(opened.namelist(), key=lambda member: member.count("/"), reverse=True)
+            inside = {PurePosixPath(member).name: member for member in shallow_first}
+            for member in archive.members:
+                if member in inside:
+                    with opened.open(inside[member]) as source, (folder / member).open("wb") as sink:
+                        shutil.copyfileobj(source, sink)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{archive.url}: is no zip file ({error})") from error
+    if not (folder / archive.members[0]).exists():
+        raise DataError(f"{archive.url}: has no {archive.members[0]} in it")
+
+
+class _Bar:
+    """What pooch expects of a progress bar, for a function of two numbers."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.total = 0
+        self._done = 0
+        self._progress = progress
+
+    def update(self, n: int) -> None:
+        self._done += n
+        self._progress(self._done, self.total)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        pass

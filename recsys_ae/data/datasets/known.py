@@ -1,0 +1,211 @@
+"""The datasets that have a name. Only movietweetings-100k comes with the package.
+
+Checksums are SHA-256. Those of the MovieLens archives but ml-10m were read in tensorflow/datasets,
+tensorflow_datasets/url_checksums/movielens.txt (commit 1c076ac); those of ml-10m and lastfm-hetrec in the
+loaders of OmniRec (omnirec.data_loaders), and again in independent studies of these archives; that of
+goodbooks-10k-v2 in ludwig-ai/ludwig, ludwig/datasets/configs/goodbooks_books.yaml. A dataset whose checksum
+nobody has published is not downloaded.
+"""
+
+from __future__ import annotations
+
+from recsys_ae.data.config import ColumnsConfig
+from recsys_ae.data.datasets.entry import Archive, Dataset, RatingsFile, TitlesFile
+
+GROUPLENS = "https://files.grouplens.org/datasets"
+MOVIELENS_TERMS = (
+    "GroupLens: research use, cite Harper & Konstan 2015 (doi 10.1145/2827872); no redistribution and no "
+    "commercial use without permission"
+)
+MOVIELENS_SHARED_TERMS = (
+    "GroupLens: research use, cite Harper & Konstan 2015 (doi 10.1145/2827872); redistribution only under "
+    "the same conditions, no commercial use without permission"
+)
+GOODBOOKS_TERMS = "CC BY-SA 4.0, Zygmunt Zając: goodbooks-10k (2017)"
+LATIN_MOVIES = TitlesFile("movies.dat", "::", 0, 1, "latin-1")
+CSV_FILES = (RatingsFile("ratings.csv", "csv"), RatingsFile("ratings.parquet", "parquet"))
+CSV_TITLES = (TitlesFile("movies.csv", ",", "movieId", "title"),)
+ML_100K_PARTS = tuple(f"u{part}.{kind}" for part in "12345ab" for kind in ("base", "test"))
+
+
+def _movielens(name: str, sha256: str, *members: str) -> Archive:
+    return Archive(f"{GROUPLENS}/movielens/{name}.zip", sha256, members)
+
+
+KNOWN = (
+    Dataset(
+        name="movietweetings-100k",
+        users=16_554,
+        items=10_506,
+        ratings=100_000,
+        scale=(0, 10),
+        terms="MIT licence, (c) 2013 Simon Dooms; cite Dooms, De Pessemier & Martens, CrowdRec 2013",
+        published="https://github.com/sidooms/MovieTweetings",
+        files=(RatingsFile("ratings.dat", "movielens"), RatingsFile("ratings.parquet", "parquet")),
+        titles=(TitlesFile("movies.dat", "::", 0, 1), TitlesFile("movies.parquet", None, "id", "title")),
+        bundled=True,
+        note="item ids are IMDb numbers with leading zeros: text; twelve ratings are 0",
+    ),
+    Dataset(
+        name="ml-100k",
+        users=943,
+        items=1_682,
+        ratings=100_000,
+        scale=(1, 5),
+        terms=MOVIELENS_TERMS,
+        published="https://grouplens.org/datasets/movielens/100k/",
+        files=(RatingsFile("u.data", "tab"),),
+        titles=(TitlesFile("u.item", "|", 0, 1, "latin-1"),),
+        archive=_movielens(
+            "ml-100k",
+            "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+            *("u.data", "u.item", "u.user", "README", *ML_100K_PARTS),
+        ),
+        note="its own splits are u1.base and u1.test to u5, ua and ub",
+    ),
+    Dataset(
+        name="ml-1m",
+        users=6_040,
+        items=3_706,
+        ratings=1_000_209,
+        scale=(1, 5),
+        terms=MOVIELENS_TERMS,
+        published="https://grouplens.org/datasets/movielens/1m/",
+        files=(
+            RatingsFile("ratings.dat", "movielens"),
+            # In the parquet form a third of the timestamps is unknown (-1), so that none are read.
+            RatingsFile("ratings.parquet", "parquet", ColumnsConfig(timestamp="")),
+        ),
+        titles=(LATIN_MOVIES,),
+        archive=_movielens(
+            "ml-1m",
+            "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+            *("ratings.dat", "movies.dat", "users.dat", "README"),
+        ),
+        note="ratings.parquet is read without its timestamps, a third of which are unknown; "
+        "columns: {timestamp: seq} gives the order within each user",
+    ),
+    Dataset(
+        name="ml-10m",
+        users=69_878,
+        items=10_677,
+        ratings=10_000_054,
+        scale=(0.5, 5),
+        terms=MOVIELENS_TERMS,
+        published="https://grouplens.org/datasets/movielens/10m/",
+        files=(RatingsFile("ratings.dat", "movielens"),),
+        titles=(TitlesFile("movies.dat", "::", 0, 1),),
+        archive=_movielens(
+            "ml-10m",
+            "813c411ccb6122564edfe752e7f80c4dcc5aa25fa94c93622f6877a7ba252862",
+            *("ratings.dat", "movies.dat", "README.html"),
+        ),
+    ),
+    Dataset(
+        name="ml-20m",
+        users=138_493,
+        items=26_744,
+        ratings=20_000_263,
+        scale=(0.5, 5),
+        terms=MOVIELENS_SHARED_TERMS,
+        published="https://grouplens.org/datasets/movielens/20m/",
+        files=CSV_FILES,
+        titles=CSV_TITLES,
+        archive=_movielens(
+            "ml-20m",
+            "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3",
+            *("ratings.csv", "movies.csv", "README.txt"),
+        ),
+    ),
+    Dataset(
+        name="ml-25m",
+        users=162_541,
+        items=59_047,
+        ratings=25_000_095,
+        scale=(0.5, 5),
+        terms=MOVIELENS_SHARED_TERMS,
+        published="https://grouplens.org/datasets/movielens/25m/",
+        files=CSV_FILES,
+        titles=CSV_TITLES,
+        archive=_movielens(
+            "ml-25m",
+            "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa",
+            *("ratings.csv", "movies.csv", "README.txt"),
+        ),
+    ),
+    Dataset(
+        name="ml-latest-small",
+        users=610,
+        items=9_724,
+        ratings=100_836,
+        scale=(0.5, 5),
+        terms=MOVIELENS_SHARED_TERMS,
+        published="https://grouplens.org/datasets/movielens/latest/",
+        files=CSV_FILES,
+        titles=CSV_TITLES,
+        archive=_movielens(
+            "ml-latest-small",
+            "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
+            *("ratings.csv", "movies.csv", "README.txt"),
+        ),
+        note="the release of September 2018",
+    ),
+    Dataset(
+        name="goodbooks-10k",
+        users=53_424,
+        items=10_000,
+        ratings=979_478,
+        scale=(1, 5),
+        terms=GOODBOOKS_TERMS,
+        published="https://www.kaggle.com/datasets/zygmunt/goodbooks-10k",
+        files=(RatingsFile("ratings.parquet", "parquet"),),
+        titles=(TitlesFile("books.csv", ",", "id", "title"),),
+        note="version 1, cleaned, is published behind a login only; goodbooks-10k-v2, six times as large, "
+        "can be fetched",
+    ),
+    Dataset(
+        name="goodbooks-10k-v2",
+        users=53_424,
+        items=10_000,
+        ratings=5_976_479,
+        scale=(1, 5),
+        terms=GOODBOOKS_TERMS,
+        published="https://github.com/zygmuntz/goodbooks-10k",
+        files=CSV_FILES,
+        titles=(TitlesFile("books.csv", ",", "book_id", "title"),),
+        archive=Archive(
+            "https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip",
+            "261b97b56db61f3fb2ce5aadbb13704d30179fcc986c17ace665a0af9ed00731",
+            ("ratings.csv", "books.csv"),
+        ),
+    ),
+    Dataset(
+        name="filmtrust",
+        users=1_508,
+        items=2_071,
+        ratings=35_494,
+        scale=(0.5, 4),
+        terms="published for research, no licence text; cite Guo, Zhang & Yorke-Smith, IJCAI 2013",
+        published="https://guoguibing.github.io/librec/datasets.html",
+        files=(RatingsFile("ratings.txt", "csv"),),
+        note="no checksum of its archive is known: unpack ratings.txt by hand, with commas between fields; "
+        "three pairs occur twice, so that it needs duplicates: first, last or mean",
+    ),
+    Dataset(
+        name="lastfm-hetrec",
+        users=1_892,
+        items=17_632,
+        ratings=92_834,
+        scale=None,
+        terms="Last.fm data, non-commercial use only; cite Cantador, Brusilovsky & Kuflik, HetRec 2011",
+        published="https://grouplens.org/datasets/hetrec-2011/",
+        files=(RatingsFile("user_artists.dat", "tsv"),),
+        titles=(TitlesFile("artists.dat", "\t", "id", "name"),),
+        archive=Archive(
+            f"{GROUPLENS}/hetrec2011/hetrec2011-lastfm-2k.zip",
+            "6738f48195667ff03caaab4d32ca9a3133d8cc026b7c3cdaf6ce1010e913c59c",
+            ("user_artists.dat", "artists.dat", "readme.txt"),
+        ),
+        note="its values are listening counts: implicit feedback, or set a threshold",
+    ),
+)

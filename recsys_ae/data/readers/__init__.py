@@ -1,0 +1,44 @@
+"""Files become triples: one small reader per format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_never
+
+from recsys_ae.data.config import ColumnsConfig, Format
+from recsys_ae.data.readers.detect import detect
+from recsys_ae.data.readers.matrix import read_npz
+from recsys_ae.data.readers.parquet import read_parquet
+from recsys_ae.data.readers.text import read_text
+from recsys_ae.data.schema import Triples
+from recsys_ae.errors import DataError
+
+__all__ = ["read"]
+
+
+def read(path: Path, format: Format | None, columns: ColumnsConfig, *, encoding: str = "utf-8") -> Triples:
+    """The rows of one file; `format` None detects it from the suffix and the first line.
+
+    Raises DataError, with file and line or row, where the file cannot be read as such: missing, empty,
+    without a needed column, in another encoding, with lines of the wrong width or fields that are no numbers.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name the file with the ratings in it")
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    try:
+        format = format or detect(path, encoding)
+        match format:
+            case "parquet":
+                triples = read_parquet(path, columns)
+            case "npz":
+                triples = read_npz(path)
+            case "movielens" | "tab" | "csv" | "tsv" | "inter":
+                triples = read_text(path, format, columns, encoding)
+            case _:
+                assert_never(format)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if len(triples) == 0:
+        raise DataError(f"{path}: holds no ratings")
+    return triples
