@@ -12,7 +12,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from recsys_ae.data.batches import UserBatch, select_rows
 from recsys_ae.data.ids import IdMap
-from recsys_ae.errors import ConfigError, DataError, UnknownIdError
+from recsys_ae.errors import DataError, UnknownIdError
 from recsys_ae.models.storage import StoredModel, load_model
 from recsys_ae.serving.topn import recommend
 from recsys_ae.tracking.packing import DEFAULT_N
@@ -48,8 +48,6 @@ class FolderModel(PythonModel):
 
 def top_lists(stored: StoredModel, users: pd.Series, *, n: int, exclude_seen: bool) -> pd.DataFrame:
     """Columns user, rank (int64, 1-based), item, score (float32); users in the given order."""
-    if n < 1:
-        raise ConfigError(f"n is {n}, but a list has at least one place; give n >= 1")
     recommender = stored.recommender
     rows = _positions(recommender.users, users, "user")
     blocks = recommend(recommender, stored.history, users=rows, n=n, exclude_seen=exclude_seen)
@@ -86,12 +84,9 @@ def _pair_batches(
 ) -> Iterator[tuple[UserBatch, PositionVector, PositionVector]]:
     """Blocks of distinct users: their batch, the places of their pairs, and each pair's row in the batch."""
     distinct, which = np.unique(rows, return_inverse=True)
-    order = np.argsort(which, kind="stable")
-    starts = np.searchsorted(which[order], np.arange(0, len(distinct), _USERS_AT_ONCE))
-    for start, places in zip(
-        range(0, len(distinct), _USERS_AT_ONCE), np.split(order, starts[1:]), strict=True
-    ):
+    for start in range(0, len(distinct), _USERS_AT_ONCE):
         block = distinct[start : start + _USERS_AT_ONCE]
+        places = np.flatnonzero((which >= start) & (which < start + len(block)))
         yield UserBatch(block, select_rows(stored.history, block)), places, which[places] - start
 
 
@@ -101,6 +96,6 @@ def _positions(known: IdMap, ids: pd.Series, word: str) -> PositionVector:
     if len(unknown):
         raise UnknownIdError(
             f"{len(unknown)} of {len(ids)} values of column {word} are not in the model, the first is "
-            f"{ids.iloc[unknown[0]]!r} in row {unknown[0]}; leave them out"
+            f"{ids.to_list()[unknown[0]]!r} in row {unknown[0]}; leave them out"
         )
     return positions
