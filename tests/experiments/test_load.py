@@ -124,13 +124,14 @@ def test_wrong_override_is_named_as_it_was_typed(write, override, sentence):
         ("- 1\n", ": holds list at its top; a config is a mapping such as 'name: my-experiment'"),
         ("name: [a\nseed: 1\n", ", line 2, column 5: expected ',' or ']', but got ':'"),
         ("name: a\nname: b\n", ", line 2, column 1: the key 'name' is given twice"),
-        (EXPERIMENT.replace("model:", "modle:"), ": no setting 'modle'; did you mean 'model'? (one of 2 mistakes)"),
+        (EXPERIMENT.replace("model:", "modle:"),
+         ": no setting 'modle'; did you mean 'model'? (one of 2 mistakes)"),
         (EXPERIMENT + "evaluations: {}\n", ": no setting 'evaluations'; did you mean 'evaluation'?"),
         (EXPERIMENT.replace("i-autorec", "i-autorek"),
          ": 'model.kind' is 'i-autorek', which is unknown; did you mean 'i-autorec'?"),
         (EXPERIMENT.replace("kind: i-autorec", "l2: 0"),
-         ": 'model.kind' is missing; choose one of i-autorec, u-autorec, mean, biases, popularity, biased-mf, "
-         "als, bpr, item-knn"),
+         ": 'model.kind' is missing; choose one of i-autorec, u-autorec, mean, biases, popularity, "
+         "biased-mf, als, bpr, item-knn"),
         (EXPERIMENT + "split: {kind: k-fold, folds: 5, fold: 5}\n",
          ": split: fold 5 of 5 folds, which are counted from 0"),
         (EXPERIMENT.replace("epochs: 5", "epochs: yes please"),

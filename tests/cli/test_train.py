@@ -1,0 +1,166 @@
+"""recsys-ae train: what it answers, keeps and tracks."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from commands import SMALL, call, succeed
+
+from recsys_ae.evaluation.report import Report
+
+FILES = {
+    "config.yaml",
+    "result.json",
+    "epochs.csv",
+    "curves.svg",
+    "predictions.svg",
+    "per_user.parquet",
+    "model",
+}
+
+
+def train(ratings: Path, out: Path, *words: str, model: str = "u-autorec") -> dict:
+    answer = succeed("train", "--data", ratings, "--model", model, "--no-tracking", "--json", "--out", out,
+                     *(SMALL if model.endswith("autorec") else ()), *words)  # fmt: skip
+    return answer.document
+
+
+def test_answer_has_the_promised_shape(trained):
+    assert trained["run_id"] is None
+    assert trained["model"] == str(Path(trained["folder"]) / "model")
+    assert {"test/rmse", "test/mae", "test/ndcg_at_10"} <= set(trained["metrics"])
+    assert trained["fit_seconds"] > 0
+    assert trained["peak_memory_mb"] > 10
+    assert trained["epochs_run"] == 4
+    assert 1 <= trained["best_epoch"] <= 4
+    assert not trained["interrupted"]
+
+
+def test_run_folder_is_whole(trained):
+    folder = Path(trained["folder"])
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert json.loads((folder / "result.json").read_text()) == trained
+    assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["training"]["optimizer"] == "adam"
+    with (folder / "epochs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    best = min(rows, key=lambda row: float(row["validation/rmse"]))
+    assert int(best["epoch"]) == trained["best_epoch"]
+
+
+def test_report_in_the_folder_adds_up_to_the_answer(trained):
+    report = Report.from_parquet(Path(trained["folder"]) / "per_user.parquet")
+    total = report.per_user["squared_error_sum"].sum() / report.per_user["n_predicted"].sum()
+    assert np.sqrt(total) == pytest.approx(trained["metrics"]["test/rmse"])
+    assert report.split_fingerprint == trained["split_fingerprint"]
+
+
+def test_whole_config_of_a_run_gives_the_same_run_again(trained, here):
+    again = succeed(
+        "train", Path(trained["folder"]) / "config.yaml", "--no-tracking", "--json", "--out", "again"
+    )
+    assert again.document["metrics"] == trained["metrics"]
+
+
+def test_same_seed_gives_the_same_lists_to_the_byte(ratings, here):
+    lists = []
+    for name in ("one", "two"):
+        train(ratings, here / name, model="i-autorec")
+        succeed("recommend", here / name / "model", "--out", f"{name}.csv")
+        lists.append((here / f"{name}.csv").read_bytes())
+    assert lists[0] == lists[1]
+
+
+def test_another_seed_splits_anew(ratings, here):
+    one, two = (train(ratings, here / seed, "--seed", seed, model="biases") for seed in ("1", "2"))
+    assert one["data_fingerprint"] == two["data_fingerprint"]
+    assert one["split_fingerprint"] != two["split_fingerprint"]
+
+
+def test_choices_never_see_the_test_part(ratings, here):
+    """Spoiling every test rating changes the test metrics, not the model."""
+    from recsys_ae.data.config import DataConfig
+    from recsys_ae.experiments.config import ValidationConfig
+    from recsys_ae.experiments.fitting import fit_on
+    from recsys_ae.experiments.prepare import prepare
+    from recsys_ae.models.configs import UserAutoRecConfig
+    from recsys_ae.splitting.config import RandomSplitConfig
+    from recsys_ae.splitting.split import Split
+
+    split = prepare(DataConfig(source=str(ratings)), RandomSplitConfig(), 0)
+    spoilt_matrix = split.holdout.matrix.copy()
+    spoilt_matrix.data[:] = 6 - spoilt_matrix.data
+    spoilt_holdout = type(split.holdout)(spoilt_matrix, split.holdout.users, split.holdout.items)
+    spoilt = Split(split.train, split.fold_in, spoilt_holdout, split.name, split.seed)
+    config = UserAutoRecConfig(hidden=(4,))
+    states = [fit_on(config, part, validation=ValidationConfig(), seed=0).recommender.state()
+              for part in (split, spoilt)]  # fmt: skip
+    for name, array in states[0].arrays.items():
+        np.testing.assert_array_equal(array, states[1].arrays[name])
+
+
+@pytest.mark.parametrize("model", ["mean", "biases", "popularity", "biased-mf", "als", "item-knn"])
+def test_every_kind_of_baseline_is_one_option_away(ratings, here, model):
+    answer = train(ratings, here / "out", model=model)
+    assert answer["metrics"]
+    assert ("test/rmse" in answer["metrics"]) == (model in ("mean", "biases", "biased-mf"))
+
+
+def test_without_validation_training_goes_to_the_last_epoch(ratings, here):
+    answer = train(ratings, here / "out", "--set", "validation=null")
+    assert answer["best_epoch"] == answer["epochs_run"] == 4
+
+
+def test_all_ratings_can_be_trained_on(ratings, here):
+    answer = train(ratings, here / "out", "--set", "split.kind=all", model="popularity")
+    assert answer["metrics"] == {}
+    assert succeed("recommend", here / "out" / "model", "--out", "top.parquet").code == 0
+
+
+def test_unseen_users_are_folded_in(ratings, here):
+    answer = train(ratings, here / "out", "--set", "split.kind=users")
+    assert answer["counts"]["cold_users"] == 0
+    assert "test/ndcg_at_10" in answer["metrics"]
+
+
+def test_text_for_people_names_what_comes_next(ratings, here):
+    text = succeed("train", "--data", ratings, "--model", "biases", "--no-tracking").out
+    folders = list((here / "runs").iterdir())
+    assert len(folders) == 1
+    assert f"recsys-ae recommend {Path('runs') / folders[0].name / 'model'}" in text
+
+
+def test_tracked_run_is_found_under_its_uri(ratings, store):
+    answer = succeed("train", "--data", ratings, "--model", "u-autorec", "--json", *SMALL).document
+    assert answer["model"] == f"runs:/{answer['run_id']}/model"
+    assert json.loads((Path(answer["folder"]) / "result.json").read_text()) == answer
+    succeed("recommend", answer["model"], "--users", "u001,u002", "-n", "3", "--out", "top.csv")
+    assert len(pd.read_csv("top.csv")) == 6
+    again = succeed("evaluate", answer["model"], "--json").document
+    assert again["metrics"] == again["stored_metrics"] == answer["metrics"]
+    runs = succeed("compare", "ratings", "--json").document["runs"]
+    assert [run["run_id"] for run in runs] == [answer["run_id"]]
+
+
+def test_dead_server_costs_a_warning_and_nothing_else(ratings, store):
+    outcome = succeed("train", "--data", ratings, "--model", "biases", "--json", "--out", "kept",
+                      "--tracking-uri", "http://127.0.0.1:9")  # fmt: skip
+    assert outcome.document["run_id"] is None
+    assert "recsys-ae upload kept" in outcome.err
+    uploaded = succeed("upload", "kept", "--json").document
+    assert uploaded["model"] == f"runs:/{uploaded['run_id']}/model"
+    assert uploaded["metrics"] == outcome.document["metrics"]
+    assert succeed("evaluate", uploaded["model"], "--json").document["metrics"] == uploaded["metrics"]
+
+
+def test_taken_folder_is_left_alone(ratings, here):
+    (here / "mine").mkdir()
+    outcome = call("train", "--data", ratings, "--model", "biases", "--no-tracking", "--out", "mine")
+    assert outcome.code == 2
+    assert outcome.err == "error: --out mine: exists already; choose another folder, or remove it first\n"
