@@ -67,7 +67,7 @@ def _located(config: DataConfig) -> Source:
         path = Path(config.source).expanduser()
         if not path.exists() and not path.suffix and path.name == config.source:
             raise DataError(
-                f"{config.source!r} is neither a file nor a known dataset{close_names(config.source)}"
+                f"{config.source!r} is neither a file nor a known dataset; {close_names(config.source)}"
             )
         return Source(path, config.format, config.columns, None)
     found = find(dataset.name)

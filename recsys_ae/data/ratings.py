@@ -68,6 +68,7 @@ class Ratings:
                 raise DataError(f"{len(array)} {what}s for {n} ratings; give as many of each")
         for role, column in columns.items():
             check_ids(column, role, where)
+        scale = None if scale is None else (float(scale[0]), float(scale[1]))
         values = check_values(values, scale, where)
         times = None if timestamps is None else check_timestamps(timestamps, where)
         (user_map, rows), (item_map, places) = columns["user"].mapped(), columns["item"].mapped()

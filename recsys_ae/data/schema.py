@@ -109,14 +109,14 @@ def check_values(values: np.ndarray, scale: tuple[float, float] | None, where: W
     bad = np.flatnonzero(~np.isfinite(narrow))
     if len(bad):
         raise DataError(
-            f"{_offenders(ratings, bad, where)}: ratings must be finite numbers; mend or remove these rows"
+            _told(ratings, bad, where, "ratings must be finite numbers; mend or remove these rows")
         )
     if scale is not None:
         outside = np.flatnonzero((ratings < scale[0]) | (ratings > scale[1]))
         if len(outside):
+            bounds = f"outside the scale {scale[0]:g} to {scale[1]:g}"
             raise DataError(
-                f"{_offenders(ratings, outside, where)}, outside the scale {scale[0]:g} to {scale[1]:g}; "
-                "mend these rows or declare another scale"
+                _told(ratings, outside, where, f"{bounds}; mend these rows or declare another scale")
             )
     return narrow
 
@@ -139,9 +139,16 @@ def check_timestamps(timestamps: np.ndarray, where: Where) -> np.ndarray:
     )
 
 
-def _offenders(values: np.ndarray, bad: np.ndarray, where: Where) -> str:
-    shown = "; ".join(f"{where(int(row))}: the rating is {_spelt(values[row])}" for row in bad[:SHOWN])
-    return shown + _more(len(bad), SHOWN)
+def _told(values: np.ndarray, bad: np.ndarray, where: Where, what: str) -> str:
+    """The first offenders with place and value; after the first, the place without the file."""
+    first, *others = (where(int(row)) for row in bad[:SHOWN])
+    file = first.partition(", ")[0] + ", "
+    shown = [f"{first}: the rating is {_spelt(values[bad[0]])}"]
+    shown += [
+        f"{_spelt(values[row])} at {place.removeprefix(file)}"
+        for row, place in zip(bad[1:], others, strict=False)
+    ]
+    return f"{', '.join(shown)}{_more(len(bad), SHOWN)}, {what}"
 
 
 def _spelt(value: float) -> str:

@@ -19,7 +19,7 @@ def low_rank(
     n_users: int, n_items: int, *, rank: int = 2, density: float = 0.2, noise: float = 0.1, seed: int = 0
 ) -> Ratings:
     """Ratings 3 + p·q + noise, cut to 1 to 5: factors are normal and p·q has variance 1, `noise` is a
-    standard deviation, and a share `density` of the cells, drawn uniformly, is observed. Ids are positions."""
+    standard deviation, and a share `density` of the cells, drawn uniformly, is observed."""
     rng = numpy_generator(seed, "synthetic", "low-rank")
     users, items = np.divmod(_draw_cells(n_users * n_items, density, rng), n_items)
     of_users = rng.standard_normal((n_users, rank))
@@ -31,8 +31,8 @@ def low_rank(
 
 def checkerboard(n: int, *, explicit: bool = False) -> Ratings:
     """n users and n items: even users like even items and odd ones odd, but user u has not seen item u, which
-    any sane recommender must therefore put first. Liked items have value 1 (implicit feedback); `explicit`: 5,
-    and the others, observed too, 1. After benfred/implicit, tests/recommender_base_test.py."""
+    any sane recommender must therefore put first. Liked items have value 1 (implicit feedback);
+    `explicit`: 5, and the others, observed too, 1. After benfred/implicit, tests/recommender_base_test.py."""
     users, items = np.divmod(np.arange(n * n), n)
     liked = (users + items) % 2 == 0
     kept = (users != items) & (liked | explicit)

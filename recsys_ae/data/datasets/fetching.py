@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def fetch(
-    name: str, *, folder: Path | None = None, progress: Progress | None = None, url: str | None = None
+    name: str, folder: Path | None = None, *, progress: Progress | None = None, url: str | None = None
 ) -> Path:
     """The folder of the dataset, downloaded and unpacked to `folder`/`name` unless its ratings are there.
 

@@ -20,14 +20,14 @@ def known(name: str) -> Dataset:
     """The entry of this name. Raises DataError, with the names that come close, where there is none."""
     if name in DATASETS:
         return DATASETS[name]
-    raise DataError(f"{name!r} is no known dataset{close_names(name)}")
+    raise DataError(f"{name!r} is no known dataset; {close_names(name)}")
 
 
 def close_names(name: str) -> str:
     """The end of a sentence on a name that is not known: what may have been meant, and what there is."""
     close = get_close_matches(name.lower(), DATASETS, n=3, cutoff=0.5)
-    meant = f"; did you mean {' or '.join(close)}?" if close else ";"
-    return f"{meant} Known are {', '.join(DATASETS)}"
+    meant = f"perhaps {' or '.join(close)} is meant; " if close else ""
+    return f"{meant}known are {', '.join(DATASETS)}"
 
 
 def data_folder() -> Path | None:
