@@ -17,6 +17,7 @@ from recsys_ae.models.context import FitContext
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import RidgeFolding
 from recsys_ae.rng import numpy_generator
+from recsys_ae.training.interrupts import deferred_interrupt
 from recsys_ae.types import Epoch, FloatMatrix
 
 _START_DEVIATION = 0.1  # of the first item factors
@@ -32,18 +33,22 @@ class Sides:
 
 
 def fit_biased_mf(config: BiasedMFConfig, train: Ratings, context: FitContext) -> FactorRecommender:
-    """The iteration with the best validation score, or the last one where nothing validates. An item
-    without training ratings scores mean + user bias."""
+    """The iteration with the best validation score, or the last one where nothing validates. Ctrl-C ends
+    the fit after the iteration at hand. An item without training ratings scores mean + user bias."""
     best, best_score, best_number = None, -np.inf, 0
-    for epoch, sides in iterations(config, train, context.seed):
-        candidate = _recommender(config, train, sides)
-        score = None if context.validate is None else context.validate(candidate)
-        if best is None or score is None or score > best_score:
-            best, best_number = candidate, epoch.number
-            best_score = -np.inf if score is None else score
-        context.on_epoch(replace(epoch, score=score))
-        if config.patience is not None and epoch.number - best_number >= config.patience:
-            break
+    with deferred_interrupt() as interrupt:
+        for epoch, sides in iterations(config, train, context.seed):
+            candidate = _recommender(config, train, sides)
+            score = None if context.validate is None else context.validate(candidate)
+            if best is None or score is None or score > best_score:
+                best, best_number = candidate, epoch.number
+                best_score = -np.inf if score is None else score
+            context.on_epoch(replace(epoch, score=score))
+            if interrupt.requested:
+                context.on_interrupt(epoch.number)
+                break
+            if config.patience is not None and epoch.number - best_number >= config.patience:
+                break
     assert best is not None  # a config has at least one iteration
     return best
 

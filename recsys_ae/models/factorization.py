@@ -117,15 +117,23 @@ def _fit_item_knn(config: ItemKNNConfig, train: Ratings, likes: csr_array) -> Li
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", ParameterWarning)  # of the library, about its own weighting
         model.fit(_library_matrix(likes, 1.0), show_progress=False)
-    weights = csr_array(model.similarity)
-    rows = np.repeat(np.arange(train.n_items), np.diff(weights.indptr))
-    weights.data[weights.indices == rows] = 0.0
-    weights.data[~np.isfinite(weights.data)] = 0.0  # tf-idf gives no length to items of certain users
-    weights.eliminate_zeros()
-    weights.sort_indices()
-    return LinearRecommender(
-        train.users, train.items, weights.astype(np.float32), reads="ones", positive=config.positive
-    )
+    weights = _strongest_others(csr_array(model.similarity), config.neighbours)
+    return LinearRecommender(train.users, train.items, weights, reads="ones", positive=config.positive)
+
+
+def _strongest_others(similarities: csr_array, n: int) -> csr_array:
+    """float32 csr_array of the `n` largest entries off the diagonal of each row; ties: lower column first.
+    NaN counts as nothing: tf-idf gives no length to an item that only certain users like."""
+    rows = np.repeat(np.arange(similarities.shape[0]), np.diff(similarities.indptr))
+    kept = (similarities.indices != rows) & np.isfinite(similarities.data)
+    rows, columns, values = rows[kept], similarities.indices[kept], similarities.data[kept]
+    order = np.lexsort((columns, -values, rows))  # strongest first within each row
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=similarities.shape[0]))])
+    order = order[np.arange(len(order)) - starts[rows[order]] < n]
+    order = order[np.lexsort((columns[order], rows[order]))]
+    ends = np.cumsum(np.bincount(rows[order], minlength=similarities.shape[0]))
+    parts = (values[order].astype(np.float32), columns[order], np.concatenate([[0], ends]))
+    return csr_array(parts, shape=similarities.shape)
 
 
 def _run(fit: Callable[..., None], likes: csr_matrix, tell: Callable[..., None], kind: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -151,6 +152,21 @@ def test_the_best_validated_iteration_is_returned_and_patience_ends_the_fit():
     assert [epoch.score for epoch in epochs] == [1.0, 3.0, 2.0, 2.5]
     totals = [epoch.total for epoch in epochs]
     assert totals == sorted(totals, reverse=True)
+
+
+def test_an_interrupt_keeps_the_iterations_so_far():
+    frame = pd.DataFrame({"user": [0, 0, 1, 2], "item": [0, 1, 1, 0], "rating": [1, 5, 3, 2]})
+    train, heard = ratings_of(frame, (3, 2)), []
+
+    def interrupt_the_second(epoch):
+        if epoch.number == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    context = FitContext(on_epoch=interrupt_the_second, on_interrupt=heard.append)
+    model = fit_biased_mf(BiasedMFConfig(factors=1), train, context)
+    assert heard == [2]
+    expected = fit_biased_mf(BiasedMFConfig(factors=1, iterations=2), train, FitContext())
+    np.testing.assert_array_equal(model.item_factors, expected.item_factors)
 
 
 def test_a_user_folded_in_is_the_user_of_another_half_step():

@@ -139,5 +139,9 @@ def test_item_knn_cosines_are_cosines(ratings):
 def test_item_knn_keeps_so_many_neighbours_and_not_the_item_itself(weighting, ratings):
     model = fit_implicit(ItemKNNConfig(neighbours=5, weighting=weighting), ratings, FitContext())
     assert np.diff(model.item_weights.indptr).max() == 5
+    full = fit_implicit(ItemKNNConfig(neighbours=39, weighting=weighting), ratings, FitContext()).item_weights
+    for item in (0, 11, 38):
+        strongest = np.sort(full[[item]].data)[-5:]
+        np.testing.assert_array_equal(np.sort(model.item_weights[[item]].data), strongest)
     assert (model.item_weights.diagonal() == 0).all()
     assert np.isfinite(model.score(everyone(ratings))).all()
