@@ -31,7 +31,6 @@ from recsys_ae.splitting.make import make_split
 from recsys_ae.splitting.ordered import leave_last, temporal_cut
 from recsys_ae.splitting.predefined import keep_all, predefined
 from recsys_ae.splitting.random import k_folds, per_user_holdout, random_holdout
-from recsys_ae.splitting.users import hold_out_users
 
 CONFIGS = [
     RandomSplitConfig(test_share=0.3),
