@@ -58,7 +58,7 @@ class LeaveLastSplitConfig(Config):
 
 class UsersSplitConfig(Config):
     """Strong generalisation: a share of the users is unseen in training; of their ratings `fold_in_share`
-    may be read and the rest is held out (Liang et al. 2018). Only users with two or more ratings are drawn."""
+    may be read and the rest is held out (Liang et al. 2018). Users with fewer than two are not drawn."""
 
     kind: Literal["users"] = "users"
     test_share: Share = 0.1
