@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -83,7 +84,10 @@ class IdColumn:
         """Integers (floats without a fraction too) become int64, all else text: of a list with both, all."""
         if isinstance(values, IdColumn):
             return values
-        array = np.asarray(values)
+        has_type = isinstance(values, np.ndarray) or hasattr(values, "__array__")
+        array = np.asarray(
+            values, dtype=None if has_type else object
+        )  # NumPy's own texts lose a NUL at the end
         if array.dtype.kind in "US":
             array = array.astype(str).astype(object)
         codes, labels = pd.factorize(array)
@@ -176,10 +180,12 @@ def _as_labels(labels: np.ndarray) -> tuple[IdVector, np.ndarray | None]:
         filled = np.where(empty, 0, labels)
         whole = (filled == np.trunc(filled)) & (np.abs(filled) < 2**53)
         return (filled.astype(np.int64) if whole.all() else _as_text(labels)), empty
-    if len(labels) and all(
-        isinstance(label, int | np.integer) and not isinstance(label, bool) for label in labels
-    ):
-        return _as_labels(np.array(labels.tolist()))
+    kind = pd.api.types.infer_dtype(labels, skipna=False)
+    if kind in ("floating", "mixed-integer-float", "empty"):
+        return _as_labels(labels.astype(np.float64))
+    with suppress(OverflowError):  # numbers beyond int64 become text
+        if kind == "integer":
+            return labels.astype(np.int64), None
     return _as_text(labels), None
 
 

@@ -103,7 +103,10 @@ def check_ids(column: IdColumn, role: str, where: Where) -> None:
 
 def check_values(values: np.ndarray, scale: tuple[float, float] | None, where: Where) -> np.ndarray:
     """(n,) float32 ratings. Raises DataError where one is not finite, too large, or outside `scale`."""
-    ratings = np.asarray(values, dtype=np.float64)
+    try:
+        ratings = np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"ratings must be numbers: {error}") from error
     with np.errstate(over="ignore"):
         narrow = ratings.astype(np.float32) + np.float32(0)  # minus zero becomes zero
     bad = np.flatnonzero(~np.isfinite(narrow))
