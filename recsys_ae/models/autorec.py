@@ -14,8 +14,10 @@ import torch
 
 from recsys_ae.data.batches import select_rows
 from recsys_ae.data.ratings import Ratings
+from recsys_ae.models.baselines import rating_limits
 from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, UserAutoRecConfig
 from recsys_ae.models.context import FitContext
+from recsys_ae.models.debias import Biases, find_biases, without_biases
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.network import NetworkRecommender, build_network
 from recsys_ae.models.parts import make_corruption, make_schedule, pick_device
@@ -41,14 +43,23 @@ Snapshot = Callable[[Autoencoder], R]
 
 def fit_user_autorec(config: UserAutoRecConfig, train: Ratings, context: FitContext) -> NetworkRecommender:
     """Rows are users; the fitted network reconstructs a user's history."""
-    return _train(config, train, context, partial(_user_recommender, config, train))
+    biases = find_biases(train, config.debias)
+    rows = without_biases(train, biases) if config.debias else train
+
+    def recommender(network: Autoencoder) -> NetworkRecommender:
+        on_cpu = network if network.first.weight.is_cpu else deepcopy(network).cpu()
+        return NetworkRecommender(train.users, train.items, on_cpu, config.hidden, config.activation,
+                                  limits=rating_limits(train), biases=biases if config.debias else None)
+
+    return _train(config, rows, context, recommender)
 
 
 def fit_item_autorec(config: ItemAutoRecConfig, train: Ratings, context: FitContext) -> FactorRecommender:
     """Rows are items. Each item is encoded once; a user's score of it is the inner product of the user's row
     of the last layer with the item's code."""
-    rows = train.transposed()
-    return _train(config, rows, context, partial(_item_recommender, config, rows))
+    biases = find_biases(train, config.debias)
+    rows = (without_biases(train, biases) if config.debias else train).transposed()
+    return _train(config, rows, context, partial(_item_recommender, config, train, rows, biases))
 
 
 def _train(config: AutoRecConfig, rows: Ratings, context: FitContext, snapshot: Snapshot[R]) -> R:
@@ -106,7 +117,7 @@ def _initial_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoenc
     """Output biases start at the damped mean of their column. Columns without any rating get no weights:
     nothing would ever train them, so they neither add noise to a code nor leave the mean rating."""
     network = build_network(rows.n_items, config.hidden, activation=config.activation,
-                            limits=_limits(rows) if config.output == "scaled" else None, seed=seed)
+                            limits=rating_limits(rows) if config.output == "scaled" else None, seed=seed)
     counts = np.bincount(rows.columns, minlength=rows.n_items)
     sums = np.bincount(rows.columns, weights=rows.values, minlength=rows.n_items)
     means = (sums + _MEAN_DAMPING * rows.mean()) / (counts + _MEAN_DAMPING)
@@ -117,25 +128,20 @@ def _initial_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoenc
     return network
 
 
-def _limits(ratings: Ratings) -> tuple[float, float]:
-    """The declared scale, else the range seen in training."""
-    return ratings.scale or (float(ratings.values.min()), float(ratings.values.max()))
-
-
-def _user_recommender(config: UserAutoRecConfig, train: Ratings, network: Autoencoder) -> NetworkRecommender:
-    on_cpu = network if network.first.weight.is_cpu else deepcopy(network).cpu()
-    return NetworkRecommender(train.users, train.items, on_cpu, config.hidden, config.activation,
-                              _limits(train))
-
-
-def _item_recommender(config: ItemAutoRecConfig, rows: Ratings, network: Autoencoder) -> FactorRecommender:
-    last = network.last
+def _item_recommender(config: ItemAutoRecConfig, train: Ratings, rows: Ratings, biases: Biases,
+                      network: Autoencoder) -> FactorRecommender:
+    """The last layer seen from its average user, whom users without training ratings get, and towards whom a
+    user unseen in training is shrunk."""
+    weight, bias = network.last.weight.detach().cpu().numpy(), network.last.bias.detach().cpu().numpy()
+    codes = _codes(network, rows)
+    trained = np.diff(train.matrix.indptr)[:, None] > 0
+    average, mean = weight[trained[:, 0]].mean(axis=0), bias[trained[:, 0]].mean()
     return FactorRecommender(
-        users=rows.items, items=rows.users,
-        user_factors=last.weight.detach().cpu().numpy(), item_factors=_codes(network, rows),
-        user_biases=last.bias.detach().cpu().numpy(),
-        item_biases=np.zeros(rows.n_users, dtype=np.float32),
-        output=config.output, limits=_limits(rows), fold_in_l2=config.fold_in_l2)
+        users=train.users, items=train.items,
+        user_factors=np.where(trained, weight - average, np.float32(0)), item_factors=codes,
+        user_biases=np.where(trained[:, 0], bias - mean + biases.users, np.float32(0)),
+        item_biases=codes @ average + biases.items, mean=float(mean),
+        output=config.output, limits=rating_limits(train), fold_in_l2=config.fold_in_l2)
 
 
 @torch.inference_mode()

@@ -8,9 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 
 from recsys_ae.data.batches import UserBatch
 from recsys_ae.data.ids import IdMap
+from recsys_ae.models.debias import Biases, subtract
 from recsys_ae.models.pairs import pair_products
 from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.rows import RowBatch
@@ -23,8 +25,9 @@ from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 class NetworkRecommender:
     """Reads the history of a user, seen in training or not, and reconstructs the whole row.
 
-    `network`: Autoencoder over items, on the CPU. `limits`: predictions are clipped to them. A user without
-    history gets the reconstruction of an empty row; an item without training ratings the mean rating.
+    `network`: Autoencoder over items, on the CPU. `limits`: predictions are clipped to them. `biases`: where
+    given, the network sees ratings less biases, and they are added again. A user without history gets the
+    reconstruction of an empty row; an item without training ratings the mean rating plus the user's bias.
     """
 
     users: IdMap
@@ -33,6 +36,7 @@ class NetworkRecommender:
     widths: tuple[int, ...]
     activation: str
     limits: tuple[float, float]
+    biases: Biases | None = None
 
     kind: ClassVar[str] = "network"
     folds_in: ClassVar[bool] = True
@@ -41,28 +45,49 @@ class NetworkRecommender:
 
     @torch.inference_mode()
     def score(self, batch: UserBatch) -> FloatMatrix:
-        return self.network(RowBatch.of(batch.history)).dense().clamp_(*self.limits).numpy()
+        history, of_users, of_items = self._debiased(batch.history)
+        scores = self.network(RowBatch.of(history)).dense().numpy()
+        scores += of_users[:, None]
+        scores += of_items
+        return np.clip(scores, *self.limits, out=scores)
 
     @torch.inference_mode()
     def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
-        hidden = self.network(RowBatch.of(batch.history)).hidden.numpy()
+        history, of_users, of_items = self._debiased(batch.history)
+        hidden = self.network(RowBatch.of(history)).hidden.numpy()
         last = self.network.last
         raw = pair_products(hidden, last.weight.numpy(), rows, items) + last.bias.numpy()[items]
-        return self.network.stretch(torch.from_numpy(raw)).clamp_(*self.limits).numpy()
+        scores = self.network.stretch(torch.from_numpy(raw)).numpy() + of_users[rows] + of_items[items]
+        return np.clip(scores, *self.limits)
+
+    def _debiased(self, history: csr_array) -> tuple[csr_array, FloatVector, FloatVector]:
+        """What the network reads, and the (b,) and (n_items,) biases that it does not see."""
+        if self.biases is None:
+            return history, np.zeros(history.shape[0], np.float32), np.zeros(len(self.items), np.float32)
+        of_users = self.biases.of_histories(history)
+        return subtract(history, of_users, self.biases.items), of_users, self.biases.items
 
     def state(self) -> State:
-        arrays = {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
+        arrays = {f"network/{name}": tensor.numpy() for name, tensor in self.network.state_dict().items()}
         meta = {"widths": list(self.widths), "activation": self.activation, "limits": list(self.limits),
-                "output_limits": self.network.limits and list(self.network.limits)}
+                "output_limits": self.network.limits and list(self.network.limits), "biases": None}
+        if self.biases is not None:
+            arrays |= {"biases/users": self.biases.users, "biases/items": self.biases.items}
+            meta["biases"] = {"mean": self.biases.mean, "user_damping": self.biases.user_damping}
         return State(arrays, meta)
 
     @classmethod
     def from_state(cls, users: IdMap, items: IdMap, state: State) -> NetworkRecommender:
-        meta = state.meta
+        """Inverse of `state`."""
+        meta, arrays = state.meta, state.arrays
         network = build_network(len(items), meta["widths"], activation=meta["activation"],
                                 limits=meta["output_limits"] and tuple(meta["output_limits"]), seed=0)
-        network.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in state.arrays.items()})
-        return cls(users, items, network, tuple(meta["widths"]), meta["activation"], tuple(meta["limits"]))
+        network.load_state_dict({name.removeprefix("network/"): torch.from_numpy(np.array(array))
+                                 for name, array in arrays.items() if name.startswith("network/")})
+        biases = meta["biases"] and Biases(users=arrays["biases/users"], items=arrays["biases/items"],
+                                           **meta["biases"])
+        return cls(users, items, network, tuple(meta["widths"]), meta["activation"], tuple(meta["limits"]),
+                   biases)
 
 
 def build_network(n_columns: int, widths: Sequence[int], *, activation: str,
