@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import re
+import uuid
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -87,6 +88,9 @@ def connected(uri: str | None = None, *, create: bool = False) -> Iterator[Mlflo
         with _calm(address):
             from mlflow import MlflowClient
 
+            database = database_of(address)
+            if database is not None and not database.exists():
+                _make_database(database)
             yield MlflowClient(address, registry_uri=address)
     except RecsysError:
         raise
@@ -104,6 +108,20 @@ def _check_database(address: str, *, create: bool) -> None:
         )
     if not database.parent.is_dir():
         raise TrackingError(f"{database}: its folder does not exist; make it, or name another store")
+
+
+def _make_database(path: Path) -> None:
+    """An empty store, made under another name: who looks at the same time, or after a crash, sees none or a
+    whole one. The first of several makers wins."""
+    from mlflow import MlflowClient
+
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        MlflowClient(f"sqlite:///{temporary}")
+        with suppress(FileExistsError):
+            os.link(temporary, path)  # unlike a renaming, it replaces nothing
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

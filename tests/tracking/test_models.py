@@ -12,36 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from scipy.sparse import csr_array
 
 from recsys_ae.data.batches import UserBatch
-from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import ConfigError, RecsysError, StorageError, TrackingError, UnknownIdError
-from recsys_ae.models.factors import FactorRecommender
-from recsys_ae.models.storage import load_model, save_model
+from recsys_ae.models.storage import load_model
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 from recsys_ae.tracking.pyfunc import score_pairs, top_lists
 from recsys_ae.tracking.registry import register, resolve_model
 from recsys_ae.tracking.store import connected
-
-
-def model_folder(folder: Path, *, n_users: int = 7, n_items: int = 12, numbers: bool = False) -> Path:
-    """A factor model with ids as texts (or numbers) and a history that holds a rating of 0."""
-    rng = np.random.default_rng(5)
-
-    def drawn(*shape: int) -> np.ndarray:
-        return rng.normal(size=shape).astype(np.float32)
-
-    users = IdMap.of(np.arange(n_users) * 3) if numbers else IdMap.of([f"0{i}" for i in range(n_users)])
-    items = IdMap.of(np.arange(n_items) + 100) if numbers else IdMap.of([f"film {i}" for i in range(n_items)])
-    recommender = FactorRecommender(
-        users, items, drawn(n_users, 3), drawn(n_items, 3), drawn(n_users), drawn(n_items), mean=3.0
-    )
-    rows, columns = np.arange(n_users), np.arange(n_users) % n_items
-    values = np.where(rows == 2, 0.0, 4.0).astype(np.float32)
-    history = csr_array((values, (rows, columns)), shape=(n_users, n_items))
-    save_model(folder, recommender, history=history, info={"config": "toy"})
-    return folder
 
 
 def all_scores(folder: Path) -> np.ndarray:
@@ -51,7 +29,7 @@ def all_scores(folder: Path) -> np.ndarray:
 
 
 @pytest.fixture
-def logged(store, tmp_path) -> str:
+def logged(store, tmp_path, model_folder) -> str:
     """The URI of a model in the store."""
     with MlflowTracker("demo", "with model") as tracker:
         tracker.params({"model.kind": "biased-mf"})
@@ -104,7 +82,7 @@ def test_the_signature_says_what_goes_in_and_out(logged, store):
     assert {p.name: p.default for p in signature.params} == {"n": 10, "exclude_seen": True}
 
 
-def test_lists_are_the_best_unseen_items_in_order(tmp_path):
+def test_lists_are_the_best_unseen_items_in_order(tmp_path, model_folder):
     folder = model_folder(tmp_path / "folder")
     stored, scores = load_model(folder), all_scores(folder)
     lists = top_lists(stored, pd.Series(["02", "00"]), n=4, exclude_seen=True)
@@ -118,7 +96,7 @@ def test_lists_are_the_best_unseen_items_in_order(tmp_path):
         np.testing.assert_allclose(rows["score"], scores[position, best], rtol=1e-6)
 
 
-def test_short_catalogues_make_short_lists_and_no_users_an_empty_table(tmp_path):
+def test_short_catalogues_make_short_lists_and_no_users_an_empty_table(tmp_path, model_folder):
     stored = load_model(model_folder(tmp_path / "folder", n_items=3))
     assert len(top_lists(stored, pd.Series(["00"]), n=10, exclude_seen=True)) == 2
     assert len(top_lists(stored, pd.Series(["00"]), n=10, exclude_seen=False)) == 3
@@ -127,7 +105,7 @@ def test_short_catalogues_make_short_lists_and_no_users_an_empty_table(tmp_path)
     assert len(nobody) == 0
 
 
-def test_pairs_keep_their_order_over_many_blocks_of_users(tmp_path):
+def test_pairs_keep_their_order_over_many_blocks_of_users(tmp_path, model_folder):
     folder = model_folder(tmp_path / "folder", n_users=2500, numbers=True)
     stored, scores = load_model(folder), all_scores(folder)
     rng = np.random.default_rng(0)
@@ -138,7 +116,7 @@ def test_pairs_keep_their_order_over_many_blocks_of_users(tmp_path):
     assert len(score_pairs(stored, pd.Series([], dtype=int), pd.Series([], dtype=int))) == 0
 
 
-def test_models_with_numbers_as_ids_are_served_through_mlflow(store, tmp_path):
+def test_models_with_numbers_as_ids_are_served_through_mlflow(store, tmp_path, model_folder):
     with MlflowTracker("demo", "numbers") as tracker:
         uri = tracker.model(model_folder(tmp_path / "folder", numbers=True))
     model = mlflow.pyfunc.load_model(str(resolve_model(uri).parents[1]))
@@ -222,7 +200,7 @@ def test_a_folder_that_is_no_model_leaves_no_finished_model_behind(store, tmp_pa
         resolve_model(f"runs:/{tracker.run_id}/model")
 
 
-def test_logging_a_model_leaves_global_state_alone(store, tmp_path, monkeypatch, capfd):
+def test_logging_a_model_leaves_global_state_alone(store, tmp_path, monkeypatch, capfd, model_folder):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://nobody.invalid")
     with MlflowTracker("demo", "quiet", uri=store) as tracker:
         tracker.model(model_folder(tmp_path / "folder"))
