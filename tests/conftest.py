@@ -14,7 +14,6 @@ STORES = ("mlflow.db", "mlruns", "mlartifacts")  # what MLflow leaves in the fol
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # torch and numpy read it when they are first imported, in the tests
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
