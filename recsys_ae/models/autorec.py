@@ -70,6 +70,8 @@ def _train(config: AutoRecConfig, rows: Ratings, context: FitContext, snapshot: 
     stopping = EarlyStopping(config.training.patience)
     checkpoint = Checkpoint(context.checkpoint, _training_key(config, rows, context.seed))
     done = checkpoint.load(network, optimizer, stopping) if context.resume else []
+    for epoch in done:
+        context.on_epoch(epoch)  # a continued training has one curve, not the end of one
     with deferred_interrupt() as interrupt:
         for epoch in _epochs(config, rows, network, optimizer, context.seed, first=len(done) + 1):
             epoch = _validated(epoch, config, network, stopping, context, snapshot)
