@@ -24,18 +24,18 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "i-autorec": c.ItemAutoRecConfig(hidden=(16,), l2=1e-4, corruption=None, training=TRAINING),
     "u-autorec": c.UserAutoRecConfig(hidden=(16,), l2=1e-4, corruption=None, training=TRAINING),
     "i-autorec-noisy": c.ItemAutoRecConfig(
-        hidden=(12, 8), output="scaled", corruption=c.GaussianNoiseConfig(), training=TRAINING
+        hidden=(12, 8), output="scaled", debias=None, corruption=c.GaussianNoiseConfig(), training=TRAINING
     ),
-    "u-autorec-noisy": c.UserAutoRecConfig(hidden=(12, 8), output="scaled", training=TRAINING),
+    "u-autorec-noisy": c.UserAutoRecConfig(hidden=(12, 8), output="scaled", debias=None, training=TRAINING),
     "mean": c.MeanConfig(),
     "biases": c.BiasesConfig(),
     "popularity": c.PopularityConfig(),
     "popularity-positive": c.PopularityConfig(positive=3.0),
     "biased-mf": c.BiasedMFConfig(factors=4, l2=0.3, bias_l2=0.3),
-    "als": c.ALSConfig(factors=4),
-    "als-positive": c.ALSConfig(factors=4, positive=3.0),
+    "als": c.ALSConfig(factors=4, l2=0.1),
+    "als-positive": c.ALSConfig(factors=4, l2=0.1, positive=3.0),
     "bpr": c.BPRConfig(factors=4, epochs=300, learning_rate=0.1),
-    "item-knn": c.ItemKNNConfig(),
+    "item-knn": c.ItemKNNConfig(weighting="cosine"),
     "item-knn-tfidf": c.ItemKNNConfig(weighting="tfidf", positive=3.0),
     "item-knn-bm25": c.ItemKNNConfig(weighting="bm25"),
 }

@@ -67,11 +67,12 @@ class TrainingConfig(Config):
 
 class BiasesConfig(Config):
     """Mean + damped item bias + damped user bias (Koren 2010, section 2.1), refined by alternating until
-    nothing moves, `sweeps` times at most."""
+    nothing moves, `sweeps` times at most. Defaults chosen by validation RMSE on ml-100k and movietweetings;
+    Koren damps items by 10 and users by 15."""
 
     kind: Literal["biases"] = "biases"
-    item_damping: NonNegativeFloat = 10.0
-    user_damping: NonNegativeFloat = 15.0
+    item_damping: NonNegativeFloat = 5.0
+    user_damping: NonNegativeFloat = 5.0
     sweeps: PositiveInt = 100
 
 
@@ -154,7 +155,7 @@ class BiasedMFConfig(Config):
 class ALSConfig(Config):
     """Implicit-feedback ALS (Hu, Koren, Volinsky 2008), by the library implicit. Confidence of a positive
     entry is 1 + `alpha`; `positive` keeps only ratings at or above it (null: every observed entry). Defaults
-    chosen by validation NDCG on ml-100k, ml-1m and movietweetings; lower `l2` for data of a few dozen users."""
+    chosen by validation NDCG on ml-100k, ml-1m and movietweetings; a few dozen users need a lower `l2`."""
 
     kind: Literal["als"] = "als"
     factors: PositiveInt = 64

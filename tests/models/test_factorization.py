@@ -17,7 +17,7 @@ from recsys_ae.models.context import FitContext
 from recsys_ae.models.factorization import fit_implicit
 
 CONFIGS = [
-    ALSConfig(factors=8, iterations=5),
+    ALSConfig(factors=8, l2=0.1, iterations=5),
     BPRConfig(factors=8, epochs=5, learning_rate=0.5),
     ItemKNNConfig(neighbours=5),
 ]
@@ -104,7 +104,7 @@ def test_als_folds_users_in_as_the_library_recalculates_them(ratings):
 
 
 def test_bpr_prefers_what_was_liked_and_refuses_unseen_users(ratings):
-    model = fit_implicit(BPRConfig(factors=8, epochs=60), ratings, FitContext())
+    model = fit_implicit(BPRConfig(factors=8, epochs=60, learning_rate=0.05), ratings, FitContext())
     scores = model.score(everyone(ratings))
     seen = np.zeros(ratings.matrix.shape, dtype=bool)
     seen[ratings.rows(), ratings.columns] = True
@@ -121,13 +121,13 @@ def test_item_knn_scores_are_the_sums_of_the_library_without_the_item_itself(rat
         library.fit(liked(ratings, 1.0), show_progress=False)
     similarity = library.similarity.toarray()
     np.fill_diagonal(similarity, 0.0)
-    model = fit_implicit(ItemKNNConfig(neighbours=1000), ratings, FitContext())
+    model = fit_implicit(ItemKNNConfig(neighbours=1000, weighting="cosine"), ratings, FitContext())
     expected = liked(ratings, 1.0) @ similarity
     np.testing.assert_allclose(model.score(everyone(ratings, known=False)), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_item_knn_cosines_are_cosines(ratings):
-    model = fit_implicit(ItemKNNConfig(neighbours=1000), ratings, FitContext())
+    model = fit_implicit(ItemKNNConfig(neighbours=1000, weighting="cosine"), ratings, FitContext())
     columns = liked(ratings, 1.0).toarray().astype(np.float64)
     lengths = np.maximum(np.linalg.norm(columns, axis=0), 1e-12)
     cosine = (columns.T @ columns) / np.outer(lengths, lengths)
