@@ -6,7 +6,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recsys_ae.reporting.tables import Table
 
 Say = Callable[[Any, Callable[[], None]], None]
 
@@ -26,3 +29,11 @@ def answering(*, as_json: bool) -> Iterator[Say]:
             print(json.dumps(json_values(document), indent=2, allow_nan=False))
         else:
             show()
+
+
+def show_table(table: Table) -> None:
+    """Print a table; as wide as it is where no terminal limits it."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 10_000
+    Console(width=width, soft_wrap=False).print(table.terminal())

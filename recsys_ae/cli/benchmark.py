@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering
+from recsys_ae.cli.answer import answering, show_table
 
 if TYPE_CHECKING:
     from recsys_ae.experiments.entries import BenchmarkResult
@@ -27,7 +27,10 @@ def benchmark(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Compare models on the same splits, with equal tuning budgets and paired differences."""
+    """Compare models on the same splits.
+
+    Equal tuning budgets, paired differences, one table for quality and cost.
+    """
     options.use_threads(threads)
     from recsys_ae.experiments.load import load_benchmark
 
@@ -55,9 +58,7 @@ def _silent(text: str) -> None:
 
 
 def _show(result: BenchmarkResult) -> None:
-    from rich.console import Console
-
     from recsys_ae.experiments.summary import summary_table
 
-    Console().print(summary_table(result).terminal())
+    show_table(summary_table(result))
     print(f"table, page and models: {result.folder} (page.html)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering
+from recsys_ae.cli.answer import answering, show_table
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ def compare(
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the runs of an experiment, best first, with paired differences to one of them."""
+    """List the runs of an experiment, best first.
+
+    Runs on the same split are compared with one of them in pairs, user by user.
+    """
     with answering(as_json=as_json) as say:
         from recsys_ae.tracking.runs import experiment_runs
 
@@ -127,8 +130,6 @@ def _row(run: TrackedRun, metric: str, difference: Any, note: str | None) -> dic
 
 
 def _show(rows: list[dict[str, Any]], metric: str, against: str) -> None:
-    from rich.console import Console
-
     from recsys_ae.reporting.tables import Table
 
     def compared(row: dict[str, Any]) -> str | None:
@@ -150,4 +151,4 @@ def _show(rows: list[dict[str, Any]], metric: str, against: str) -> None:
             for row in rows
         ),
     )
-    Console(soft_wrap=True).print(table.terminal())
+    show_table(table)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering
+from recsys_ae.cli.answer import answering, show_table
 
 data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Known datasets, and what is in a file.")
 
 
 @data.command("list", epilog="Example: recsys-ae data list")
 def list_datasets(as_json: options.AsJson = False) -> None:
-    """Known datasets: how large, on what terms, and whether they are here."""
+    """Known datasets, and which are here."""
     with answering(as_json=as_json) as say:
         from recsys_ae.data.datasets import DATASETS, find
 
@@ -29,14 +30,12 @@ def list_datasets(as_json: options.AsJson = False) -> None:
 
 
 def _show_list(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-
     from recsys_ae.reporting.tables import Table
 
     columns = ("name", "ratings", "users", "items", "scale", "present", "terms")
     cells = [(row["name"], row["ratings"], row["users"], row["items"], _scale(row["scale"]), row["present"],
               row["terms"]) for row in rows]  # fmt: skip
-    Console(soft_wrap=True).print(Table(columns, tuple(cells)).terminal())
+    show_table(Table(columns, tuple(cells)))
 
 
 @data.command(epilog="Example: recsys-ae data describe ratings.csv --set columns.user=reader --json")
@@ -50,7 +49,7 @@ def describe(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """How many ratings, how dense, on what scale, by whom and when."""
+    """What is in a file of ratings."""
     with answering(as_json=as_json) as say:
         from recsys_ae.data.describe import describe as described
         from recsys_ae.data.load import load_ratings
@@ -64,16 +63,29 @@ def describe(
 def fetch(
     name: Annotated[str, typer.Argument(help="A known dataset, see data list.")],
     folder: Annotated[
-        Path | None, typer.Option(help="Where to put it; default: RECSYS_AE_DATA, else ./data.")
+        Path | None, typer.Option(help="Where to put it; default: RECSYS_AE_DATA, else the cache.")
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Download a dataset and check it against its checksum. Shows the terms first."""
+    """Download a dataset and verify it.
+
+    The terms are shown first; a file with another checksum is not kept.
+    """
     with answering(as_json=as_json) as say:
         from recsys_ae.data.datasets import fetch as fetched
+        from recsys_ae.data.datasets import known
 
-        place = fetched(name, folder)
+        dataset = known(name)
+        if dataset.archive is not None:
+            print(f"{name}: {dataset.terms}; published at {dataset.published}", file=sys.stderr)
+        place = fetched(name, folder, progress=_tell if sys.stderr.isatty() else None)
         say({"name": name, "folder": str(place)}, lambda: print(f"{name}: {place}"))
+
+
+def _tell(done: int, total: int | None) -> None:
+    """Bytes so far, on one line of stderr."""
+    share = f" of {total / 1e6:.1f}" if total else ""
+    print(f"\r{done / 1e6:.1f}{share} MB", end="", file=sys.stderr, flush=True)
 
 
 def _show(source: str, found: dict[str, Any]) -> None:

@@ -16,7 +16,10 @@ def evaluate(
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Test a stored model again, on the data and split of its own config."""
+    """Test a stored model again.
+
+    Uses the data and the split of the config that is stored with it.
+    """
     options.use_threads(threads)
     with answering(as_json=as_json) as say:
         from recsys_ae.experiments.retest import retest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 
 import typer
@@ -16,6 +17,8 @@ from recsys_ae.cli.recommend import recommend
 from recsys_ae.cli.store import ui, upload
 from recsys_ae.cli.train import train
 from recsys_ae.errors import RecsysError
+
+_STOPPED = 130  # what shells expect after Ctrl-C, and what typer answers
 
 app = typer.Typer(
     name="recsys-ae",
@@ -44,12 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
         code = typer.main.get_command(app).main(args=words, prog_name="recsys-ae", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        return _stopped() if code == _STOPPED else code if isinstance(code, int) else 0
     except RecsysError as error:
         return _refuse(" ".join(str(error).split()))
     except (KeyboardInterrupt, typer.Abort):
-        print("stopped by Ctrl-C; nothing half-written was left behind", file=sys.stderr)
-        return 130
+        return _stopped()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
         return 0
@@ -59,6 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse_usage(error)
 
 
+def _stopped() -> int:
+    print("stopped by Ctrl-C; nothing half-written was left behind", file=sys.stderr)
+    return _STOPPED
+
+
 def _refuse(sentence: str) -> int:
     print(f"error: {sentence}", file=sys.stderr)
     return 2
@@ -66,7 +73,7 @@ def _refuse(sentence: str) -> int:
 
 def _refuse_usage(error: Exception) -> int:
     context = getattr(error, "ctx", None)
-    message = error.format_message()  # type: ignore[attr-defined]
+    message = error.format_message().replace("Value error, ", "")  # type: ignore[attr-defined]
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
         print(message)
         return 0
@@ -79,6 +86,7 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Sentences())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")  # we test what we use
 
 
 class _Sentences(logging.Formatter):

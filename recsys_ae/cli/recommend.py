@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering
+from recsys_ae.cli.answer import answering, show_table
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def recommend(
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write the top-N list of each user; without --out, show those of a few users."""
+    """Write top-N lists.
+
+    Without --out, those of a few users are shown.
+    """
     options.use_threads(threads)
     if out is None and users == "all":
         raise ConfigError(
@@ -64,8 +67,6 @@ def recommend(
 
 
 def _show(rows: list[dict[str, Any]], made: Lists) -> None:
-    from rich.console import Console
-
     from recsys_ae.reporting.tables import Table
 
     titles = made.titles() or {}
@@ -80,4 +81,4 @@ def _show(rows: list[dict[str, Any]], made: Lists) -> None:
         )
         for row in rows
     )
-    Console(soft_wrap=True).print(Table(columns, cells).terminal())
+    show_table(Table(columns, cells))

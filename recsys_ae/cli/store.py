@@ -33,7 +33,10 @@ def upload(
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Track a finished run afterwards, for when the tracking server was down."""
+    """Track a finished run afterwards.
+
+    For when the tracking server was down.
+    """
     with answering(as_json=as_json) as say:
         from recsys_ae.experiments.upload import read_run
         from recsys_ae.experiments.upload import upload as send

@@ -34,7 +34,7 @@ def train(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fit one model, test it once, keep and track everything."""
+    """Fit one model, test it, keep everything."""
     options.use_threads(threads)
     changes = [*(overrides or []), *([] if seed is None else [f"seed={seed}"])]
     found = _config(config, data, model, changes)

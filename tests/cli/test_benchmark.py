@@ -1,0 +1,146 @@
+"""recsys-ae benchmark and compare."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from commands import call, succeed
+
+from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.config import DataConfig
+from recsys_ae.evaluation.report import Report
+from recsys_ae.experiments.prepare import prepare
+from recsys_ae.models.configs import BiasesConfig
+from recsys_ae.models.fit import fit
+from recsys_ae.splitting.config import RandomSplitConfig
+from recsys_ae.splitting.make import validation_split
+
+BENCHMARK = """\
+name: small
+data: {{source: {data}}}
+seeds: [0, 1]
+trials: 2
+reference: biases
+models:
+  - {{name: biases, model: {{kind: biases}}, grid: {{item_damping: [10, 1000000]}}}}
+  - {{name: als, model: {{kind: als, factors: 4, iterations: 3}}}}
+  - name: u-autorec
+    model: {{kind: u-autorec, hidden: [4], training: {{epochs: 3, batch_size: 16}}}}
+  - {{name: broken, model: {{kind: i-autorec, hidden: [4], output: identity, training:
+      {{epochs: 3, optimizer: sgd, learning_rate: 1.0e+30}}}}}}
+"""
+
+
+@pytest.fixture
+def config(ratings, here) -> Path:
+    path = here / "small.yaml"
+    path.write_text(BENCHMARK.format(data=ratings))
+    return path
+
+
+@pytest.fixture
+def answer(config):
+    return succeed("benchmark", config, "--no-tracking", "--json", "--out", "out").document
+
+
+def by_name(answer: dict) -> dict[str, dict]:
+    return {row["name"]: row for row in answer["models"]}
+
+
+def test_models_seeds_and_failures_stand_side_by_side(answer):
+    rows = by_name(answer)
+    assert list(rows) == ["biases", "als", "u-autorec", "broken"]
+    assert "test/rmse" in rows["biases"]["metrics"]
+    assert "test/rmse" not in rows["als"]["metrics"]
+    assert rows["als"]["differences"].keys() == {"ndcg_at_10"}
+    assert rows["u-autorec"]["differences"].keys() == {"rmse", "ndcg_at_10"}
+    assert rows["broken"]["metrics"] == {}
+    assert "learning rate" in rows["broken"]["error"]
+    for name in ("biases", "als", "u-autorec"):
+        assert rows[name]["error"] is None
+        assert rows[name]["fit_seconds"] >= 0
+        assert rows[name]["peak_memory_mb"] > 10
+        assert len(rows[name]["runs"]) == 2
+
+
+def test_means_and_differences_are_those_of_the_reports(answer):
+    rows = by_name(answer)
+    values = {}
+    for name in ("biases", "u-autorec"):
+        reports = [Report.from_parquet(Path(run) / "per_user.parquet") for run in rows[name]["runs"]]
+        values[name] = [report.metrics["rmse"] for report in reports]
+        assert rows[name]["metrics"]["test/rmse"] == pytest.approx(np.mean(values[name]))
+        assert rows[name]["deviations"]["test/rmse"] == pytest.approx(np.std(values[name], ddof=1))
+    found = rows["u-autorec"]["differences"]["rmse"]
+    assert found["difference"] == pytest.approx(np.mean(values["u-autorec"]) - np.mean(values["biases"]))
+    assert found["low"] <= found["difference"] <= found["high"]
+
+
+def test_grid_is_chosen_on_validation_for_each_seed(answer, ratings):
+    biases = by_name(answer)["biases"]
+    assert (biases["trials"], by_name(answer)["als"]["trials"]) == (2, 1)
+    assert biases["settings"] == [best_damping(ratings, seed) for seed in (0, 1)]
+
+
+def best_damping(ratings: Path, seed: int) -> dict:
+    """The setting with the lowest error on a validation part, by plain arithmetic."""
+    split = prepare(DataConfig(source=str(ratings)), RandomSplitConfig(), seed)
+    carved = validation_split(split, share=0.05)
+    batch = UserBatch(np.arange(carved.train.n_users), carved.train.matrix)
+    errors = {}
+    for damping in (10, 1_000_000):
+        scores = fit(BiasesConfig(item_damping=damping), carved.train).score(batch)
+        predicted = scores[carved.holdout.rows(), carved.holdout.columns]
+        errors[damping] = np.mean((predicted - carved.holdout.values) ** 2)
+    return {"item_damping": min(errors, key=errors.__getitem__)}
+
+
+def test_results_are_kept_in_four_forms(answer):
+    folder = Path("out")
+    assert json.loads((folder / "result.json").read_text()) == answer
+    table = pd.read_csv(folder / "table.csv")
+    assert list(table.model) == ["biases", "als", "u-autorec", "broken"]
+    assert table.rmse[0] == pytest.approx(by_name(answer)["biases"]["metrics"]["test/rmse"])
+    assert (folder / "table.md").read_text().count("\n") == 6
+    page = (folder / "page.html").read_text()
+    assert page.count("<svg") == 2
+    assert not re.search(r'(src|href)="https?:', page)
+    assert (folder / "als" / "seed-1" / "model" / "model.json").exists()
+
+
+def test_budget_is_the_same_for_all(config, here):
+    outcome = call("benchmark", config, "--no-tracking", "--set", "trials=1")
+    assert outcome.code == 2
+    assert outcome.err == (
+        "error: models.0.grid: 'biases' has 2 combinations, and every model may try 1; shorten the grid or "
+        "raise trials\n"
+    )
+    assert not (here / "runs").exists()
+
+
+def test_tracked_benchmark_is_compared_in_pairs(config, store):
+    one_seed = ("--set", "seeds=[0]", "--out", "out", "--json")
+    answer = succeed("benchmark", config, *one_seed).document
+    found = succeed(
+        "compare", "small", "--metric", "test/rmse", "--reference", "biases-seed-0", "--json"
+    ).document
+    assert [run["name"] for run in found["runs"]].count("biases-seed-0") == 1
+    pairs = {run["name"]: run["difference"] for run in found["runs"]}
+    expected = by_name(answer)["u-autorec"]["differences"]["rmse"]
+    assert pairs["u-autorec-seed-0"]["difference"] == pytest.approx(expected["difference"])
+    values = [run["value"] for run in found["runs"]]
+    assert values == sorted(values)
+    text = succeed("compare", "small", "--metric", "test/coverage_at_10").out
+    assert "no mean over users" in text
+
+
+def test_runs_on_other_splits_are_listed_but_not_paired(ratings, store):
+    for seed in ("0", "1"):
+        succeed("train", "--data", ratings, "--model", "biases", "--seed", seed, "--out", f"run{seed}")
+    runs = succeed("compare", "ratings", "--json").document["runs"]
+    assert [run["note"] for run in runs] == ["reference", "not comparable: other data, split or relevance"]

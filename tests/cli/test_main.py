@@ -1,0 +1,91 @@
+"""How commands end, what --help costs, and what stands on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from commands import call, rating_lines, succeed
+
+TOP = ("train", "benchmark", "recommend", "evaluate", "compare", "upload", "ui")
+COMMANDS = (*TOP, "data list", "data describe", "data fetch")
+PROCESS = (sys.executable, "-c", "import sys; from recsys_ae.cli import main; sys.exit(main())")
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from recsys_ae.cli import main; main(['train', '--help']); "
+        "print([m for m in ('torch', 'mlflow', 'numpy', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_ends_with_an_example_of_it(command):
+    text = " ".join(succeed(*command.split(), "--help").out.split())
+    example = text.rpartition("Example: ")[2]
+    assert example.startswith(f"recsys-ae {command}")
+
+
+def test_no_command_shows_what_there_is():
+    assert set(TOP) <= set(succeed().out.split())
+
+
+def test_list_names_every_dataset_with_its_terms(monkeypatch, tmp_path):
+    monkeypatch.setenv("RECSYS_AE_DATA", str(tmp_path))
+    known = {row["name"]: row for row in succeed("data", "list", "--json").document["datasets"]}
+    assert known["movietweetings-100k"]["present"]
+    assert not known["ml-1m"]["present"]
+    assert (known["ml-1m"]["users"], known["ml-1m"]["items"], known["ml-1m"]["ratings"]) == (
+        6040,
+        3706,
+        1000209,
+    )
+    assert all(row["terms"] for row in known.values())
+    assert "movietweetings-100k" in succeed("data", "list").out
+
+
+def test_describe_counts_what_is_in_the_file(ratings):
+    found = succeed("data", "describe", ratings, "--json").document
+    assert found["ratings"] == len(rating_lines()) - 1
+    assert sum(found["histogram"].values()) == found["ratings"]
+    assert found["density"] == pytest.approx(found["ratings"] / found["users"] / found["items"])
+    assert f"{found['ratings']:,}" in succeed("data", "describe", ratings).out
+
+
+def test_real_dataset_is_described(data_folder):
+    found = succeed("data", "describe", "ml-1m", "--json").document
+    assert (found["users"], found["items"], found["ratings"]) == (6040, 3706, 1000209)
+
+
+def test_whole_process_answers_with_json_alone(ratings, tmp_path):
+    words = ["train", "--data", str(ratings), "--model", "mean", "--no-tracking", "--json"]
+    done = subprocess.run([*PROCESS, *words], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert "test/rmse" in json.loads(done.stdout)["metrics"]
+
+
+def test_ctrl_c_while_reading_ends_with_130_and_a_sentence(tmp_path):
+    """The ratings come from a pipe that stays silent, so that the command waits for them."""
+    os.mkfifo(tmp_path / "ratings.csv")
+    process = subprocess.Popen(
+        [*PROCESS, "data", "describe", "ratings.csv"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        with (tmp_path / "ratings.csv").open("w"):  # opens once the command has opened it, too
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (130, "")
+    assert err == "stopped by Ctrl-C; nothing half-written was left behind\n"
+
+
+def test_ui_refuses_a_store_that_is_not_there(here):
+    outcome = call("ui")
+    assert (outcome.code, outcome.out) == (2, "")

@@ -1,0 +1,100 @@
+"""The calls from Python, and the block of the README that shows them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from commands import write_ratings
+
+import recsys_ae as ra
+from recsys_ae.errors import ConfigError, UnknownIdError
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def ratings(tmp_path_factory):
+    return ra.load(write_ratings(tmp_path_factory.mktemp("data") / "ratings.csv"), scale=(1, 5))
+
+
+def test_package_loads_nothing_heavy_before_it_is_used():
+    code = (
+        "import sys, recsys_ae; assert 'fit' in dir(recsys_ae); "
+        "print([m for m in ('torch', 'mlflow', 'numpy', 'pandas', 'pydantic') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_block_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(import recsys_ae as ra\n.*?)```", README.read_text(), flags=re.DOTALL)
+    assert len([line for line in block.splitlines() if line and not line.startswith("import")]) <= 6
+    names: dict = {}
+    exec(compile(block, "README.md", "exec"), names)
+    assert names["report"].metrics["rmse"] < names["ratings"].values.std()
+    assert list(names["lists"].columns) == ["user", "rank", "item", "score"]
+    assert names["lists"].groupby("user").size().max() == 10
+
+
+def test_lists_leave_out_training_ratings(ratings):
+    split = ra.split(ratings, seed=1)
+    lists = ra.recommend(ra.fit("biases", split), split, n=3, users=["u001", "u000"])
+    assert lists.user.tolist() == ["u001"] * 3 + ["u000"] * 3
+    assert lists["rank"].tolist() == [1, 2, 3] * 2
+    rows, columns = ratings.users.positions(lists.user), ratings.items.positions(lists.item)
+    train = split.train.matrix
+    seen = {
+        (r, c) for r in range(train.shape[0]) for c in train.indices[train.indptr[r] : train.indptr[r + 1]]
+    }
+    assert not seen & set(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
+def test_held_out_users_are_read_from_their_fold_in_ratings(ratings):
+    split = ra.split(ratings, kind={"kind": "users", "test_share": 0.3})
+    model = ra.fit({"kind": "item-knn", "neighbours": 10}, split)
+    lists = ra.recommend(model, split, n=25, exclude_seen=True)
+    assert set(lists.user) == set(ratings.users.ids)
+    held_out = ratings.users.ids[split.evaluated_users[0]]
+    position = split.evaluated_users[0]
+    n_read = int(np.diff(split.fold_in.matrix.indptr)[position])
+    assert (lists.user == held_out).sum() == 25 - n_read
+
+
+def test_fit_takes_a_kind_settings_or_a_config(ratings):
+    from recsys_ae.models.configs import BiasesConfig
+
+    split = ra.split(ratings)
+    reports = [ra.evaluate(ra.fit(model, split), split)
+               for model in ("biases", {"kind": "biases"}, BiasesConfig())]  # fmt: skip
+    assert len({report.metrics["rmse"] for report in reports}) == 1
+
+
+def test_mistakes_are_told_in_one_sentence(ratings):
+    split = ra.split(ratings)
+    with pytest.raises(
+        ConfigError, match=r"^fit: 'model\.kind' is 'autorek', which is unknown; did you mean"
+    ):
+        ra.fit("autorek", split)
+    with pytest.raises(ConfigError, match=r"^split: no setting 'split\.share'; did you mean 'test_share'"):
+        ra.split(ratings, kind={"kind": "random", "share": 0.1})
+    with pytest.raises(ConfigError, match=r"^load: 'duplicates' is 'some', which is unknown"):
+        ra.load("movietweetings-100k", duplicates="some")
+    with pytest.raises(UnknownIdError):
+        ra.recommend(ra.fit("biases", split), split, users=["nobody"])
+    with pytest.raises(AttributeError, match="no attribute 'train'"):
+        _ = ra.train
+
+
+def test_frame_has_plain_columns(ratings):
+    split = ra.split(ratings)
+    lists = ra.recommend(ra.fit("popularity", split), split, n=2)
+    assert isinstance(lists, pd.DataFrame)
+    assert lists.score.dtype == np.float32
+    assert lists["rank"].max() == 2
