@@ -16,6 +16,7 @@ from recsys_ae.data.datasets.places import BUNDLED, cache_folder, data_folder, k
 from recsys_ae.errors import DataError
 
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0 if unknown)
+CHUNK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 30  # without a byte
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def _download(dataset: Dataset, archive: Archive, url: str, folder: Path, progre
 
     pooch.get_logger().setLevel(logging.WARNING)  # it would announce each download on stderr
     bar = _Bar(progress) if progress else False
-    loader = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS)
+    loader = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS, chunk_size=CHUNK_BYTES)
     try:
         fetched = pooch.retrieve(url, f"sha256:{archive.sha256}", "archive.zip", folder, downloader=loader)
     except requests.HTTPError as error:
@@ -128,8 +129,8 @@ class _Bar:
         self._progress = progress
 
     def update(self, n: int) -> None:
-        self._done += n
-        self._progress(self._done, self.total)
+        self._done += n  # of the last, shorter chunk pooch tells the full size
+        self._progress(min(self._done, self.total or self._done), self.total)
 
     def reset(self) -> None:
         self._done = 0
