@@ -24,7 +24,8 @@ class EarlyStopping:
             self.best_parameters = {name: p.detach().clone() for name, p in module.state_dict().items()}
 
     def finished(self, epoch: int) -> bool:
-        return self.patience is not None and epoch - self.best_epoch >= self.patience
+        """Whether `patience` epochs have passed since the best; never where no score was heard."""
+        return self.patience is not None and self.best_epoch > 0 and epoch - self.best_epoch >= self.patience
 
     def restore(self, module: nn.Module) -> None:
         """Put the best parameters back; nothing happens where no score was heard."""

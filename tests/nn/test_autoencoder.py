@@ -1,0 +1,121 @@
+"""The whole network, its objective and its corruptions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from scipy.sparse import csr_array
+from strategies import grid, small_ratings
+
+from recsys_ae.nn.autoencoder import Autoencoder
+from recsys_ae.nn.corruption import add_noise, keep_clean, mask
+from recsys_ae.nn.layers import ACTIVATIONS
+from recsys_ae.nn.losses import masked_squared_error
+from recsys_ae.nn.objective import Objective
+from recsys_ae.nn.rows import RowBatch
+from recsys_ae.rng import torch_generator
+
+
+def network_of(n_columns: int, widths=(4,), activation="sigmoid", limits=None) -> Autoencoder:
+    network = Autoencoder(
+        n_columns, widths, activation=activation, limits=limits, generator=torch_generator(0, "test")
+    )
+    torch.nn.init.normal_(network.last.bias, generator=torch_generator(1, "test"))
+    return network
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("widths", [(3,), (4, 2, 3)])
+@pytest.mark.parametrize("limits", [None, (-1.0, 6.0)])
+def test_output_is_the_formula_of_the_paper(activation, widths, limits):
+    """f(W g(V r + mu) + b) in numpy, with every matrix dense; deeper networks repeat g."""
+    functions = {
+        "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+        "relu": lambda x: np.maximum(x, 0),
+        "tanh": np.tanh,
+        "elu": lambda x: np.where(x > 0, x, np.expm1(x)),
+        "identity": lambda x: x,
+    }
+    matrix, network = grid().matrix, network_of(grid().n_items, widths, activation, limits)
+    p = {name: tensor.numpy().astype(np.float64) for name, tensor in network.state_dict().items()}
+    hidden = functions[activation](matrix.toarray() @ p["first.weight"] + p["first.bias"])
+    for layer in range(len(widths) - 1):
+        hidden = functions[activation](hidden @ p[f"hidden.{layer}.weight"].T + p[f"hidden.{layer}.bias"])
+    expected = hidden @ p["last.weight"].T + p["last.bias"]
+    if limits:
+        expected = limits[0] + (limits[1] - limits[0]) * functions["sigmoid"](expected)
+    with torch.no_grad():
+        reconstruction = network(RowBatch.of(matrix))
+        np.testing.assert_allclose(reconstruction.dense().numpy(), expected, rtol=1e-4, atol=1e-5)
+        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        at = reconstruction.at(RowBatch.of(matrix)).numpy()
+        np.testing.assert_allclose(at, expected[rows, matrix.indices], rtol=1e-4, atol=1e-5)
+
+
+def test_every_parameter_gets_the_gradient_of_the_dense_masked_loss():
+    matrix, network = grid().matrix, network_of(grid().n_items, (4, 3)).double()
+    dense, known = torch.from_numpy(matrix.toarray()).double(), torch.zeros(matrix.shape, dtype=torch.bool)
+    known[np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices] = True
+    hidden = torch.sigmoid(dense @ network.first.weight + network.first.bias)
+    hidden = torch.sigmoid(network.hidden[0](hidden))
+    loss = ((network.last(hidden) - dense)[known] ** 2).mean()
+    expected = torch.autograd.grad(loss, list(network.parameters()))
+
+    batch = RowBatch.of(matrix)
+    batch = batch.with_values(batch.values.double())
+    term = Objective()(network, batch, generator=torch_generator(0, "test"))["reconstruction"]
+    found = torch.autograd.grad(term.value, list(network.parameters()))
+    for mine, dense_one in zip(found, expected, strict=True):
+        assert dense_one.abs().max() > 0
+        torch.testing.assert_close(mine, dense_one)
+
+
+@given(small_ratings(min_observed=1))
+def test_loss_is_the_double_loop_over_observed_entries(ratings):
+    output = torch.linspace(-1, 2, ratings.n_observed)
+    term = masked_squared_error(output, RowBatch.of(ratings.matrix))
+    expected = sum((float(o) - float(r)) ** 2 for o, r in zip(output, ratings.values, strict=True))
+    assert term.count == ratings.n_observed
+    assert float(term.sum) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def long_batch(n: int = 200_000) -> RowBatch:
+    values = np.full(n, 3.0, dtype=np.float32)
+    return RowBatch.of(csr_array((values, np.arange(n), np.array([0, n])), shape=(1, n)))
+
+
+def test_masking_hides_the_stated_share_and_keeps_the_expectation():
+    values = mask(long_batch(), torch_generator(0, "test"), probability=0.3).values
+    assert set(np.unique(values.numpy()).round(4)) == {0.0, np.float32(3 / 0.7).round(4)}
+    assert float((values == 0).float().mean()) == pytest.approx(0.3, abs=0.005)
+    assert float(values.mean()) == pytest.approx(3.0, abs=0.03)
+
+
+def test_noise_has_the_stated_deviation():
+    noise = add_noise(long_batch(), torch_generator(0, "test"), deviation=0.4).values - 3.0
+    assert float(noise.mean()) == pytest.approx(0.0, abs=0.005)
+    assert float(noise.std()) == pytest.approx(0.4, abs=0.005)
+
+
+@pytest.mark.parametrize("corrupt", [keep_clean, lambda b, g: mask(b, g, probability=0.9)])
+def test_target_stays_clean_and_the_batch_untouched(corrupt):
+    """With weights of zero the output is the bias, whatever the input: the loss must be that of the clean
+    values."""
+    batch = RowBatch.of(grid().matrix)
+    before = batch.values.clone()
+    network = network_of(batch.n_columns)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    term = Objective(corrupt)(network, batch, generator=torch_generator(0, "test"))["reconstruction"]
+    assert term.sum.item() == pytest.approx((before**2).sum().item())
+    assert torch.equal(batch.values, before)
+
+
+def test_unstretch_is_the_inverse_of_stretch():
+    network = network_of(3, limits=(1.0, 5.0))
+    outputs = torch.linspace(1.1, 4.9, 9)
+    torch.testing.assert_close(network.stretch(network.unstretch(outputs)), outputs)
+    assert torch.isfinite(network.unstretch(torch.tensor([1.0, 5.0]))).all()

@@ -1,0 +1,89 @@
+"""The layers on observed entries against the plain dense computation with a mask."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given
+from scipy.sparse import csr_array
+from strategies import small_ratings
+
+from recsys_ae.nn.layers import SampledLinear, SparseLinear, _SampledProduct, _SparseProduct, dense_layer
+from recsys_ae.nn.rows import RowBatch
+from recsys_ae.rng import torch_generator
+
+
+def entries(matrix: csr_array) -> list[tuple[int, int, float]]:
+    """(row, column, value) of every stored cell, row by row."""
+    return [
+        (row, int(matrix.indices[place]), float(matrix.data[place]))
+        for row in range(matrix.shape[0])
+        for place in range(matrix.indptr[row], matrix.indptr[row + 1])
+    ]
+
+
+def double_batch(matrix: csr_array) -> RowBatch:
+    batch = RowBatch.of(matrix)
+    return batch.with_values(batch.values.double())
+
+
+def dense_of(matrix: csr_array) -> torch.Tensor:
+    """(rows, columns) float64, 0 where nothing is observed."""
+    dense = torch.zeros(matrix.shape, dtype=torch.float64)
+    for row, column, value in entries(matrix):
+        dense[row, column] = value
+    return dense
+
+
+@given(small_ratings())
+def test_batch_keeps_every_observed_entry_by_row_and_by_column(ratings):
+    batch = RowBatch.of(ratings.matrix)
+    stored = entries(ratings.matrix)
+    rows = np.repeat(np.arange(batch.n_rows), np.diff(batch.starts.numpy()))
+    assert list(zip(rows, batch.columns.tolist(), batch.values.tolist(), strict=True)) == stored
+    columns = np.repeat(np.arange(batch.n_columns), np.diff(batch.column_starts.numpy()))
+    by_column = zip(batch.rows.tolist(), columns, batch.values[batch.order].tolist(), strict=True)
+    assert list(by_column) == sorted(stored, key=lambda entry: (entry[1], entry[0]))
+
+
+@given(small_ratings())
+def test_first_layer_is_the_dense_product(ratings):
+    layer = SparseLinear(ratings.n_items, 3, torch_generator(0, "test")).double()
+    expected = dense_of(ratings.matrix) @ layer.weight + layer.bias
+    torch.testing.assert_close(layer(double_batch(ratings.matrix)), expected)
+
+
+@given(small_ratings())
+def test_last_layer_is_the_dense_product_where_observed(ratings):
+    layer = SampledLinear(3, ratings.n_items, torch_generator(0, "test")).double()
+    torch.nn.init.normal_(layer.bias, generator=torch_generator(1, "test"))
+    hidden = torch.randn(ratings.n_users, 3, dtype=torch.float64, generator=torch_generator(2, "test"))
+    dense = hidden @ layer.weight.T + layer.bias
+    expected = [dense[row, column] for row, column, _ in entries(ratings.matrix)]
+    found = layer.at(hidden, double_batch(ratings.matrix))
+    torch.testing.assert_close(found, torch.stack(expected) if expected else found)
+    torch.testing.assert_close(layer(hidden), dense)
+
+
+@given(small_ratings(min_observed=1))
+def test_gradients_are_those_of_finite_differences(ratings):
+    batch = double_batch(ratings.matrix)
+    generator = torch_generator(0, "test")
+    weights = [torch.randn(ratings.n_items, 2, dtype=torch.float64, generator=generator) for _ in range(2)]
+    bias = torch.randn(ratings.n_items, dtype=torch.float64, generator=generator)
+
+    def both(weight_in, weight_out, bias_out):
+        hidden = torch.sigmoid(_SparseProduct.apply(weight_in, batch))
+        return _SampledProduct.apply(hidden, weight_out, bias_out, batch)
+
+    assert torch.autograd.gradcheck(both, [tensor.requires_grad_() for tensor in (*weights, bias)])
+
+
+def test_initial_weights_are_xavier_and_seeded():
+    layer = dense_layer(300, 200, torch_generator(3, "test"))
+    bound = np.sqrt(6 / 500)
+    assert layer.weight.shape == (200, 300)
+    assert layer.weight.abs().max() <= bound
+    assert abs(layer.weight.std() - bound / np.sqrt(3)) < 1e-3
+    assert torch.equal(layer.weight, dense_layer(300, 200, torch_generator(3, "test")).weight)
+    assert not torch.equal(layer.weight, dense_layer(300, 200, torch_generator(4, "test")).weight)
