@@ -25,7 +25,8 @@ class FitContext:
     `validate`: score of a candidate on validation data, higher is better; asked after every epoch (or
     iteration), and the best candidate is returned. None: train to the last epoch.
     `on_epoch`: told of each epoch (progress bar, tracker).
-    `on_interrupt`: told the last whole epoch when Ctrl-C ends training early; the best model so far is returned.
+    `on_interrupt`: told the last whole epoch when Ctrl-C ends training early and the best model so
+    far is returned.
     `checkpoint`: folder that training keeps its state in; `resume`: continue from what is there.
     """
 
