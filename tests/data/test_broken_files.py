@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import sparse
 
 from recsys_ae.data.config import DataConfig, FiltersConfig
@@ -210,6 +212,35 @@ def test_broken_matrices(matrix, expected, tmp_path):
 def test_other_npz_files(tmp_path):
     np.savez(tmp_path / "arrays.npz", a=np.arange(3))
     assert "is no sparse matrix saved by scipy" in sentence_of(tmp_path / "arrays.npz")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "npz", "csv", "dat"])
+@given(
+    damage=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=3)), min_size=1, max_size=3
+    )
+)
+def test_damaged_files_are_read_or_refused(suffix, damage, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("damaged")
+    path = folder / f"ratings.{suffix}"
+    if suffix == "parquet":
+        FRAME.to_parquet(path)
+    elif suffix == "npz":
+        sparse.save_npz(path, sparse.csr_array(np.eye(4)))
+    else:
+        path.write_text(HEADER + GOOD if suffix == "csv" else GOOD.replace(",", "::"))
+    content = bytearray(path.read_bytes())
+    for place, insert in damage:
+        start = int(place * len(content))
+        content[start : start + 2] = insert
+    path.write_bytes(content)
+    told = str(path)
+    try:
+        load_ratings(DataConfig(source=str(path)))
+    except DataError as error:
+        told = str(error)
+    assert told.startswith(str(path))
+    assert "\n" not in told
 
 
 def test_files_that_are_none(tmp_path):

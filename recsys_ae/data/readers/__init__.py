@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import assert_never
 
+import pyarrow as pa
+
 from recsys_ae.data.config import ColumnsConfig, Format
 from recsys_ae.data.readers.detect import detect
 from recsys_ae.data.readers.matrix import read_npz
-from recsys_ae.data.readers.parquet import read_parquet
+from recsys_ae.data.readers.parquet import in_short, read_parquet
 from recsys_ae.data.readers.text import read_text
 from recsys_ae.data.schema import Triples
 from recsys_ae.errors import DataError
@@ -37,8 +39,10 @@ def read(path: Path, format: Format | None, columns: ColumnsConfig, *, encoding:
                 triples = read_text(path, format, columns, encoding)
             case _:
                 assert_never(format)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (OSError, pa.ArrowException, NotImplementedError) as error:
+        raise DataError(
+            f"{path}: cannot be read ({in_short(error)}); see that it is whole and yours to read"
+        ) from error
     if len(triples) == 0:
         raise DataError(f"{path}: holds no ratings")
     return triples

@@ -22,6 +22,8 @@ def read_npz(path: Path) -> Triples:
     rows and columns are no users and items. Raises DataError where the file holds no such matrix."""
     try:
         matrix = sparse.load_npz(path)
+        if matrix.format in ("csr", "csc"):
+            matrix.check_format(full_check=True)  # positions outside the shape would read foreign memory
     except (
         ValueError,
         KeyError,

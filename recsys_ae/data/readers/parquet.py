@@ -23,8 +23,10 @@ def read_parquet(path: Path, columns: ColumnsConfig) -> Triples:
             names = file.schema_arrow.names
             roles = assign_roles(names, columns, path)
             table = file.read(columns=sorted({names[place] for place in roles.values()}))
-    except pa.ArrowException as error:
-        raise DataError(f"{path}: is no whole parquet file ({_short(error)}); make it again") from error
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # not damaged, but out of reach
+            raise
+        raise DataError(f"{path}: is no whole parquet file ({in_short(error)}); make it again") from error
     found = {role: table.column(names[place]) for role, place in roles.items()}
     where = partial(row_of, path)
     return Triples(
@@ -83,7 +85,7 @@ def _times(column: pa.ChunkedArray, name: str, path: Path) -> np.ndarray:
     return column.cast(pa.float64()).to_numpy()
 
 
-def _short(error: Exception) -> str:
-    return (
-        str(error).strip().splitlines()[0].rstrip(".")[:120] if str(error).strip() else type(error).__name__
-    )
+def in_short(error: Exception) -> str:
+    """The first line of what a library says, without its full stop."""
+    text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return text.splitlines()[0].strip(" .:")[:120]
