@@ -163,14 +163,6 @@ class IdColumn:
         return IdMap(labels[first]), place[self.codes]
 
 
-def as_ids(values, *, like: IdVector | None = None) -> IdVector:
-    """(n,) int64 or object-of-str array; `like` asks for the kind of an existing map, so that 7 finds '7'
-    and '7' finds 7. A text that is no plain integer ('007', 'x') stays text."""
-    column = IdColumn.of(values)
-    labels = column.labels if like is None else _alike(column.labels, like)
-    return labels[column.codes] if len(labels) else np.empty(0, dtype=labels.dtype)
-
-
 def _as_labels(labels: np.ndarray) -> tuple[IdVector, np.ndarray | None]:
     """Labels as int64 or text, and which of them are empty."""
     if labels.dtype.kind in "iu" and (labels.dtype != np.uint64 or (labels <= np.iinfo(np.int64).max).all()):
