@@ -28,29 +28,36 @@ def ui(
 
 
 def upload(
-    folder: Annotated[Path, typer.Argument(help="Run folder, as train wrote it.")],
+    folder: Annotated[Path, typer.Argument(help="Folder that train or benchmark wrote.")],
     experiment: options.Experiment = None,
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Track a finished run afterwards.
+    """Track a finished run, or benchmark, afterwards.
 
     For when the tracking server was down.
     """
     with answering(as_json=as_json) as say:
-        from recsys_ae.experiments.upload import read_run
-        from recsys_ae.experiments.upload import upload as send
+        from recsys_ae.experiments.folder import CONFIG
+        from recsys_ae.experiments.load import load_benchmark
+        from recsys_ae.experiments.upload import is_benchmark, read_run, upload_benchmark
+        from recsys_ae.experiments.upload import upload as upload_run
 
+        if is_benchmark(folder):
+            comparison = load_benchmark(folder / CONFIG)
+            tracker = options.make_tracker(experiment or comparison.name, comparison.name, uri=tracking_uri,
+                                           off=False, folder=folder, must_work=True)  # fmt: skip
+            n_runs = upload_benchmark(folder, comparison, tracker)
+            say(
+                {"run_id": tracker.run_id, "runs": n_runs},
+                lambda: print(f"uploaded {n_runs} runs of {folder}"),
+            )
+            return
         config, _ = read_run(folder)
-        tracker = options.make_tracker(
-            experiment or Path(config.data.source).stem,
-            config.name,
-            uri=tracking_uri,
-            off=False,
-            folder=folder,
-            must_work=True,
-        )
-        result = send(folder, tracker)
+        name = experiment or Path(config.data.source).stem
+        tracker = options.make_tracker(name, config.name, uri=tracking_uri, off=False, folder=folder,
+                                       must_work=True)  # fmt: skip
+        result = upload_run(folder, tracker)
         say(
             result.to_json(),
             lambda: print(f"uploaded {folder} as run {result.run_id}\nmodel: {result.model}"),

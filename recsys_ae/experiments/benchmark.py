@@ -17,6 +17,7 @@ from recsys_ae.experiments.prepare import prepare
 from recsys_ae.experiments.result import RunResult
 from recsys_ae.experiments.run import RunContext, run_on
 from recsys_ae.experiments.summary import parent_metrics, write_summary
+from recsys_ae.experiments.tracking import track_benchmark
 from recsys_ae.experiments.tuning import Tuned, check_budgets, tune
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import Tracker
@@ -46,8 +47,7 @@ def run_benchmark(config: BenchmarkConfig, context: BenchmarkContext, tracker: T
     first = prepare(config.data, config.split, config.seeds[0])
     entries = tuple(Entry(entry) for entry in config.models)
     with tracker:
-        tracker.params(config.model_dump(mode="json", exclude={"models"}))
-        tracker.params({f"models.{entry.name}": entry.model_dump_json() for entry in config.models})
+        track_benchmark(tracker, config)
         try:
             _run_all(config, first, entries, context, tracker)
         except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.config import DataConfig
-from recsys_ae.data.datasets import item_titles
+from recsys_ae.data.config import DataConfig, FiltersConfig
+from recsys_ae.data.datasets import DATASETS, item_titles
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.load import load_ratings
 from recsys_ae.errors import CapabilityError, ConfigError
@@ -109,8 +109,7 @@ def make_lists(folder: Path, options: ListOptions) -> Lists:
 
 def _of_newer_ratings(stored: StoredModel, options: ListOptions, source: str | None) -> Lists:
     assert options.data is not None
-    config = stored.info.get("config", {}).get("data", {}) if options.data == source else {}
-    ratings = load_ratings(DataConfig(**{**config, "source": options.data}))
+    ratings = load_ratings(_as_in_training(options.data, stored.info.get("config", {}).get("data", {})))
     found = align(ratings, stored.recommender)
     if found.n_unknown_items:
         log.warning(
@@ -136,6 +135,17 @@ def _of_newer_ratings(stored: StoredModel, options: ListOptions, source: str | N
         source,
         found.n_unknown_items,
     )
+
+
+def _as_in_training(source: str, trained: Mapping[str, Any]) -> DataConfig:
+    """How to read newer ratings: as those of training, but for the scale and the filters by counts, which
+    would drop new users."""
+    shared = ("duplicates", "encoding") if source in DATASETS else ("duplicates", "encoding", "columns")
+    settings = {name: trained[name] for name in shared if name in trained}
+    if Path(source).suffix == Path(trained.get("source", "")).suffix and source not in DATASETS:
+        settings["format"] = trained.get("format")
+    threshold = trained.get("filters", {}).get("threshold")
+    return DataConfig(source=source, filters=FiltersConfig(threshold=threshold), **settings)
 
 
 def chosen_users(text: str, users: IdMap) -> PositionVector:

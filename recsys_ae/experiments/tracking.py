@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from recsys_ae.evaluation.evaluator import whole
-from recsys_ae.experiments.config import ExperimentConfig
+from recsys_ae.experiments.config import BenchmarkConfig, ExperimentConfig
 from recsys_ae.experiments.folder import MODEL, RESULT
 from recsys_ae.experiments.result import RunResult
 from recsys_ae.splitting.split import Split
@@ -32,6 +32,12 @@ def track_origin(tracker: Tracker, config: ExperimentConfig, split: Split) -> No
             split_fingerprint=split.fingerprint(),
         )
     )
+
+
+def track_benchmark(tracker: Tracker, config: BenchmarkConfig) -> None:
+    """What a benchmark compares, each model as one param."""
+    tracker.params(config.model_dump(mode="json", exclude={"models"}))
+    tracker.params({f"models.{entry.name}": entry.model_dump_json() for entry in config.models})
 
 
 def track_outcome(tracker: Tracker, folder: Path, result: RunResult) -> str | None:

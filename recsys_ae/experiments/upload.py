@@ -6,12 +6,30 @@ from dataclasses import replace
 from pathlib import Path
 
 from recsys_ae.errors import StorageError
-from recsys_ae.experiments.config import ExperimentConfig
+from recsys_ae.experiments.config import BenchmarkConfig, ExperimentConfig
 from recsys_ae.experiments.folder import CONFIG, MODEL, read_epochs, rewrite_result
 from recsys_ae.experiments.load import load_experiment
 from recsys_ae.experiments.result import RunResult
-from recsys_ae.experiments.tracking import track_outcome
+from recsys_ae.experiments.tracking import track_benchmark, track_outcome
 from recsys_ae.tracking.tracker import Tracker
+
+
+def is_benchmark(folder: Path) -> bool:
+    """Whether a folder holds a benchmark, with the run folders of its models in it."""
+    return (folder / "page.html").exists() and any(folder.glob("*/seed-*/result.json"))
+
+
+def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) -> int:
+    """Tell a tracker of a whole benchmark: a parent with one nested run per model and seed, whose number is
+    returned."""
+    runs = sorted(path.parent for path in folder.glob("*/seed-*/result.json"))
+    with tracker:
+        track_benchmark(tracker, config)
+        for path in sorted(path for path in folder.iterdir() if path.is_file()):
+            tracker.artifact(path)
+        for run in runs:
+            upload(run, tracker.child(f"{run.parent.name}-{run.name}"))
+    return len(runs)
 
 
 def read_run(folder: Path) -> tuple[ExperimentConfig, RunResult]:

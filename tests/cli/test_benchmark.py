@@ -144,3 +144,10 @@ def test_runs_on_other_splits_are_listed_but_not_paired(ratings, store):
         succeed("train", "--data", ratings, "--model", "biases", "--seed", seed, "--out", f"run{seed}")
     runs = succeed("compare", "ratings", "--json").document["runs"]
     assert [run["note"] for run in runs] == ["reference", "not comparable: other data, split or relevance"]
+
+
+def test_untracked_benchmark_is_uploaded_whole(config, store):
+    succeed("benchmark", config, "--no-tracking", "--set", "seeds=[0]", "--out", "out")
+    assert succeed("upload", "out", "--json").document["runs"] == 3
+    runs = succeed("compare", "small", "--metric", "test/ndcg_at_10", "--json").document["runs"]
+    assert {run["name"] for run in runs} == {"biases-seed-0", "als-seed-0", "u-autorec-seed-0"}
