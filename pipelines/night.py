@@ -16,7 +16,7 @@ from recsys_ae.experiments.folder import new_folder
 from recsys_ae.experiments.lists import ListOptions, make_lists
 from recsys_ae.experiments.load import load_experiment
 from recsys_ae.experiments.run import RunContext, run
-from recsys_ae.reporting.plots import lower_is_better
+from recsys_ae.reporting.directions import lower_is_better
 from recsys_ae.tracking.tracker import NullTracker, Tracker
 
 

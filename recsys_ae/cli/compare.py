@@ -42,7 +42,7 @@ def compare(
 def _sorted(runs: list[TrackedRun], metric: str, experiment: str) -> list[TrackedRun]:
     """The runs that have the metric, best first."""
     from recsys_ae.experiments.schema import advice
-    from recsys_ae.reporting.plots import lower_is_better
+    from recsys_ae.reporting.directions import lower_is_better
 
     having = [run for run in runs if math.isfinite(run.metrics.get(metric, math.nan))]
     if not having:

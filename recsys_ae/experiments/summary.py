@@ -14,8 +14,9 @@ from recsys_ae.experiments.entries import BenchmarkResult, Entry, compared_metri
 from recsys_ae.experiments.folder import yaml_of
 from recsys_ae.experiments.result import json_values, write_json
 from recsys_ae.files import replaced
+from recsys_ae.reporting.directions import lower_is_better
 from recsys_ae.reporting.page import Picture, Section, page
-from recsys_ae.reporting.plots import lower_is_better, plot_metric_bars
+from recsys_ae.reporting.plots import plot_metric_bars
 from recsys_ae.reporting.tables import Table
 
 _READING = (

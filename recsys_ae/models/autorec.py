@@ -48,8 +48,15 @@ def fit_user_autorec(config: UserAutoRecConfig, train: Ratings, context: FitCont
 
     def recommender(network: Autoencoder) -> NetworkRecommender:
         on_cpu = network if network.first.weight.is_cpu else deepcopy(network).cpu()
-        return NetworkRecommender(train.users, train.items, on_cpu, config.hidden, config.activation,
-                                  limits=rating_limits(train), biases=biases if config.debias else None)
+        return NetworkRecommender(
+            train.users,
+            train.items,
+            on_cpu,
+            config.hidden,
+            config.activation,
+            limits=rating_limits(train),
+            biases=biases if config.debias else None,
+        )
 
     return _train(config, rows, context, recommender)
 
@@ -65,8 +72,9 @@ def fit_item_autorec(config: ItemAutoRecConfig, train: Ratings, context: FitCont
 def _train(config: AutoRecConfig, rows: Ratings, context: FitContext, snapshot: Snapshot[R]) -> R:
     """The `for` loop over epochs: validate, tell, stop, keep."""
     network = _initial_network(config, rows, context.seed).to(pick_device(context.device))
-    optimizer = make_optimizer(config.training.optimizer, network,
-                               learning_rate=config.training.learning_rate, l2=config.l2)
+    optimizer = make_optimizer(
+        config.training.optimizer, network, learning_rate=config.training.learning_rate, l2=config.l2
+    )
     stopping = EarlyStopping(config.training.patience)
     checkpoint = Checkpoint(context.checkpoint, _training_key(config, rows, context.seed))
     done = checkpoint.load(network, optimizer, stopping) if context.resume else []
@@ -88,13 +96,23 @@ def _train(config: AutoRecConfig, rows: Ratings, context: FitContext, snapshot: 
     return snapshot(network)
 
 
-def _epochs(config: AutoRecConfig, rows: Ratings, network: Autoencoder, optimizer: torch.optim.Optimizer,
-            seed: int, *, first: int) -> Iterator[Epoch]:
+def _epochs(
+    config: AutoRecConfig,
+    rows: Ratings,
+    network: Autoencoder,
+    optimizer: torch.optim.Optimizer,
+    seed: int,
+    *,
+    first: int,
+) -> Iterator[Epoch]:
     device = network.first.weight.device.type
     noise = torch.Generator(device)
     objective = Objective(make_corruption(config.corruption))
-    step = AutogradStep(partial(objective, network, generator=noise), optimizer,
-                        make_schedule(config.training.schedule, epochs=config.training.epochs))
+    step = AutogradStep(
+        partial(objective, network, generator=noise),
+        optimizer,
+        make_schedule(config.training.schedule, epochs=config.training.epochs),
+    )
     sizes = np.diff(rows.matrix.indptr)
 
     def batches(epoch: int) -> Iterator[RowBatch]:
@@ -105,8 +123,14 @@ def _epochs(config: AutoRecConfig, rows: Ratings, network: Autoencoder, optimize
     return train_epochs(step, batches, max_epochs=config.training.epochs, first_epoch=first)
 
 
-def _validated(epoch: Epoch, config: AutoRecConfig, network: Autoencoder, stopping: EarlyStopping,
-               context: FitContext, snapshot: Snapshot[R]) -> Epoch:
+def _validated(
+    epoch: Epoch,
+    config: AutoRecConfig,
+    network: Autoencoder,
+    stopping: EarlyStopping,
+    context: FitContext,
+    snapshot: Snapshot[R],
+) -> Epoch:
     last = epoch.number == config.training.epochs
     if context.validate is None or (epoch.number % config.training.validate_every and not last):
         return epoch
@@ -118,8 +142,13 @@ def _validated(epoch: Epoch, config: AutoRecConfig, network: Autoencoder, stoppi
 def _initial_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoencoder:
     """Output biases start at the damped mean of their column. Columns without any rating get no weights:
     nothing would ever train them, so they neither add noise to a code nor leave the mean rating."""
-    network = build_network(rows.n_items, config.hidden, activation=config.activation,
-                            limits=rating_limits(rows) if config.output == "scaled" else None, seed=seed)
+    network = build_network(
+        rows.n_items,
+        config.hidden,
+        activation=config.activation,
+        limits=rating_limits(rows) if config.output == "scaled" else None,
+        seed=seed,
+    )
     counts = np.bincount(rows.columns, minlength=rows.n_items)
     sums = np.bincount(rows.columns, weights=rows.values, minlength=rows.n_items)
     means = (sums + _MEAN_DAMPING * rows.mean()) / (counts + _MEAN_DAMPING)
@@ -130,8 +159,9 @@ def _initial_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoenc
     return network
 
 
-def _item_recommender(config: ItemAutoRecConfig, train: Ratings, rows: Ratings, biases: Biases,
-                      network: Autoencoder) -> FactorRecommender:
+def _item_recommender(
+    config: ItemAutoRecConfig, train: Ratings, rows: Ratings, biases: Biases, network: Autoencoder
+) -> FactorRecommender:
     """The last layer seen from its average user, whom users without training ratings get, and towards whom a
     user unseen in training is shrunk."""
     weight, bias = network.last.weight.detach().cpu().numpy(), network.last.bias.detach().cpu().numpy()
@@ -139,22 +169,33 @@ def _item_recommender(config: ItemAutoRecConfig, train: Ratings, rows: Ratings, 
     trained = np.diff(train.matrix.indptr)[:, None] > 0
     average, mean = weight[trained[:, 0]].mean(axis=0), bias[trained[:, 0]].mean()
     return FactorRecommender(
-        users=train.users, items=train.items,
-        user_factors=np.where(trained, weight - average, np.float32(0)), item_factors=codes,
+        users=train.users,
+        items=train.items,
+        user_factors=np.where(trained, weight - average, np.float32(0)),
+        item_factors=codes,
         user_biases=np.where(trained[:, 0], bias - mean + biases.users, np.float32(0)),
-        item_biases=codes @ average + biases.items, mean=float(mean),
-        output=config.output, limits=rating_limits(train), fold_in_l2=config.fold_in_l2)
+        item_biases=codes @ average + biases.items,
+        mean=float(mean),
+        output=config.output,
+        limits=rating_limits(train),
+        fold_in_l2=config.fold_in_l2,
+    )
 
 
 @torch.inference_mode()
 def _codes(network: Autoencoder, rows: Ratings) -> FloatMatrix:
     """(n_rows, width) float32 last hidden layer of every row."""
     device = network.first.weight.device.type
-    blocks = (np.arange(start, min(start + _ROWS_AT_ONCE, rows.n_users))
-              for start in range(0, rows.n_users, _ROWS_AT_ONCE))
-    return np.concatenate([
-        network(RowBatch.of(select_rows(rows.matrix, block), device=device)).hidden.cpu().numpy()
-        for block in blocks])
+    blocks = (
+        np.arange(start, min(start + _ROWS_AT_ONCE, rows.n_users))
+        for start in range(0, rows.n_users, _ROWS_AT_ONCE)
+    )
+    return np.concatenate(
+        [
+            network(RowBatch.of(select_rows(rows.matrix, block), device=device)).hidden.cpu().numpy()
+            for block in blocks
+        ]
+    )
 
 
 def _training_key(config: AutoRecConfig, rows: Ratings, seed: int) -> str:

@@ -38,8 +38,9 @@ def find_biases(train: Ratings, config: BiasesConfig | None) -> Biases:
     if config is None:
         zeros = np.zeros(train.n_users, np.float32), np.zeros(train.n_items, np.float32)
         return Biases(train.mean(), *zeros, user_damping=np.inf)
-    users, items = solve_biases(train, user_damping=config.user_damping, item_damping=config.item_damping,
-                                sweeps=config.sweeps)
+    users, items = solve_biases(
+        train, user_damping=config.user_damping, item_damping=config.item_damping, sweeps=config.sweeps
+    )
     return Biases(train.mean(), users.astype(np.float32), items.astype(np.float32), config.user_damping)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -69,8 +69,13 @@ class NetworkRecommender:
 
     def state(self) -> State:
         arrays = {f"network/{name}": tensor.numpy() for name, tensor in self.network.state_dict().items()}
-        meta = {"widths": list(self.widths), "activation": self.activation, "limits": list(self.limits),
-                "output_limits": self.network.limits and list(self.network.limits), "biases": None}
+        meta: dict[str, Any] = {
+            "widths": list(self.widths),
+            "activation": self.activation,
+            "limits": list(self.limits),
+            "output_limits": self.network.limits and list(self.network.limits),
+            "biases": None,
+        }
         if self.biases is not None:
             arrays |= {"biases/users": self.biases.users, "biases/items": self.biases.items}
             meta["biases"] = {"mean": self.biases.mean, "user_damping": self.biases.user_damping}
@@ -80,18 +85,32 @@ class NetworkRecommender:
     def from_state(cls, users: IdMap, items: IdMap, state: State) -> NetworkRecommender:
         """Inverse of `state`."""
         meta, arrays = state.meta, state.arrays
-        network = build_network(len(items), meta["widths"], activation=meta["activation"],
-                                limits=meta["output_limits"] and tuple(meta["output_limits"]), seed=0)
-        network.load_state_dict({name.removeprefix("network/"): torch.from_numpy(np.array(array))
-                                 for name, array in arrays.items() if name.startswith("network/")})
-        biases = meta["biases"] and Biases(users=arrays["biases/users"], items=arrays["biases/items"],
-                                           **meta["biases"])
-        return cls(users, items, network, tuple(meta["widths"]), meta["activation"], tuple(meta["limits"]),
-                   biases)
+        network = build_network(
+            len(items),
+            meta["widths"],
+            activation=meta["activation"],
+            limits=meta["output_limits"] and tuple(meta["output_limits"]),
+            seed=0,
+        )
+        network.load_state_dict(
+            {
+                name.removeprefix("network/"): torch.from_numpy(np.array(array))
+                for name, array in arrays.items()
+                if name.startswith("network/")
+            }
+        )
+        biases = meta["biases"] and Biases(
+            users=arrays["biases/users"], items=arrays["biases/items"], **meta["biases"]
+        )
+        return cls(
+            users, items, network, tuple(meta["widths"]), meta["activation"], tuple(meta["limits"]), biases
+        )
 
 
-def build_network(n_columns: int, widths: Sequence[int], *, activation: str,
-                  limits: tuple[float, float] | None, seed: int) -> Autoencoder:
+def build_network(
+    n_columns: int, widths: Sequence[int], *, activation: str, limits: tuple[float, float] | None, seed: int
+) -> Autoencoder:
     """A network with the parameters that `seed` gives."""
-    return Autoencoder(n_columns, widths, activation=activation, limits=limits,
-                       generator=torch_generator(seed, "parameters"))
+    return Autoencoder(
+        n_columns, widths, activation=activation, limits=limits, generator=torch_generator(seed, "parameters")
+    )

@@ -9,8 +9,9 @@ from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 _AT_ONCE = 1 << 14  # pairs whose vectors fit into the processor's cache together
 
 
-def pair_products(left: FloatMatrix, right: FloatMatrix, rows: PositionVector,
-                  columns: PositionVector) -> FloatVector:
+def pair_products(
+    left: FloatMatrix, right: FloatMatrix, rows: PositionVector, columns: PositionVector
+) -> FloatVector:
     """(m,) float32: left[rows[j]] · right[columns[j]], without the block of all products."""
     products = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), _AT_ONCE):

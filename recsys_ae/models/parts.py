@@ -38,7 +38,7 @@ def make_schedule(config: c.ScheduleConfig, *, epochs: int) -> Callable[[int], f
 
 
 def pick_device(name: str) -> str:
-    """"cuda" or "cpu"; "auto" takes the GPU where there is one. Raises ConfigError for another name, or for
+    """ "cuda" or "cpu"; "auto" takes the GPU where there is one. Raises ConfigError for another name, or for
     "cuda" where torch sees no GPU."""
     match name:
         case "auto":

@@ -21,14 +21,20 @@ class Autoencoder(nn.Module):
     identity.
     """
 
-    def __init__(self, n_columns: int, widths: Sequence[int], *, activation: str = "sigmoid",
-                 limits: tuple[float, float] | None = None, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        n_columns: int,
+        widths: Sequence[int],
+        *,
+        activation: str = "sigmoid",
+        limits: tuple[float, float] | None = None,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[activation]
         self.limits = limits
         self.first = SparseLinear(n_columns, widths[0], generator)
-        self.hidden = nn.ModuleList(dense_layer(a, b, generator)
-                                    for a, b in pairwise(widths))
+        self.hidden = nn.ModuleList(dense_layer(a, b, generator) for a, b in pairwise(widths))
         self.last = SampledLinear(widths[-1], n_columns, generator)
 
     def forward(self, batch: RowBatch) -> Reconstruction:

@@ -36,9 +36,15 @@ class RowBatch:
         def tensor(array: np.ndarray, dtype: type) -> Tensor:
             return torch.from_numpy(array.astype(dtype, copy=False)).to(device)
 
-        return cls(tensor(matrix.indptr, np.int32), tensor(matrix.indices, np.int32),
-                   tensor(matrix.data, np.float32), tensor(by_column.indptr, np.int32),
-                   tensor(by_column.indices, np.int32), tensor(by_column.data, np.int64), matrix.shape[1])
+        return cls(
+            tensor(matrix.indptr, np.int32),
+            tensor(matrix.indices, np.int32),
+            tensor(matrix.data, np.float32),
+            tensor(by_column.indptr, np.int32),
+            tensor(by_column.indices, np.int32),
+            tensor(by_column.data, np.int64),
+            matrix.shape[1],
+        )
 
     @property
     def n_rows(self) -> int:
@@ -50,10 +56,16 @@ class RowBatch:
 
     def sparse(self, values: Tensor) -> Tensor:
         """(b, n_columns) sparse CSR tensor with `values` (m,) at the observed entries."""
-        return torch.sparse_csr_tensor(self.starts, self.columns, values, (self.n_rows, self.n_columns),
-                                       check_invariants=False)
+        return torch.sparse_csr_tensor(
+            self.starts, self.columns, values, (self.n_rows, self.n_columns), check_invariants=False
+        )
 
     def sparse_transposed(self, values: Tensor) -> Tensor:
         """(n_columns, b) transpose of `sparse(values)`."""
-        return torch.sparse_csr_tensor(self.column_starts, self.rows, values[self.order],
-                                       (self.n_columns, self.n_rows), check_invariants=False)
+        return torch.sparse_csr_tensor(
+            self.column_starts,
+            self.rows,
+            values[self.order],
+            (self.n_columns, self.n_rows),
+            check_invariants=False,
+        )

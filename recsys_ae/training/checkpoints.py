@@ -33,32 +33,52 @@ class Checkpoint:
     key: str
     _last_saved: float = field(default_factory=time.monotonic)
 
-    def save_if_due(self, module: nn.Module, optimizer: torch.optim.Optimizer, stopping: EarlyStopping,
-                    epochs: Sequence[Epoch]) -> None:
+    def save_if_due(
+        self,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        stopping: EarlyStopping,
+        epochs: Sequence[Epoch],
+    ) -> None:
         if self.folder is not None and time.monotonic() - self._last_saved >= _SECONDS_BETWEEN:
             self.save(module, optimizer, stopping, epochs)
 
-    def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, stopping: EarlyStopping,
-             epochs: Sequence[Epoch]) -> None:
+    def save(
+        self,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        stopping: EarlyStopping,
+        epochs: Sequence[Epoch],
+    ) -> None:
         """Write the state after the last of `epochs`; does nothing without a folder."""
         if self.folder is None:
             return
         tensors = {f"parameters/{name}": p for name, p in module.state_dict().items()}
         tensors |= {f"best/{name}": p for name, p in stopping.best_parameters.items()}
-        tensors |= {f"optimizer/{index}/{name}": value
-                    for index, slots in optimizer.state_dict()["state"].items()
-                    for name, value in slots.items() if isinstance(value, Tensor)}
-        meta = {"key": self.key, "best_score": stopping.best_score, "best_epoch": stopping.best_epoch,
-                "epochs": [asdict(epoch) for epoch in epochs]}
+        tensors |= {
+            f"optimizer/{index}/{name}": value
+            for index, slots in optimizer.state_dict()["state"].items()
+            for name, value in slots.items()
+            if isinstance(value, Tensor)
+        }
+        meta = {
+            "key": self.key,
+            "best_score": stopping.best_score,
+            "best_epoch": stopping.best_epoch,
+            "epochs": [asdict(epoch) for epoch in epochs],
+        }
         with replaced(self.folder) as temporary:
             temporary.mkdir()
-            save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()},
-                      temporary / "state.safetensors")
+            save_file(
+                {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
+                temporary / "state.safetensors",
+            )
             (temporary / "state.json").write_text(json.dumps(meta))
         self._last_saved = time.monotonic()
 
-    def load(self, module: nn.Module, optimizer: torch.optim.Optimizer,
-             stopping: EarlyStopping) -> list[Epoch]:
+    def load(
+        self, module: nn.Module, optimizer: torch.optim.Optimizer, stopping: EarlyStopping
+    ) -> list[Epoch]:
         """Put the kept state back and return the epochs done; [] where nothing was kept.
 
         Raises StorageError where the folder is damaged or was written by another training.
@@ -69,11 +89,14 @@ class Checkpoint:
             meta = json.loads((self.folder / "state.json").read_text())
             tensors = load_file(self.folder / "state.safetensors")
         except (OSError, ValueError, SafetensorError) as error:
-            raise StorageError(f"{self.folder}: the checkpoint is damaged ({error}); "
-                               "train without --resume") from error
+            raise StorageError(
+                f"{self.folder}: the checkpoint is damaged ({error}); train without --resume"
+            ) from error
         if meta["key"] != self.key:
-            raise StorageError(f"{self.folder}: the checkpoint belongs to another config, seed or training "
-                               "part; train without --resume")
+            raise StorageError(
+                f"{self.folder}: the checkpoint belongs to another config, seed or training "
+                "part; train without --resume"
+            )
         module.load_state_dict(_below(tensors, "parameters/"))
         stopping.best_parameters = _below(tensors, "best/")
         stopping.best_score, stopping.best_epoch = meta["best_score"], meta["best_epoch"]

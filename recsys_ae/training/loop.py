@@ -14,8 +14,9 @@ B = TypeVar("B")
 Step = Callable[[B, int], Terms]  # (batch, epoch): updates parameters, returns the terms with floats
 
 
-def train_epochs(step: Step[B], batches: Callable[[int], Iterable[B]], *, max_epochs: int,
-                 first_epoch: int = 1) -> Iterator[Epoch]:
+def train_epochs(
+    step: Step[B], batches: Callable[[int], Iterable[B]], *, max_epochs: int, first_epoch: int = 1
+) -> Iterator[Epoch]:
     """Yield after each epoch, numbered from `first_epoch`; stopping, validation, logging and checkpoints are
     the caller's `for` loop. After each yield the parameters are usable.
 
@@ -36,5 +37,7 @@ def train_epochs(step: Step[B], batches: Callable[[int], Iterable[B]], *, max_ep
 
 def _check_finite(name: str, term: Mean, epoch: int, step: int) -> None:
     if not math.isfinite(term.sum):
-        raise DivergenceError(f"the {name} loss became {term.sum} in epoch {epoch}, step {step}: try "
-                              "a learning rate ten times smaller")
+        raise DivergenceError(
+            f"the {name} loss became {term.sum} in epoch {epoch}, step {step}: try "
+            "a learning rate ten times smaller"
+        )
