@@ -19,6 +19,7 @@ from recsys_ae.models import configs as c
 from recsys_ae.models.context import FitContext
 from recsys_ae.models.fit import fit
 from recsys_ae.rng import numpy_generator
+from recsys_ae.types import Epoch
 
 KINDS = [c.ItemAutoRecConfig, c.UserAutoRecConfig]
 
@@ -95,7 +96,10 @@ def test_resumed_training_equals_uninterrupted(kind, tmp_path):
     def context(on_epoch=lambda epoch: None, **options):
         return FitContext(validate=lambda r: -error(r, ratings, truth), on_epoch=on_epoch, **options)
 
+    before: list[Epoch] = []
+
     def press_ctrl_c(epoch):
+        before.append(epoch)
         if epoch.number == 4:
             signal.raise_signal(signal.SIGINT)
 
@@ -104,10 +108,11 @@ def test_resumed_training_equals_uninterrupted(kind, tmp_path):
                                          on_interrupt=told.append))  # fmt: skip
     assert told == [4]
     assert np.isfinite(early.score(everyone(ratings))).all()
-    numbers: list[int] = []
-    resumed = fit(config, ratings, replace(context(lambda e: numbers.append(e.number)),
-                                           checkpoint=tmp_path / "state", resume=True))  # fmt: skip
-    assert numbers == [5, 6, 7, 8, 9]
+    curve: list[Epoch] = []
+    resumed = fit(config, ratings, replace(context(curve.append), checkpoint=tmp_path / "state",
+                                           resume=True))  # fmt: skip
+    assert [epoch.number for epoch in curve] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert curve[:4] == before  # told again, seconds and all, not trained again
     whole = fit(config, ratings, context())
     for name, array in whole.state().arrays.items():
         np.testing.assert_array_equal(resumed.state().arrays[name], array)
