@@ -59,10 +59,12 @@ class BenchmarkConfig(Config):
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")
-    def _names_fit(self):
+    def _names_and_seeds_fit(self):
         names = [entry.name for entry in self.models]
         if len(set(names)) < len(names):
             raise ValueError(f"two models have the same name: {', '.join(names)}")
         if self.reference not in names:
             raise ValueError(f"reference {self.reference!r} is none of the models: {', '.join(names)}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds {list(self.seeds)}: each seed is run once; name others")
         return self

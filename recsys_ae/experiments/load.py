@@ -89,6 +89,8 @@ def _parse(text: str, path: Path) -> Any:
         raise ConfigError(f"{path}, line {line}, column {column}: {error.problem or 'broken YAML'}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: broken YAML ({str(error).splitlines()[0]})") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deep; a config has a few levels") from None
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -97,6 +99,8 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key must be a text", problem_mark=key.start_mark)
             if key.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark

@@ -124,6 +124,8 @@ def test_wrong_override_is_named_as_it_was_typed(write, override, sentence):
         ("- 1\n", ": holds list at its top; a config is a mapping such as 'name: my-experiment'"),
         ("name: [a\nseed: 1\n", ", line 2, column 5: expected ',' or ']', but got ':'"),
         ("name: a\nname: b\n", ", line 2, column 1: the key 'name' is given twice"),
+        ("? [1, 2]\n: 3\n", ", line 1, column 3: a key must be a text"),
+        ("name: " + "[" * 5000, ": is nested too deep; a config has a few levels"),
         (EXPERIMENT.replace("model:", "modle:"),
          ": no setting 'modle'; did you mean 'model'? (one of 2 mistakes)"),
         (EXPERIMENT + "evaluations: {}\n", ": no setting 'evaluations'; did you mean 'evaluation'?"),
@@ -146,6 +148,11 @@ def test_wrong_file_is_named_with_the_place(write, text, sentence):
 def test_benchmark_refers_to_its_models(write):
     path = write(BENCHMARK.replace("reference: biases", "reference: bias"))
     assert refusal(load_benchmark, path) == f"{path}: reference 'bias' is none of the models: biases, als"
+
+
+def test_benchmark_runs_each_seed_once(write):
+    path = write(BENCHMARK + "seeds: [1, 0, 1]\n")
+    assert refusal(load_benchmark, path) == f"{path}: seeds [1, 0, 1]: each seed is run once; name others"
 
 
 def test_missing_file_names_its_neighbour(write, tmp_path):
