@@ -155,7 +155,7 @@ def chosen_users(text: str, users: IdMap) -> PositionVector:
     path = Path(text)
     if path.is_file():
         try:
-            words = path.read_text(encoding="utf-8").split("\n")
+            words = path.read_text(encoding="utf-8-sig").split("\n")
         except UnicodeDecodeError:
             raise ConfigError(f"--users {text}: not a text file; write one id per line") from None
     elif "," not in text and ("/" in text or path.suffix in (".txt", ".csv")):

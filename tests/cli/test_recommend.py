@@ -55,7 +55,7 @@ def test_block_size_changes_nothing_but_rounding(model, here):
 
 
 def test_users_come_from_a_file_or_the_command_in_their_order(model, here):
-    Path("some.txt").write_text("u007\nu003\n\nu007\n")
+    Path("some.txt").write_text("\ufeffu007\r\nu003\n\nu007\n", encoding="utf-8")  # as editors may save it
     succeed("recommend", model, "--users", "some.txt", "--out", "file.csv")
     succeed("recommend", model, "--users", "u007,u003", "--out", "words.csv")
     assert Path("file.csv").read_bytes() == Path("words.csv").read_bytes()

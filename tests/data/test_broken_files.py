@@ -31,6 +31,7 @@ TEXT_FILES: list[Broken] = [
     ("nan.csv", HEADER + GOOD + "2,10,NaN,1\n", {}, r"nan.csv, line 3: the rating is not a number \(nan\)"),
     ("inf.data", "1\t2\t3\n1\t3\t-inf\n", {}, "inf.data, line 2: the rating is -inf, ratings must be finite"),
     ("huge.csv", HEADER + "2,10,1e60,1\n", {}, r"huge.csv, line 2: the rating is 1e\+60"),
+    ("score.csv", HEADER + GOOD + "2,10,1_0,1\n", {}, "score.csv, line 3: the rating '1_0' is not a number"),
     ("word.csv", HEADER + GOOD + "2,10,good,1\n", {}, "word.csv, line 3: the rating 'good' is not a number"),
     ("word.dat", "1::2::3::4\n1::3::NA::5\n", {}, "word.dat, line 2: the rating 'NA' is not a number"),
     (

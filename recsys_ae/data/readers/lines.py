@@ -47,6 +47,8 @@ def _value(text: str, role: str, layout: Layout, number: int) -> str | float | N
     if not text.strip():
         return None
     try:
+        if "_" in text:  # Python reads 1_0 as ten
+            raise ValueError
         return float(text)
     except ValueError:
         raise DataError(f"{layout.path}, line {number}: the {role} {text!r} is not a number") from None
