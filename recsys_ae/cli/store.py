@@ -17,14 +17,13 @@ def ui(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
 ) -> None:
     """Serve MLflow's page on the local store until Ctrl-C."""
-    import subprocess
+    import os
 
     from recsys_ae.tracking.server import ui_command
 
     command = ui_command(tracking_uri, host=host, port=port)
-    print(f"open http://{host}:{port} in a browser; Ctrl-C ends it")
-    code = subprocess.run(command, check=False).returncode
-    raise typer.Exit(code)
+    print(f"open http://{host}:{port} in a browser; Ctrl-C ends it", flush=True)
+    os.execv(command[0], command)  # the server takes this process's place, and every signal that it gets
 
 
 def upload(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Callable
 
 import pytest
 from commands import call, rating_lines, succeed
@@ -89,3 +93,37 @@ def test_ctrl_c_while_reading_ends_with_130_and_a_sentence(tmp_path):
 def test_ui_refuses_a_store_that_is_not_there(here):
     outcome = call("ui")
     assert (outcome.code, outcome.out) == (2, "")
+
+
+@pytest.mark.slow
+def test_ui_serves_the_page_and_leaves_no_server_behind(store):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = store / "ui.log"
+    with log.open("w") as out:
+        process = subprocess.Popen([*PROCESS, "ui", "--port", str(port)], cwd=store, stdout=out, stderr=out)
+    try:
+        assert _until(lambda: _page(port) is not None), log.read_text()[-500:]
+        assert "mlflow" in str(_page(port)).lower()
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+    assert _until(lambda: _page(port) is None)
+
+
+def _page(port: int) -> str | None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+            return answer.read().decode()
+    except OSError:
+        return None
+
+
+def _until(condition: Callable[[], bool], seconds: float = 120) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.3)
+    return False
