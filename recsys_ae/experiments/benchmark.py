@@ -16,7 +16,7 @@ from recsys_ae.experiments.folder import REPORT
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.experiments.result import RunResult
 from recsys_ae.experiments.run import RunContext, run_on
-from recsys_ae.experiments.summary import parent_metrics, write_summary
+from recsys_ae.experiments.summary import as_json, parent_metrics, write_summary
 from recsys_ae.experiments.tracking import track_benchmark
 from recsys_ae.experiments.tuning import Tuned, check_budgets, tune
 from recsys_ae.splitting.split import Split
@@ -55,7 +55,7 @@ def run_benchmark(config: BenchmarkConfig, context: BenchmarkContext, tracker: T
         result = BenchmarkResult(
             config, entries, tuple(_differences(config, entries)), tracker.run_id, context.folder
         )
-        tracker.metrics(parent_metrics(result))
+        tracker.metrics(parent_metrics(as_json(result)))
         for path in write_summary(result):
             tracker.artifact(path)
     return result

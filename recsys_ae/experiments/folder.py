@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,11 +35,15 @@ CONFIG, RESULT, EPOCHS, REPORT, MODEL = (
 def new_folder(name: str, out: Path | None, base: Path = Path("runs")) -> Path:
     """A folder that does not exist yet: `out`, else `base`/<name>-<UTC time>. Made by whoever writes it.
 
-    Raises ConfigError where `out` is taken: results are never overwritten.
+    Raises ConfigError where `out` is taken (results are never overwritten), or cannot be made: better now
+    than after the fitting.
     """
     if out is not None:
         if out.exists():
             raise ConfigError(f"--out {out}: exists already; choose another folder, or remove it first")
+        parent = next(place for place in out.absolute().parents if place.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise ConfigError(f"--out {out}: {parent} is no folder that can be written to; choose another")
         return out
     stem = f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 1000))

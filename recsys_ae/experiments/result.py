@@ -43,17 +43,28 @@ class RunResult:
     @classmethod
     def from_folder(cls, folder: Path) -> RunResult:
         """The result that a run folder holds. Raises StorageError where the folder is none."""
+        document = read_json(folder)
         try:
-            document = json.loads((folder / "result.json").read_text(encoding="utf-8"))
             metrics = {
                 name: math.nan if value is None else value for name, value in document["metrics"].items()
             }
             return cls(**{**document, "metrics": metrics})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise StorageError(
-                f"{folder}: no run folder (it holds no readable result.json); "
-                "give a folder that train has written"
-            ) from None
+        except (KeyError, TypeError, AttributeError):
+            raise _no_run(folder) from None
+
+
+def read_json(folder: Path) -> Any:
+    """What result.json holds in a folder of results. Raises StorageError where it cannot be read."""
+    try:
+        return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise _no_run(folder) from None
+
+
+def _no_run(folder: Path) -> StorageError:
+    return StorageError(
+        f"{folder}: no run folder (it holds no readable result.json); give a folder that train has written"
+    )
 
 
 def json_values(value: Any) -> Any:

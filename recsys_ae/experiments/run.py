@@ -14,7 +14,7 @@ from recsys_ae.experiments.folder import MODEL, curve_point, new_folder, rewrite
 from recsys_ae.experiments.prepare import prepare, validation_metric
 from recsys_ae.experiments.resources import git_commit, measured, timed, versions
 from recsys_ae.experiments.result import RunResult
-from recsys_ae.experiments.tracking import track_origin, track_outcome
+from recsys_ae.experiments.tracking import sizes, track_origin, track_outcome
 from recsys_ae.models.context import ignore
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import Tracker
@@ -51,6 +51,7 @@ def run_on(
                 report = evaluate(fitted.recommender, split, config.evaluation)  # the test part's only use
         result = _result(
             config,
+            split,
             fitted,
             report,
             folder=folder,
@@ -87,6 +88,7 @@ def _fit(config: ExperimentConfig, split: Split, context: RunContext, tracker: T
 
 def _result(
     config: ExperimentConfig,
+    split: Split,
     fitted: Fitted,
     report: Report,
     *,
@@ -101,7 +103,7 @@ def _result(
         model=str(folder / MODEL),
         folder=str(folder),
         metrics={f"test/{name}": float(value) for name, value in report.metrics.items()},
-        counts=dict(report.counts),
+        counts={**sizes(split), **report.counts},
         fallback=report.fallback,
         fit_seconds=fitted.seconds,
         evaluate_seconds=evaluate_seconds,

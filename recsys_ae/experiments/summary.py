@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import nan
 from pathlib import Path
 from statistics import fmean, stdev
@@ -45,13 +45,14 @@ def deviations(entry: Entry) -> dict[str, float]:
     return {name: stdev([run.metrics[name] for run in entry.runs]) for name in mean_metrics(entry)}
 
 
-def parent_metrics(result: BenchmarkResult) -> dict[str, float]:
-    """What the parent run is told: "i-autorec/rmse", ... of every model that did not fail."""
+def parent_metrics(document: Mapping[str, Any]) -> dict[str, float]:
+    """What the parent run is told, from the JSON document: "i-autorec/rmse", ... of every model that did not
+    fail."""
     return {
-        f"{entry.config.name}/{name.removeprefix('test/')}": value
-        for entry in result.entries
-        if entry.error is None
-        for name, value in mean_metrics(entry).items()
+        f"{row['name']}/{name.removeprefix('test/')}": value
+        for row in document["models"]
+        for name, value in row["metrics"].items()
+        if value is not None
     }
 
 
@@ -64,9 +65,19 @@ def as_json(result: BenchmarkResult) -> dict[str, Any]:
             "folder": str(result.folder),
             "reference": result.config.reference,
             "seeds": result.config.seeds,
+            "fingerprints": fingerprints(result),
             "models": [_entry_json(entry, result) for entry in result.entries],
         }
     )
+
+
+def fingerprints(result: BenchmarkResult) -> list[dict[str, Any]]:
+    """Of the data and the split of each seed that some model has a result for."""
+    found = {run.seed: run for entry in result.entries for run in entry.runs}
+    return [
+        {"seed": seed, "data": run.data_fingerprint, "split": run.split_fingerprint}
+        for seed, run in sorted(found.items())
+    ]
 
 
 def _entry_json(entry: Entry, result: BenchmarkResult) -> dict[str, Any]:
@@ -182,17 +193,19 @@ def write_summary(result: BenchmarkResult) -> list[Path]:
 
 
 def _write_bars(result: BenchmarkResult) -> list[Path]:
-    """A picture for each compared metric that any model has."""
+    """A picture for each compared metric that any model has: of the models that have it, and those that
+    failed."""
     written = []
     for metric in compared_metrics(result.config):
-        values = [mean_metrics(entry).get(f"test/{metric}") for entry in result.entries]
-        if all(value is None for value in values):
+        shown = [(entry, _value(entry, metric)) for entry in result.entries]
+        shown = [(entry, value) for entry, value in shown if entry.error is not None or value is not None]
+        if all(value is None for _, value in shown):
             continue
-        spread = [deviations(entry).get(f"test/{metric}", nan) for entry in result.entries]
+        spread = [deviations(entry).get(f"test/{metric}", nan) for entry, _ in shown]
         path = result.folder / f"{metric}.svg"
         plot_metric_bars(
-            [entry.config.name for entry in result.entries],
-            [nan if value is None else value for value in values],
+            [entry.config.name for entry, _ in shown],
+            [nan if value is None else value for _, value in shown],
             spread if len(result.config.seeds) > 1 else None,
             metric=metric,
             path=path,
@@ -201,14 +214,21 @@ def _write_bars(result: BenchmarkResult) -> list[Path]:
     return written
 
 
+def _value(entry: Entry, metric: str) -> float | None:
+    """The mean over all seeds; None for a model that failed at one of them."""
+    return None if entry.error is not None else mean_metrics(entry).get(f"test/{metric}")
+
+
 def _write_page(result: BenchmarkResult, table: Table, bars: Sequence[Path]) -> Path:
     """Everything on one HTML page that needs nothing beside it."""
     config = result.config
     fallback = next((run.fallback for entry in result.entries for run in entry.runs), "")
     facts = {
         "data": config.data.source,
-        "split": config.split.model_dump_json(),
-        "seeds": str(config.seeds),
+        "data fingerprint": ", ".join(sorted({row["data"] for row in fingerprints(result)})),
+        "split": ", ".join(f"{key} {value}" for key, value in config.split.model_dump(mode="json").items()),
+        "split fingerprints": ", ".join(row["split"] for row in fingerprints(result)),
+        "seeds": ", ".join(map(str, config.seeds)),
         "trials of each model": config.trials,
         "validation share": config.validation.share,
         "reference": config.reference,

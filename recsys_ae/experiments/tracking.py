@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from recsys_ae.evaluation.evaluator import whole
@@ -12,25 +13,38 @@ from recsys_ae.experiments.result import RunResult
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import DatasetRecord, Tracker
 
+_SIZES = ("users", "items", "train_ratings", "holdout_ratings")
+
 
 def track_origin(tracker: Tracker, config: ExperimentConfig, split: Split) -> None:
     """All that decides the result, known before fitting."""
     tracker.params(config.model_dump(mode="json"))
-    counts = {
+    tracker.dataset(
+        dataset_record(config, sizes(split), whole(split).fingerprint(), split.fingerprint()),
+    )
+
+
+def sizes(split: Split) -> dict[str, int]:
+    """How much there is to train and to test on."""
+    return {
         "users": split.train.n_users,
         "items": split.train.n_items,
         "train_ratings": split.train.n_observed,
-        "test_ratings": split.holdout.n_observed,
+        "holdout_ratings": split.holdout.n_observed,
     }
-    tracker.dataset(
-        DatasetRecord(
-            name=Path(config.data.source).stem,
-            fingerprint=whole(split).fingerprint(),
-            counts=counts,
-            source=config.data.source,
-            split=split.name,
-            split_fingerprint=split.fingerprint(),
-        )
+
+
+def dataset_record(
+    config: ExperimentConfig, counts: Mapping[str, int], data_fingerprint: str, split_fingerprint: str
+) -> DatasetRecord:
+    """The ratings of a run; of `counts` those that `sizes` tells."""
+    return DatasetRecord(
+        name=Path(config.data.source).stem,
+        fingerprint=data_fingerprint,
+        counts={name: counts[name] for name in _SIZES if name in counts},
+        source=config.data.source,
+        split=config.split.kind,
+        split_fingerprint=split_fingerprint,
     )
 
 
@@ -64,7 +78,8 @@ def outcome_metrics(result: RunResult) -> dict[str, float]:
 
 def _origin_tags(result: RunResult) -> dict[str, str]:
     """Tags, not params: they say where a result comes from, not what was asked for."""
-    return {
+    commit = {} if result.git_commit is None else {"git_commit": result.git_commit}
+    return commit | {
         "seed": str(result.seed),
         "data_fingerprint": result.data_fingerprint,
         "split_fingerprint": result.split_fingerprint,

@@ -9,8 +9,9 @@ from recsys_ae.errors import StorageError
 from recsys_ae.experiments.config import BenchmarkConfig, ExperimentConfig
 from recsys_ae.experiments.folder import CONFIG, MODEL, read_epochs, rewrite_result
 from recsys_ae.experiments.load import load_experiment
-from recsys_ae.experiments.result import RunResult
-from recsys_ae.experiments.tracking import track_benchmark, track_outcome
+from recsys_ae.experiments.result import RunResult, read_json
+from recsys_ae.experiments.summary import parent_metrics
+from recsys_ae.experiments.tracking import dataset_record, track_benchmark, track_outcome
 from recsys_ae.tracking.tracker import Tracker
 
 
@@ -22,9 +23,11 @@ def is_benchmark(folder: Path) -> bool:
 def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) -> int:
     """Tell a tracker of a whole benchmark: a parent with one nested run per model and seed, whose number is
     returned."""
+    document = read_json(folder)
     runs = sorted(path.parent for path in folder.glob("*/seed-*/result.json"))
     with tracker:
         track_benchmark(tracker, config)
+        tracker.metrics(parent_metrics(document))
         for path in sorted(path for path in folder.iterdir() if path.is_file()):
             tracker.artifact(path)
         for run in runs:
@@ -47,7 +50,10 @@ def upload(folder: Path, tracker: Tracker) -> RunResult:
     epochs = list(read_epochs(folder))
     with tracker:
         tracker.params(config.model_dump(mode="json"))
-        tracker.tags({f"versions.{name}": version for name, version in result.versions.items()})
+        tracker.dataset(
+            dataset_record(config, result.counts, result.data_fingerprint, result.split_fingerprint)
+        )
+        tracker.tags({f"version.{name}": version for name, version in result.versions.items()})
         for number, values in epochs:
             tracker.metrics(values, step=number)
         uri = track_outcome(tracker, folder, result)

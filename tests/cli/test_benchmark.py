@@ -19,6 +19,7 @@ from recsys_ae.models.configs import BiasesConfig
 from recsys_ae.models.fit import fit
 from recsys_ae.splitting.config import RandomSplitConfig
 from recsys_ae.splitting.make import validation_split
+from recsys_ae.tracking.runs import experiment_runs
 
 BENCHMARK = """\
 name: small
@@ -109,6 +110,12 @@ def test_results_are_kept_in_four_forms(answer):
     assert (folder / "table.md").read_text().count("\n") == 6
     page = (folder / "page.html").read_text()
     assert page.count("<svg") == 2
+    assert "als" in (folder / "ndcg_at_10.svg").read_text()
+    rmse = (folder / "rmse.svg").read_text()
+    assert "broken" in rmse
+    assert "als" not in rmse  # it predicts no ratings, and has not failed
+    assert [row["seed"] for row in answer["fingerprints"]] == [0, 1]
+    assert all(row["split"] in page for row in answer["fingerprints"])
     assert not re.search(r'(src|href)="https?:', page)
     assert (folder / "als" / "seed-1" / "model" / "model.json").exists()
 
@@ -147,7 +154,11 @@ def test_runs_on_other_splits_are_listed_but_not_paired(ratings, store):
 
 
 def test_untracked_benchmark_is_uploaded_whole(config, store):
-    succeed("benchmark", config, "--no-tracking", "--set", "seeds=[0]", "--out", "out")
-    assert succeed("upload", "out", "--json").document["runs"] == 3
+    one_seed = ("--no-tracking", "--set", "seeds=[0]", "--out", "out", "--json")
+    rows = by_name(succeed("benchmark", config, *one_seed).document)
+    uploaded = succeed("upload", "out", "--json").document
+    assert uploaded["runs"] == 3
+    parent = next(run for run in experiment_runs("small") if run.run_id == uploaded["run_id"])
+    assert parent.metrics["als/ndcg_at_10"] == rows["als"]["metrics"]["test/ndcg_at_10"]
     runs = succeed("compare", "small", "--metric", "test/ndcg_at_10", "--json").document["runs"]
     assert {run["name"] for run in runs} == {"biases-seed-0", "als-seed-0", "u-autorec-seed-0"}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from commands import write_ratings
 
+from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.experiments.load import default_experiment
 from recsys_ae.experiments.run import RunContext, run
 from recsys_ae.experiments.upload import upload
@@ -65,6 +66,8 @@ def test_uploading_tells_what_live_tracking_told(config):
     assert later.logged_params == live.logged_params
     assert sorted(later.artifacts) == sorted(live.artifacts)
     assert later.models == live.models
+    assert later.datasets == live.datasets
+    assert later.datasets[0].counts["train_ratings"] > 0
     assert dict_of(later) == pytest.approx(dict_of(live))
     assert live.logged_tags.items() <= later.logged_tags.items()
 
@@ -74,7 +77,17 @@ def dict_of(tracker: RecordingTracker) -> dict:
 
 
 def test_nothing_is_left_of_a_run_whose_results_cannot_be_written(config, monkeypatch):
-    Path("file").write_text("in the way")
-    with pytest.raises(Exception, match="cannot be written"):
-        run(config, RunContext(out=Path("file/out")), NullTracker())
+    def get_in_the_way(epoch: Epoch) -> None:
+        Path("file").write_text("no folder")
+
+    with pytest.raises(StorageError, match="cannot be written"):
+        run(config, RunContext(out=Path("file/out"), on_epoch=get_in_the_way), NullTracker())
     assert {path.name for path in Path().iterdir()} <= {"file", "ratings.csv", "runs"}
+
+
+def test_place_that_cannot_be_written_to_is_refused_before_fitting(config):
+    Path("file").write_text("in the way")
+    epochs = []
+    with pytest.raises(ConfigError, match="is no folder that can be written to"):
+        run(config, RunContext(out=Path("file/out"), on_epoch=epochs.append), NullTracker())
+    assert epochs == []
