@@ -27,6 +27,7 @@ CONFIGS: dict[str, c.ModelConfig] = {
         hidden=(12, 8), output="scaled", debias=None, corruption=c.GaussianNoiseConfig(), training=TRAINING
     ),
     "u-autorec-noisy": c.UserAutoRecConfig(hidden=(12, 8), output="scaled", debias=None, training=TRAINING),
+    "u-autorec-linear": c.UserAutoRecConfig(hidden=(8,), activation="identity", training=TRAINING),
     "mean": c.MeanConfig(),
     "biases": c.BiasesConfig(),
     "popularity": c.PopularityConfig(),

@@ -14,12 +14,18 @@ from torch import Tensor, nn
 
 from recsys_ae.nn.rows import RowBatch
 
+
+def identity(x: Tensor) -> Tensor:
+    """No activation, under a name: models are pickled, which a lambda cannot be."""
+    return x
+
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "relu": torch.relu,
     "tanh": torch.tanh,
     "elu": nn.functional.elu,
-    "identity": lambda x: x,
+    "identity": identity,
 }
 
 
