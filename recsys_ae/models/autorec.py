@@ -14,6 +14,7 @@ import torch
 
 from recsys_ae.data.batches import select_rows
 from recsys_ae.data.ratings import Ratings
+from recsys_ae.errors import DataError
 from recsys_ae.models.baselines import rating_limits
 from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, UserAutoRecConfig
 from recsys_ae.models.context import FitContext
@@ -85,7 +86,7 @@ def _train(config: AutoRecConfig, rows: Ratings, context: FitContext, snapshot: 
             epoch = _validated(epoch, config, network, stopping, context, snapshot)
             done.append(epoch)
             context.on_epoch(epoch)
-            if stopping.finished(epoch.number):
+            if epoch.score is not None and stopping.finished(epoch.number):
                 break
             if interrupt.requested:
                 checkpoint.save(network, optimizer, stopping, done)
@@ -146,7 +147,7 @@ def _initial_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoenc
         rows.n_items,
         config.hidden,
         activation=config.activation,
-        limits=rating_limits(rows) if config.output == "scaled" else None,
+        limits=_stretch_limits(rows) if config.output == "scaled" else None,
         seed=seed,
     )
     counts = np.bincount(rows.columns, minlength=rows.n_items)
@@ -157,6 +158,16 @@ def _initial_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoenc
         for layer in (network.first, network.last):
             layer.weight[torch.from_numpy(counts == 0)] = 0.0
     return network
+
+
+def _stretch_limits(rows: Ratings) -> tuple[float, float]:
+    low, high = rating_limits(rows)
+    if low == high:
+        raise DataError(
+            f"output 'scaled' has nothing to stretch over: all ratings are {low:g} and no scale is declared; "
+            "declare one, or set output: identity"
+        )
+    return low, high
 
 
 def _item_recommender(

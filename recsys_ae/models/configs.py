@@ -54,7 +54,8 @@ ScheduleConfig = Annotated[ConstantSchedule | CosineSchedule | StepSchedule, Fie
 
 class TrainingConfig(Config):
     """How an autoencoder is optimised. `patience`: epochs without a better validation score before training
-    stops; null trains to the end. The best epoch is restored either way."""
+    stops, at the next epoch that is validated; null trains to the end. The best epoch is restored either
+    way."""
 
     epochs: PositiveInt = 100
     batch_size: PositiveInt = 512
@@ -81,7 +82,7 @@ class AutoRecConfig(Config):
 
     `hidden`: widths of the hidden layers, in order. `output`: identity, or a sigmoid stretched over the
     rating scale. `l2`: coefficient of the sum of squared weights (biases excluded) beside the *mean* squared
-    error; the paper's lambda, beside half the *sum*, is `l2 * 2 * n_observed`.
+    error; the paper's lambda, halved beside the *sum*, is `l2 * 2 * n_observed`.
 
     `debias`: the network reads and reconstructs ratings less user and item biases, which are added again to
     its output. The paper has no such step (`debias: null`); with it validation RMSE fell on every dataset

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 from scipy.sparse import csr_array
 from strategies import grid
@@ -14,11 +15,16 @@ from strategies import grid
 from recsys_ae.data.batches import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.errors import ConfigError, DivergenceError
+from recsys_ae.errors import ConfigError, DataError, DivergenceError
 from recsys_ae.models import configs as c
+from recsys_ae.models.autorec import _item_recommender
 from recsys_ae.models.context import FitContext
+from recsys_ae.models.debias import Biases, find_biases, without_biases
 from recsys_ae.models.fit import fit
-from recsys_ae.rng import numpy_generator
+from recsys_ae.models.network import build_network
+from recsys_ae.nn.layers import ACTIVATIONS
+from recsys_ae.nn.rows import RowBatch
+from recsys_ae.rng import numpy_generator, torch_generator
 from recsys_ae.types import Epoch
 
 KINDS = [c.ItemAutoRecConfig, c.UserAutoRecConfig]
@@ -85,6 +91,17 @@ def test_best_epoch_is_restored(kind):
     assert -error(best, ratings, truth) == pytest.approx(max(scores), rel=1e-6)
     assert [epoch.score for epoch in epochs] == scores
     assert len(epochs) == min(40, int(np.argmax(scores)) + 1 + 5)
+
+
+def test_patience_waits_for_the_next_validation():
+    """Validated at 20 (best) and 40: ten epochs have passed at 30, but nothing was heard since."""
+    scores = iter([1.0, 0.5, 2.0])
+    epochs: list[Epoch] = []
+    training = c.TrainingConfig(epochs=70, patience=10, validate_every=20)
+    fit(c.UserAutoRecConfig(hidden=(2,), training=training), grid(),
+        FitContext(validate=lambda recommender: next(scores), on_epoch=epochs.append))  # fmt: skip
+    assert [epoch.number for epoch in epochs if epoch.score is not None] == [20, 40]
+    assert len(epochs) == 40
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -155,10 +172,36 @@ def test_scaled_output_and_debias_clash():
         c.ItemAutoRecConfig(output="scaled")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_scaled_output_over_a_single_value_is_refused(kind):
+    ones = grid().keep(grid().values == 1)
+    with pytest.raises(DataError, match="all ratings are 1 and no scale is declared; declare one"):
+        fit(kind(output="scaled", debias=None), ones)
+    declared = fit(kind(output="scaled", debias=None), ones.with_scale((0.0, 2.0)))
+    assert np.isfinite(declared.score(everyone(ones))).all()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("output", ["identity", "scaled"])
+def test_item_scores_are_the_reconstruction_of_the_items_rows_plus_biases(activation, output):
+    """Factors and biases, seen from the average user, say just what the network says."""
+    train, limits = grid().with_scale((-100.0, 100.0)), (-100.0, 100.0) if output == "scaled" else None
+    network = build_network(12, (6, 4), activation=activation, limits=limits, seed=1)
+    torch.nn.init.normal_(network.last.bias, generator=torch_generator(2, "test"))
+    rng = numpy_generator(0, "biases")
+    biases = Biases(train.mean(), *(rng.normal(size=n).astype(np.float32) for n in (12, 15)), 5.0)
+    if output == "scaled":
+        biases = find_biases(train, None)
+    rows = without_biases(train, biases).transposed()
+    with torch.no_grad():
+        expected = network(RowBatch.of(rows.matrix)).dense().numpy().T + biases.users[:, None] + biases.items
+    config = c.ItemAutoRecConfig(hidden=(6, 4), activation=activation, output=output, debias=None)
+    scores = _item_recommender(config, train, rows, biases, network).score(everyone(train))
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["gpu", "cuda"])
 def test_device_that_is_not_there(name):
-    import torch
-
     if name == "cuda" and torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(ConfigError, match="use"):
