@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import warnings
 from collections.abc import Sequence
 
 import typer
@@ -86,7 +85,6 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Sentences())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")  # we test what we use
 
 
 class _Sentences(logging.Formatter):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
+
+with warnings.catch_warnings():  # torch says once, at the first such tensor, that they are in beta
+    warnings.simplefilter("ignore")
+    torch.zeros(1, 1).to_sparse_csr()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -87,3 +90,16 @@ def test_initial_weights_are_xavier_and_seeded():
     assert abs(layer.weight.std() - bound / np.sqrt(3)) < 1e-3
     assert torch.equal(layer.weight, dense_layer(300, 200, torch_generator(3, "test")).weight)
     assert not torch.equal(layer.weight, dense_layer(300, 200, torch_generator(4, "test")).weight)
+
+
+def test_nobody_is_told_that_sparse_tensors_are_in_beta():
+    """torch warns once a process; what we use of them is tested here."""
+    code = """
+import numpy as np
+from scipy.sparse import csr_array
+from recsys_ae.nn.rows import RowBatch
+batch = RowBatch.of(csr_array(np.eye(2, dtype=np.float32)))
+batch.sparse(batch.values)
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
