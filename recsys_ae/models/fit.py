@@ -11,7 +11,8 @@ from recsys_ae.recommender import Recommender
 
 
 def fit(config: c.ModelConfig, train: Ratings, context: FitContext | None = None) -> Recommender:
-    """Fit a model to observed ratings only. The same config, seed and ratings give the same model.
+    """Fit a model to observed ratings only. The same config, seed and ratings give the same model, bit for
+    bit on one machine with as many threads; on another device or with other threads up to rounding.
 
     Raises DataError where `train` is empty, DivergenceError where training reaches NaN.
     """
