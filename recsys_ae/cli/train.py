@@ -41,7 +41,7 @@ def train(
     with answering(as_json=as_json) as say:
         from recsys_ae.cli.progress import EpochBar
         from recsys_ae.experiments.folder import new_folder
-        from recsys_ae.experiments.prepare import max_epochs, validation_metric
+        from recsys_ae.experiments.prepare import validation_metric
         from recsys_ae.experiments.run import RunContext, run
 
         folder = new_folder(found.name, out)
@@ -55,7 +55,7 @@ def train(
         metric = None
         if found.validation is not None:
             metric = validation_metric(found.model, found.validation, found.evaluation)
-        with EpochBar(max_epochs(found.model), metric=metric, quiet=quiet) as bar:
+        with EpochBar(found.model.max_epochs, metric=metric, quiet=quiet) as bar:
             result = run(
                 found, RunContext(out=folder, device=device.value, resume=resume, on_epoch=bar), tracker
             )

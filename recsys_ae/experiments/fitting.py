@@ -13,7 +13,7 @@ from recsys_ae.data.ratings import Ratings
 from recsys_ae.evaluation.config import EvaluationConfig
 from recsys_ae.evaluation.validation import Validator
 from recsys_ae.experiments.config import ValidationConfig
-from recsys_ae.experiments.prepare import carve, scorer, stops_early, validation_metric
+from recsys_ae.experiments.prepare import carve, scorer, validation_metric
 from recsys_ae.experiments.resources import timed
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.models.context import FitContext, ignore
@@ -75,7 +75,7 @@ def fit_on(
 ) -> Fitted:
     """Fit to the training part. Models that stop early give up a share of it to choose their epoch by; the
     test part is never read. With `validation` None they train to the last epoch."""
-    carved = carve(split, validation) if stops_early(model) else None
+    carved = carve(split, validation) if model.stops_early else None
     if carved is None or validation is None:
         return fit_to(model, split.train, None, seed=seed, options=options)
     judge = judge_of(model, carved, validation, evaluation or EvaluationConfig())
@@ -123,7 +123,7 @@ def _checkpoint(
     model: ModelConfig, train: str, metric: str | None, seed: int, options: FitOptions
 ) -> Path | None:
     """Where this very training keeps its state: the same model, seed, ratings and way to choose, or none."""
-    if options.checkpoints is None or not stops_early(model):
+    if options.checkpoints is None or not model.stops_early:
         return None
     text = "\n".join([model.model_dump_json(), train, str(metric), str(seed)])
     folder = options.checkpoints / hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

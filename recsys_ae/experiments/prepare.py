@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from recsys_ae.data.config import DataConfig
 from recsys_ae.data.load import load_pair, load_ratings
 from recsys_ae.errors import DataError
 from recsys_ae.evaluation.config import EvaluationConfig
 from recsys_ae.evaluation.validation import Validator, validator
 from recsys_ae.experiments.config import ValidationConfig
-from recsys_ae.models import configs as c
+from recsys_ae.models.configs import ModelConfig
 from recsys_ae.splitting.config import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split, validation_split
 from recsys_ae.splitting.predefined import predefined
@@ -43,41 +41,10 @@ def carve(split: Split, validation: ValidationConfig | None) -> Split | None:
     return carved
 
 
-def predicts_ratings(config: c.ModelConfig) -> bool:
-    """Whether models of this config score in rating units."""
-    match config:
-        case c.ItemAutoRecConfig() | c.UserAutoRecConfig() | c.BiasedMFConfig():
-            return True
-        case c.MeanConfig() | c.BiasesConfig():
-            return True
-        case c.PopularityConfig() | c.ALSConfig() | c.BPRConfig() | c.ItemKNNConfig():
-            return False
-        case _:
-            assert_never(config)
-
-
-def stops_early(config: c.ModelConfig) -> bool:
-    """Whether fitting asks validation ratings anything. Models that do not, train on all that they may."""
-    return isinstance(config, c.ItemAutoRecConfig | c.UserAutoRecConfig | c.BiasedMFConfig)
-
-
-def max_epochs(config: c.ModelConfig) -> int | None:
-    """How many epochs fitting reports at most; None where it reports none."""
-    match config:
-        case c.ItemAutoRecConfig() | c.UserAutoRecConfig():
-            return config.training.epochs
-        case c.BiasedMFConfig():
-            return config.iterations
-        case _:
-            return None
-
-
-def validation_metric(
-    config: c.ModelConfig, validation: ValidationConfig, evaluation: EvaluationConfig
-) -> str:
+def validation_metric(config: ModelConfig, validation: ValidationConfig, evaluation: EvaluationConfig) -> str:
     """What choices are made by, named as reports name it: the configured metric, else rmse for models that
     predict ratings, else ndcg; ranking metrics at the first cutoff."""
-    metric = validation.metric or ("rmse" if predicts_ratings(config) else "ndcg")
+    metric = validation.metric or ("rmse" if config.predicts_ratings else "ndcg")
     return f"{metric}_at_{evaluation.cutoffs[0]}" if metric in ("ndcg", "recall") else metric
 
 

@@ -14,7 +14,7 @@ from recsys_ae.experiments.config import BenchmarkConfig, EntryConfig
 from recsys_ae.experiments.explain import checked
 from recsys_ae.experiments.fitting import FitOptions, fit_to, judge_of
 from recsys_ae.experiments.overrides import assign
-from recsys_ae.experiments.prepare import carve, stops_early
+from recsys_ae.experiments.prepare import carve
 from recsys_ae.experiments.resources import timed
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.splitting.split import Split
@@ -85,7 +85,7 @@ def _score(model: ModelConfig, carved: Split, config: BenchmarkConfig, *, seed: 
     fitted = fit_to(
         model,
         carved.train,
-        judge if stops_early(model) else None,
+        judge if model.stops_early else None,
         seed=seed,
         options=FitOptions(device=device),
     )

@@ -1,8 +1,13 @@
-"""All model configs: what can be fitted, with the defaults of the papers. Imports no torch."""
+"""All model configs: what can be fitted, with the defaults of the papers. Imports no torch.
+
+Each model config also states what a run must know before it fits: `predicts_ratings` (its scores
+are in rating units), `stops_early` (fitting asks validation ratings for the best epoch) and `max_epochs`
+(how many epochs fitting reports at most; None where it reports none).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -71,6 +76,9 @@ class BiasesConfig(Config):
     nothing moves, `sweeps` times at most. Defaults chosen by validation RMSE on ml-100k and movietweetings;
     Koren damps items by 10 and users by 15."""
 
+    predicts_ratings: ClassVar[bool] = True
+    stops_early: ClassVar[bool] = False
+    max_epochs: ClassVar[int | None] = None
     kind: Literal["biases"] = "biases"
     item_damping: NonNegativeFloat = 5.0
     user_damping: NonNegativeFloat = 5.0
@@ -89,6 +97,8 @@ class AutoRecConfig(Config):
     that we tried, most where users rated little.
     """
 
+    predicts_ratings: ClassVar[bool] = True
+    stops_early: ClassVar[bool] = True
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (500,)
     activation: Activation = "sigmoid"
     output: Literal["identity", "scaled"] = "identity"
@@ -96,6 +106,10 @@ class AutoRecConfig(Config):
     l2: NonNegativeFloat = 5e-4
     corruption: CorruptionConfig | None = MaskingConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @property
+    def max_epochs(self) -> int | None:
+        return self.training.epochs
 
     @model_validator(mode="after")
     def _scaled_output_means_ratings(self):
@@ -124,12 +138,18 @@ class UserAutoRecConfig(AutoRecConfig):
 class MeanConfig(Config):
     """The mean training rating, for every pair."""
 
+    predicts_ratings: ClassVar[bool] = True
+    stops_early: ClassVar[bool] = False
+    max_epochs: ClassVar[int | None] = None
     kind: Literal["mean"] = "mean"
 
 
 class PopularityConfig(Config):
     """Score = how many training users rated the item (at or above `positive`, where given)."""
 
+    predicts_ratings: ClassVar[bool] = False
+    stops_early: ClassVar[bool] = False
+    max_epochs: ClassVar[int | None] = None
     kind: Literal["popularity"] = "popularity"
     positive: float | None = None
 
@@ -144,6 +164,8 @@ class BiasedMFConfig(Config):
     ml-1m, and so did these defaults.
     """
 
+    predicts_ratings: ClassVar[bool] = True
+    stops_early: ClassVar[bool] = True
     kind: Literal["biased-mf"] = "biased-mf"
     factors: PositiveInt = 20
     l2: PositiveFloat = 1.1
@@ -152,12 +174,18 @@ class BiasedMFConfig(Config):
     iterations: PositiveInt = 30
     patience: PositiveInt | None = 3
 
+    @property
+    def max_epochs(self) -> int | None:
+        return self.iterations
+
 
 class ALSConfig(Config):
     """Implicit-feedback ALS (Hu, Koren, Volinsky 2008), by the library implicit. Confidence of a positive
     entry is 1 + `alpha`; `positive` keeps only ratings at or above it (null: every observed entry). Defaults
     chosen by validation NDCG on ml-100k, ml-1m and movietweetings; a few dozen users need a lower `l2`."""
 
+    predicts_ratings: ClassVar[bool] = False
+    stops_early: ClassVar[bool] = False
     kind: Literal["als"] = "als"
     factors: PositiveInt = 64
     l2: PositiveFloat = 20.0
@@ -165,11 +193,17 @@ class ALSConfig(Config):
     iterations: PositiveInt = 15
     positive: float | None = None
 
+    @property
+    def max_epochs(self) -> int | None:
+        return self.iterations
+
 
 class BPRConfig(Config):
     """Bayesian personalised ranking (Rendle et al. 2009), by the library implicit, on one thread so that a
     seed gives one model. Defaults chosen by validation NDCG on ml-100k and movietweetings."""
 
+    predicts_ratings: ClassVar[bool] = False
+    stops_early: ClassVar[bool] = False
     kind: Literal["bpr"] = "bpr"
     factors: PositiveInt = 64
     learning_rate: PositiveFloat = 0.01
@@ -177,11 +211,18 @@ class BPRConfig(Config):
     epochs: PositiveInt = 50
     positive: float | None = None
 
+    @property
+    def max_epochs(self) -> int | None:
+        return self.epochs
+
 
 class ItemKNNConfig(Config):
     """Item-item neighbours, by the library implicit: score = history @ similarities. `weighting`: of an
     item's users before the cosine (tf-idf did best on validation data), or BM25's own product."""
 
+    predicts_ratings: ClassVar[bool] = False
+    stops_early: ClassVar[bool] = False
+    max_epochs: ClassVar[int | None] = None
     kind: Literal["item-knn"] = "item-knn"
     neighbours: PositiveInt = 50
     weighting: Literal["cosine", "tfidf", "bm25"] = "tfidf"

@@ -1,0 +1,40 @@
+"""What a config says of its model is so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from recsys_ae.data.synthetic import low_rank
+from recsys_ae.models import configs as c
+from recsys_ae.models.context import FitContext
+from recsys_ae.models.fit import fit
+from recsys_ae.recommender import Recommender
+
+MEMBERS = get_args(get_args(c.ModelConfig)[0])
+
+
+@dataclass
+class Judge:
+    """A validation that counts how often it is asked."""
+
+    asked: list[Recommender] = field(default_factory=list)
+
+    def __call__(self, candidate: Recommender) -> float:
+        self.asked.append(candidate)
+        return 0.0
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.model_fields["kind"].default)
+def test_what_is_stated_before_fitting_is_so_afterwards(member):
+    ratings = low_rank(40, 30, rank=2, density=0.4, noise=0.1, seed=1)
+    judge, epochs, config = Judge(), [], member()
+    model = fit(config, ratings, FitContext(device="cpu", validate=judge, on_epoch=epochs.append))
+    assert isinstance(member.predicts_ratings, bool)
+    assert model.predicts_ratings == member.predicts_ratings
+    assert bool(judge.asked) == member.stops_early
+    assert bool(epochs) == (config.max_epochs is not None)
+    assert not epochs or np.max([epoch.number for epoch in epochs]) <= config.max_epochs
