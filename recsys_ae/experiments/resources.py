@@ -1,19 +1,15 @@
-"""What a run costs and what it ran on: seconds, memory, versions."""
+"""What a run costs: seconds and memory."""
 
 from __future__ import annotations
 
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("recsys-ae", "numpy", "scipy", "torch", "numba", "implicit", "mlflow", "pandas", "pyarrow")
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -62,33 +58,3 @@ def _reset_peak() -> None:
         _CLEAR.write_text("5")
     except OSError:
         return
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can decide a result."""
-    found = {"python": sys.version.split()[0]}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-@cache
-def git_commit() -> str | None:
-    """The commit of the code that runs, with "-dirty" where it was changed; None outside a repository."""
-    folder = Path(__file__).parent
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None or _git(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return None
-    return commit + ("-dirty" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
-
-
-def _git(folder: Path, *words: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

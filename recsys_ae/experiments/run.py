@@ -12,10 +12,11 @@ from recsys_ae.experiments.config import ExperimentConfig
 from recsys_ae.experiments.fitting import FitOptions, Fitted, fit_on
 from recsys_ae.experiments.folder import MODEL, curve_point, new_folder, rewrite_result, write_run
 from recsys_ae.experiments.prepare import prepare, validation_metric
-from recsys_ae.experiments.resources import git_commit, measured, timed, versions
+from recsys_ae.experiments.resources import measured, timed
 from recsys_ae.experiments.result import RunResult
 from recsys_ae.experiments.tracking import sizes, track_origin, track_outcome
 from recsys_ae.models.context import ignore
+from recsys_ae.provenance import code_commit, versions
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import Tracker
 from recsys_ae.types import Epoch
@@ -115,5 +116,5 @@ def _result(
         data_fingerprint=report.data_fingerprint,
         split_fingerprint=report.split_fingerprint,
         versions=versions(),
-        git_commit=git_commit(),
+        git_commit=code_commit(),
     )

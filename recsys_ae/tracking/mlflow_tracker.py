@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from recsys_ae.errors import TrackingError
 from recsys_ae.tracking import records
 from recsys_ae.tracking.store import artifact_root, connected, resolve_uri, shown
-from recsys_ae.tracking.system import system_tags
 from recsys_ae.tracking.tracker import DatasetRecord, status_of
 
 if TYPE_CHECKING:
@@ -139,12 +138,12 @@ class MlflowTracker:
         parent = self._parent
         if parent is None:
             self._experiment_id = experiment_id(client, self._link.experiment, self._link.uri)
-            tags = system_tags() | self._tags
+            tags = records.system_tags() | self._tags
         else:
             if parent.run_id is None:
                 raise TrackingError("the parent run is not open")
             self._experiment_id = parent._experiment_id
-            tags = system_tags() | {"mlflow.parentRunId": parent.run_id}
+            tags = records.system_tags() | {"mlflow.parentRunId": parent.run_id}
         run = client.create_run(self._experiment_id, run_name=self._name)
         self.run_id = run.info.run_id
         for batch in records.tag_batches(tags):

@@ -12,7 +12,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import save_model
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-from recsys_ae.tracking.system import versions
+from recsys_ae.provenance import installed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -58,8 +58,8 @@ def pack(folder: Path, target: Path, *, about: Model | None = None) -> None:
     save_model(
         target, python_model=str(_CODE), artifacts={MODEL_NAME: str(folder)}, mlflow_model=about,
         signature=signature(users, items), input_example=pd.DataFrame({"user": users[:3].to_list()}),
-        pip_requirements=[f"{name}=={number}" for name, number in versions(_REQUIRED).items()],
-        metadata={"recsys_ae": versions(("recsys-ae",)).get("recsys-ae", "")},
+        pip_requirements=[f"{name}=={number}" for name, number in installed(_REQUIRED).items()],
+        metadata={"recsys_ae": installed(("recsys-ae",)).get("recsys-ae", "")},
     )  # fmt: skip
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import platform
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from recsys_ae.provenance import commit_of, versions
 from recsys_ae.tracking.tracker import DatasetRecord
 
 if TYPE_CHECKING:
@@ -74,6 +79,20 @@ def tag_batches(values: Mapping[str, Any]) -> list[list[RunTag]]:
     )
 
 
+def system_tags() -> dict[str, str]:
+    """Package versions, platform, user, command and, where the working folder is in a repository, its commit.
+
+    "mlflow.source.git.dirty" says whether tracked files differ from the commit.
+    """
+    tags = {f"version.{name}": number for name, number in versions().items()}
+    tags |= {"platform": platform.platform(), "mlflow.user": _user(), "mlflow.source.type": "LOCAL",
+             "mlflow.source.name": Path(sys.argv[0] or "python").name}  # fmt: skip
+    commit = commit_of(Path.cwd())
+    if commit is not None:
+        tags |= {"mlflow.source.git.commit": commit.id, "mlflow.source.git.dirty": str(commit.dirty).lower()}
+    return tags
+
+
 def as_metrics(values: Mapping[str, float], step: int | None) -> list[Metric]:
     from mlflow.entities import Metric
 
@@ -104,6 +123,13 @@ def chunks(values: Sequence[T], size: int) -> Iterator[list[T]]:
     """`values`, `size` at a time."""
     for start in range(0, len(values), size):
         yield list(values[start : start + size])
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user in the machine's list, as in some containers
+        return "unknown"
 
 
 def _cut(text: str, length: int) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import numpy as np
 
-from recsys_ae.experiments.resources import git_commit, measured, peak_memory_mb, timed, versions
+from recsys_ae.experiments.resources import measured, peak_memory_mb, timed
 
 
 def test_peak_memory_covers_what_was_held_only_for_a_moment():
@@ -27,9 +26,3 @@ def test_time_is_wall_time_and_kept_when_the_block_fails():
             raise ValueError
     except ValueError:
         assert usage.seconds >= 0.02
-
-
-def test_origin_is_known():
-    assert {"python", "numpy", "torch", "recsys-ae"} <= set(versions())
-    commit = git_commit()
-    assert commit is None or re.fullmatch(r"[0-9a-f]{40}(-dirty)?", commit)
