@@ -52,7 +52,8 @@ class Recommender(Protocol):
         ...
 
     def score(self, batch: UserBatch) -> FloatMatrix:
-        """(b, n_items) float32, finite, nothing masked.
+        """(b, n_items) float32, finite, nothing masked. In rating units where `predicts_ratings`, not clipped
+        to the scale: the best items of a generous user would tie.
 
         Raises CapabilityError for a position of -1 where `folds_in` is false.
         """
@@ -60,7 +61,8 @@ class Recommender(Protocol):
 
     def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
         """(m,) float32 scores of the pairs (batch row rows[j], item items[j]), without the (b, n_items)
-        block where the model can: equal to `score(batch)[rows, items]` up to rounding."""
+        block where the model can: equal to `score(batch)[rows, items]` up to rounding, and clipped to the
+        rating scale where `predicts_ratings`."""
         ...
 
     def state(self) -> State: ...

@@ -20,6 +20,7 @@ from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, UserAutoR
 from recsys_ae.models.context import FitContext
 from recsys_ae.models.debias import Biases, find_biases, without_biases
 from recsys_ae.models.factors import FactorRecommender
+from recsys_ae.models.folding import RidgeFolding
 from recsys_ae.models.network import NetworkRecommender, build_network
 from recsys_ae.models.parts import make_corruption, make_schedule, pick_device
 from recsys_ae.nn.autoencoder import Autoencoder
@@ -38,6 +39,7 @@ from recsys_ae.types import Epoch, FloatMatrix
 
 _ROWS_AT_ONCE = 2048
 _MEAN_DAMPING = 5.0
+_LEAST_FOLD_IN_L2 = 1e-3  # a short history alone does not determine factors
 R = TypeVar("R", bound=Recommender)
 Snapshot = Callable[[Autoencoder], R]
 
@@ -173,8 +175,9 @@ def _stretch_limits(rows: Ratings) -> tuple[float, float]:
 def _item_recommender(
     config: ItemAutoRecConfig, train: Ratings, rows: Ratings, biases: Biases, network: Autoencoder
 ) -> FactorRecommender:
-    """The last layer seen from its average user, whom users without training ratings get, and towards whom a
-    user unseen in training is shrunk."""
+    """The last layer seen from its average user, whom users without training ratings get, and towards whom
+    ridge regression on the item codes shrinks a user unseen in training, with the penalty that the users of
+    training paid: `l2` beside a mean over all ratings is `l2` times their number beside a sum."""
     weight, bias = network.last.weight.detach().cpu().numpy(), network.last.bias.detach().cpu().numpy()
     codes = _codes(network, rows)
     trained = np.diff(train.matrix.indptr)[:, None] > 0
@@ -189,7 +192,8 @@ def _item_recommender(
         mean=float(mean),
         output=config.output,
         limits=rating_limits(train),
-        fold_in_l2=config.fold_in_l2,
+        fold_in_l2=max(config.l2 * train.n_observed, _LEAST_FOLD_IN_L2),
+        folding=RidgeFolding(bias_l2=config.debias.user_damping if config.debias else _MEAN_DAMPING),
     )
 
 

@@ -12,6 +12,7 @@ from recsys_ae.data.batches import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.models.configs import BiasesConfig, MeanConfig, PopularityConfig
+from recsys_ae.models.pairs import clipped
 from recsys_ae.models.positives import positives
 from recsys_ae.recommender import State
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
@@ -21,7 +22,8 @@ _TOLERANCE = 1e-6  # rating units: sweeps end when no bias moves further
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BiasRecommender:
-    """Score of (u, i) = mean + b_u + b_i, clipped to `limits`. A user or item without ratings has bias 0.
+    """Score of (u, i) = mean + b_u + b_i; predicted ratings are clipped to `limits`. A user or item without
+    ratings has bias 0.
 
     `user_biases`: (n_users,) float32; `item_biases`: (n_items,) float32.
     `user_damping`: the bias of a user unseen in training is the sum of (rating - mean - b_i) over the
@@ -42,14 +44,11 @@ class BiasRecommender:
     folds_in: ClassVar[bool] = True
 
     def score(self, batch: UserBatch) -> FloatMatrix:
-        return self._finish(self._biases_of(batch)[:, None] + self.item_biases)
+        return self._biases_of(batch)[:, None] + self.item_biases + np.float32(self.mean)
 
     def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
-        return self._finish(self._biases_of(batch)[rows] + self.item_biases[items])
-
-    def _finish(self, raw: np.ndarray) -> np.ndarray:
-        raw += np.float32(self.mean)
-        return raw if self.limits is None else np.clip(raw, *map(np.float32, self.limits), out=raw)
+        scores = self._biases_of(batch)[rows] + self.item_biases[items] + np.float32(self.mean)
+        return clipped(scores, self.limits)
 
     def _biases_of(self, batch: UserBatch) -> FloatVector:
         seen = np.maximum(batch.positions, 0)

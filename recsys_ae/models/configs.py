@@ -122,11 +122,9 @@ class AutoRecConfig(Config):
 
 
 class ItemAutoRecConfig(AutoRecConfig):
-    """Item-based AutoRec: a row is an item's ratings. `fold_in_l2`: ridge penalty with which a user unseen
-    in training is fitted to the item codes."""
+    """Item-based AutoRec: a row is an item's ratings."""
 
     kind: Literal["i-autorec"] = "i-autorec"
-    fold_in_l2: PositiveFloat = 10.0
 
 
 class UserAutoRecConfig(AutoRecConfig):

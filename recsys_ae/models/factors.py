@@ -19,7 +19,7 @@ from recsys_ae.models.folding import (
     folding_from_meta,
     folding_to_meta,
 )
-from recsys_ae.models.pairs import pair_products
+from recsys_ae.models.pairs import clipped, pair_products
 from recsys_ae.models.positives import liked
 from recsys_ae.recommender import State
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
@@ -35,7 +35,8 @@ class FactorRecommender:
     `user_factors`: (n_users, k) float32; `item_factors`: (n_items, k) float32; `user_biases`: (n_users,)
     float32; `item_biases`: (n_items,) float32. Users without training ratings have zero factors and a zero
     bias, so their scores fall back to the mean and the items' biases; likewise items.
-    `limits`: predictions are stretched over ("scaled") or clipped to (else) this range; None leaves them.
+    `limits`: predicted ratings are clipped to this range, and "scaled" outputs stretched over it; None leaves
+    them.
     `fold_in_l2`: where given, a user at position -1 is fitted to the item factors from the history, by
     `folding` with this penalty; None refuses such users.
     """
@@ -72,19 +73,17 @@ class FactorRecommender:
         raw = pair_products(factors, self.item_factors, rows, items)
         raw += biases[rows]
         raw += self.item_biases[items]
-        return self._finish(raw)
+        return clipped(self._finish(raw), self.limits)
 
     def _finish(self, raw: np.ndarray) -> np.ndarray:
         """The same array, written over."""
         raw += np.float32(self.mean)
-        if self.limits is None:
-            return raw
-        low, high = np.float32(self.limits[0]), np.float32(self.limits[1])
-        if self.output == "scaled":
+        if self.output == "scaled" and self.limits is not None:
+            low, high = np.float32(self.limits[0]), np.float32(self.limits[1])
             expit(raw, out=raw)
             raw *= high - low
             raw += low
-        return np.clip(raw, low, high, out=raw)
+        return raw
 
     def _users_of(self, batch: UserBatch) -> tuple[FloatMatrix, FloatVector]:
         """(b, k) factors and (b,) biases, copies."""

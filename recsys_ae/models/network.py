@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from recsys_ae.data.batches import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.models.debias import Biases, subtract
-from recsys_ae.models.pairs import pair_products
+from recsys_ae.models.pairs import clipped, pair_products
 from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.recommender import State
@@ -25,7 +25,7 @@ from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 class NetworkRecommender:
     """Reads the history of a user, seen in training or not, and reconstructs the whole row.
 
-    `network`: Autoencoder over items, on the CPU. `limits`: predictions are clipped to them. `biases`: where
+    `network`: Autoencoder over items, on the CPU. `limits`: of predicted ratings. `biases`: where
     given, the network sees ratings less biases, and they are added again. A user without history gets the
     reconstruction of an empty row; an item without training ratings the mean rating plus the user's bias.
     """
@@ -49,7 +49,7 @@ class NetworkRecommender:
         scores = self.network(RowBatch.of(history)).dense().numpy()
         scores += of_users[:, None]
         scores += of_items
-        return np.clip(scores, *self.limits, out=scores)
+        return scores
 
     @torch.inference_mode()
     def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
@@ -58,7 +58,7 @@ class NetworkRecommender:
         last = self.network.last
         raw = pair_products(hidden, last.weight.numpy(), rows, items) + last.bias.numpy()[items]
         scores = self.network.stretch(torch.from_numpy(raw)).numpy() + of_users[rows] + of_items[items]
-        return np.clip(scores, *self.limits)
+        return clipped(scores, self.limits)
 
     def _debiased(self, history: csr_array) -> tuple[csr_array, FloatVector, FloatVector]:
         """What the network reads, and the (b,) and (n_items,) biases that it does not see."""

@@ -1,4 +1,4 @@
-"""Inner products where they are asked for."""
+"""Inner products where they are asked for, and predictions on the rating scale."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ def pair_products(
         part = slice(start, start + _AT_ONCE)
         products[part] = np.einsum("mk,mk->m", left[rows[part]], right[columns[part]])
     return products
+
+
+def clipped(scores: FloatVector, limits: tuple[float, float] | None) -> FloatVector:
+    """The same array, written over: scores of pairs as predicted ratings. Scores of whole rows are not
+    clipped: the best items of a generous user would all tie at the limit."""
+    if limits is None:
+        return scores
+    return np.clip(scores, np.float32(limits[0]), np.float32(limits[1]), out=scores)

@@ -152,7 +152,7 @@ def test_users_and_items_without_ratings_fall_back(kind, debias):
 
 def test_unseen_user_is_folded_in_close_to_a_user_with_the_same_history():
     ratings, truth = low_rank()
-    config = c.ItemAutoRecConfig(hidden=(32,), l2=2e-3, fold_in_l2=1.0,
+    config = c.ItemAutoRecConfig(hidden=(32,), l2=2e-3,
                                  training=c.TrainingConfig(epochs=100, batch_size=20))  # fmt: skip
     recommender = fit(config, ratings)
     unseen = recommender.score(UserBatch(np.full(120, -1), ratings.matrix))

@@ -146,10 +146,13 @@ def test_stretched_folding_in_recovers_a_user_from_ratings_of_every_item(model):
     np.testing.assert_allclose(model.score(unseen(everything)), known, atol=1e-3)
 
 
-def test_limits_clip(model):
+def test_limits_clip_predicted_ratings_and_leave_the_order_of_scores(model):
     batch = UserBatch(np.arange(N_USERS), history([1] * N_USERS))
-    clipped = replace(model, limits=(2.0, 3.0)).score(batch)
-    np.testing.assert_array_equal(clipped, np.clip(model.score(batch), 2.0, 3.0))
+    rows, items = np.repeat(np.arange(N_USERS), N_ITEMS), np.tile(np.arange(N_ITEMS), N_USERS)
+    limited = replace(model, limits=(2.0, 3.0))
+    np.testing.assert_array_equal(limited.score(batch), model.score(batch))
+    expected = np.clip(model.score_pairs(batch, rows, items), 2.0, 3.0)
+    np.testing.assert_array_equal(limited.score_pairs(batch, rows, items), expected)
 
 
 @pytest.mark.parametrize("output", ["identity", "scaled"])
@@ -157,7 +160,7 @@ def test_pairs_are_cells_of_the_block(model, output):
     model = replace(model, output=output, limits=(1.0, 4.0))
     batch = UserBatch(np.array([3, -1, 0]), history([2, 5, 1]))
     rows, items = np.repeat(np.arange(3), N_ITEMS), np.tile(np.arange(N_ITEMS), 3)
-    expected = model.score(batch)[rows, items]
+    expected = model.score(batch)[rows, items].clip(1.0, 4.0)
     np.testing.assert_allclose(model.score_pairs(batch, rows, items), expected, rtol=1e-5, atol=1e-5)
     assert model.score_pairs(batch, rows[:0], items[:0]).shape == (0,)
 
