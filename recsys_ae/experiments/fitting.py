@@ -18,6 +18,7 @@ from recsys_ae.experiments.resources import timed
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.models.context import FitContext, ignore
 from recsys_ae.models.fit import fit
+from recsys_ae.provenance import threads_in_force
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
 from recsys_ae.types import Epoch
@@ -47,13 +48,15 @@ class Judge:
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A recommender and how it came to be. `metric`: what the epochs' scores measure, None where there was
-    no validation."""
+    no validation; `device` ("cpu" or "cuda") and `threads`: what it was fitted with."""
 
     recommender: Recommender
     epochs: tuple[Epoch, ...]
     seconds: float
     interrupted: bool
     metric: str | None
+    device: str
+    threads: int
 
     @property
     def best_epoch(self) -> int | None:
@@ -116,7 +119,24 @@ def fit_to(
         recommender = fit(model, train, context)
     if checkpoint is not None and not stopped:
         shutil.rmtree(checkpoint, ignore_errors=True)
-    return Fitted(recommender, tuple(epochs), usage.seconds, bool(stopped), metric)
+    return Fitted(
+        recommender,
+        tuple(epochs),
+        usage.seconds,
+        interrupted=bool(stopped),
+        metric=metric,
+        device=_device(model, options.device),
+        threads=threads_in_force(),
+    )
+
+
+def _device(model: ModelConfig, wanted: str) -> str:
+    """Where a model of this config is fitted, "cpu" or "cuda"."""
+    if not model.fits_on_gpu:
+        return "cpu"
+    from recsys_ae.models.parts import pick_device  # loads torch, which other models do without
+
+    return pick_device(wanted)
 
 
 def _checkpoint(

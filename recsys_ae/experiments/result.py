@@ -15,7 +15,8 @@ from recsys_ae.errors import StorageError
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """One run. `metrics` are named "test/rmse", ...; `model` is the tracked URI, or the folder where there is
-    none; times in seconds, memory in MB; `best_epoch` is the epoch whose model was kept."""
+    none; times in seconds, memory in MB; `best_epoch` is the epoch whose model was kept; `device` ("cpu" or
+    "cuda") and `threads` are those of the fitting."""
 
     name: str
     run_id: str | None
@@ -31,6 +32,8 @@ class RunResult:
     best_epoch: int | None
     interrupted: bool
     seed: int
+    device: str
+    threads: int
     data_fingerprint: str
     split_fingerprint: str
     versions: dict[str, str]

@@ -113,6 +113,8 @@ def _result(
         best_epoch=fitted.best_epoch,
         interrupted=fitted.interrupted,
         seed=config.seed,
+        device=fitted.device,
+        threads=fitted.threads,
         data_fingerprint=report.data_fingerprint,
         split_fingerprint=report.split_fingerprint,
         versions=versions(),

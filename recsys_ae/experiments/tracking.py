@@ -81,6 +81,8 @@ def _origin_tags(result: RunResult) -> dict[str, str]:
     commit = {} if result.git_commit is None else {"git_commit": result.git_commit}
     return commit | {
         "seed": str(result.seed),
+        "device": result.device,
+        "threads": str(result.threads),
         "data_fingerprint": result.data_fingerprint,
         "split_fingerprint": result.split_fingerprint,
         "folder": result.folder,

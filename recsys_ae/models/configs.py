@@ -1,8 +1,9 @@
 """All model configs: what can be fitted, with the defaults of the papers. Imports no torch.
 
 Each model config also states what a run must know before it fits: `predicts_ratings` (its scores
-are in rating units), `stops_early` (fitting asks validation ratings for the best epoch) and `max_epochs`
-(how many epochs fitting reports at most; None where it reports none).
+are in rating units), `stops_early` (fitting asks validation ratings for the best epoch), `fits_on_gpu` (it
+heeds the device; all others fit on the CPU) and `max_epochs` (how many epochs fitting reports at most; None
+where it reports none).
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class BiasesConfig(Config):
 
     predicts_ratings: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
+    fits_on_gpu: ClassVar[bool] = False
     max_epochs: ClassVar[int | None] = None
     kind: Literal["biases"] = "biases"
     item_damping: NonNegativeFloat = 5.0
@@ -99,6 +101,7 @@ class AutoRecConfig(Config):
 
     predicts_ratings: ClassVar[bool] = True
     stops_early: ClassVar[bool] = True
+    fits_on_gpu: ClassVar[bool] = True
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (500,)
     activation: Activation = "sigmoid"
     output: Literal["identity", "scaled"] = "identity"
@@ -138,6 +141,7 @@ class MeanConfig(Config):
 
     predicts_ratings: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
+    fits_on_gpu: ClassVar[bool] = False
     max_epochs: ClassVar[int | None] = None
     kind: Literal["mean"] = "mean"
 
@@ -147,6 +151,7 @@ class PopularityConfig(Config):
 
     predicts_ratings: ClassVar[bool] = False
     stops_early: ClassVar[bool] = False
+    fits_on_gpu: ClassVar[bool] = False
     max_epochs: ClassVar[int | None] = None
     kind: Literal["popularity"] = "popularity"
     positive: float | None = None
@@ -164,6 +169,7 @@ class BiasedMFConfig(Config):
 
     predicts_ratings: ClassVar[bool] = True
     stops_early: ClassVar[bool] = True
+    fits_on_gpu: ClassVar[bool] = False
     kind: Literal["biased-mf"] = "biased-mf"
     factors: PositiveInt = 20
     l2: PositiveFloat = 1.1
@@ -184,6 +190,7 @@ class ALSConfig(Config):
 
     predicts_ratings: ClassVar[bool] = False
     stops_early: ClassVar[bool] = False
+    fits_on_gpu: ClassVar[bool] = False
     kind: Literal["als"] = "als"
     factors: PositiveInt = 64
     l2: PositiveFloat = 20.0
@@ -202,6 +209,7 @@ class BPRConfig(Config):
 
     predicts_ratings: ClassVar[bool] = False
     stops_early: ClassVar[bool] = False
+    fits_on_gpu: ClassVar[bool] = False
     kind: Literal["bpr"] = "bpr"
     factors: PositiveInt = 64
     learning_rate: PositiveFloat = 0.01
@@ -220,6 +228,7 @@ class ItemKNNConfig(Config):
 
     predicts_ratings: ClassVar[bool] = False
     stops_early: ClassVar[bool] = False
+    fits_on_gpu: ClassVar[bool] = False
     max_epochs: ClassVar[int | None] = None
     kind: Literal["item-knn"] = "item-knn"
     neighbours: PositiveInt = 50

@@ -40,6 +40,8 @@ def test_answer_has_the_promised_shape(trained):
     assert trained["epochs_run"] == 4
     assert 1 <= trained["best_epoch"] <= 4
     assert not trained["interrupted"]
+    assert trained["device"] in ("cpu", "cuda")
+    assert trained["threads"] >= 1
 
 
 def test_run_folder_is_whole(trained):

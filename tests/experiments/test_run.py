@@ -69,6 +69,8 @@ def test_uploading_tells_what_live_tracking_told(config):
     assert later.datasets == live.datasets
     assert later.datasets[0].counts["train_ratings"] > 0
     assert dict_of(later) == pytest.approx(dict_of(live))
+    assert live.logged_tags["device"] in ("cpu", "cuda")
+    assert int(live.logged_tags["threads"]) >= 1
     assert live.logged_tags.items() <= later.logged_tags.items()
 
 

@@ -7,8 +7,10 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 
 from recsys_ae.data.synthetic import low_rank
+from recsys_ae.errors import ConfigError
 from recsys_ae.models import configs as c
 from recsys_ae.models.context import FitContext
 from recsys_ae.models.fit import fit
@@ -38,3 +40,14 @@ def test_what_is_stated_before_fitting_is_so_afterwards(member):
     assert bool(judge.asked) == member.stops_early
     assert bool(epochs) == (config.max_epochs is not None)
     assert not epochs or np.max([epoch.number for epoch in epochs]) <= config.max_epochs
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.model_fields["kind"].default)
+def test_only_models_that_fit_on_a_gpu_heed_the_device(member):
+    ratings, context = low_rank(20, 15, rank=2, density=0.4, noise=0.1, seed=1), FitContext(device="cuda")
+    if member.fits_on_gpu:
+        with pytest.raises(ConfigError, match="torch sees no GPU"):
+            fit(member(), ratings, context)
+    else:
+        fit(member(), ratings, context)
