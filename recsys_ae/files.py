@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -29,6 +30,13 @@ def replaced(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         _remove(temporary)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers of `path` left beside it when they were killed. None may be at work now."""
+    for suffix in ("tmp", "old"):
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.{suffix}"):
+            _remove(left)
 
 
 def _take_place(temporary: Path, path: Path) -> None:

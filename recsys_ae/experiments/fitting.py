@@ -15,6 +15,7 @@ from recsys_ae.evaluation.validation import Validator
 from recsys_ae.experiments.config import ValidationConfig
 from recsys_ae.experiments.prepare import carve, scorer, validation_metric
 from recsys_ae.experiments.resources import timed
+from recsys_ae.files import remove_leftovers
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.models.context import FitContext, ignore
 from recsys_ae.models.fit import fit
@@ -48,7 +49,8 @@ class Judge:
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A recommender and how it came to be. `metric`: what the epochs' scores measure, None where there was
-    no validation; `device` ("cpu" or "cuda") and `threads`: what it was fitted with."""
+    no validation; `device` ("cpu" or "cuda") and `threads`: what it was fitted with. `checkpoint`: the state
+    that the training can be continued from, no longer needed once the result is kept (see `forget`)."""
 
     recommender: Recommender
     epochs: tuple[Epoch, ...]
@@ -57,6 +59,7 @@ class Fitted:
     metric: str | None
     device: str
     threads: int
+    checkpoint: Path | None = None
 
     @property
     def best_epoch(self) -> int | None:
@@ -65,6 +68,11 @@ class Fitted:
         if scored:
             return max(scored, key=lambda epoch: (epoch.score, -epoch.number)).number
         return self.epochs[-1].number if self.epochs else None
+
+    def forget(self) -> None:
+        """Delete the state of a training that came to its end; that of an interrupted one stays."""
+        if self.checkpoint is not None and not self.interrupted:
+            shutil.rmtree(self.checkpoint, ignore_errors=True)
 
 
 def fit_on(
@@ -117,8 +125,6 @@ def fit_to(
     )
     with timed() as usage:
         recommender = fit(model, train, context)
-    if checkpoint is not None and not stopped:
-        shutil.rmtree(checkpoint, ignore_errors=True)
     return Fitted(
         recommender,
         tuple(epochs),
@@ -127,6 +133,7 @@ def fit_to(
         metric=metric,
         device=_device(model, options.device),
         threads=threads_in_force(),
+        checkpoint=checkpoint,
     )
 
 
@@ -142,11 +149,13 @@ def _device(model: ModelConfig, wanted: str) -> str:
 def _checkpoint(
     model: ModelConfig, train: str, metric: str | None, seed: int, options: FitOptions
 ) -> Path | None:
-    """Where this very training keeps its state: the same model, seed, ratings and way to choose, or none."""
+    """Where this very training keeps its state: the same model, seed, ratings and way to choose, or none.
+    What a killed process left half-written there is removed."""
     if options.checkpoints is None or not model.stops_early:
         return None
     text = "\n".join([model.model_dump_json(), train, str(metric), str(seed)])
     folder = options.checkpoints / hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+    remove_leftovers(folder)
     if options.resume and not folder.exists():
         log.warning("no interrupted training of this config, seed and data was found; training starts anew")
     return folder

@@ -61,6 +61,7 @@ def run_on(
             peak_memory_mb=usage.peak_memory_mb,
         )
         write_run(folder, config, split, fitted, report, result)
+        fitted.forget()  # not before: until here Ctrl-C leaves a training that can be continued
         uri = track_outcome(tracker, folder, result)
         result = replace(result, model=uri or result.model, run_id=tracker.run_id)
         tracker.artifact(rewrite_result(folder, result))

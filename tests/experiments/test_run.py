@@ -47,6 +47,30 @@ def test_interrupted_run_is_kept_and_continues_to_the_same_result(config):
     assert list(Path("runs/.checkpoints").iterdir()) == []
 
 
+def test_training_whose_results_were_not_kept_can_still_be_continued(config, caplog):
+    def get_in_the_way(epoch: Epoch) -> None:
+        Path("file").write_text("no folder")
+
+    whole = run(config, RunContext(out=Path("whole")), NullTracker())
+    run(config, RunContext(out=Path("stopped"), on_epoch=ctrl_c), NullTracker())
+    with pytest.raises(StorageError, match="cannot be written"):
+        run(config, RunContext(out=Path("file/out"), resume=True, on_epoch=get_in_the_way), NullTracker())
+    again = run(config, RunContext(out=Path("again"), resume=True), NullTracker())
+    assert again.metrics == whole.metrics
+    assert "training starts anew" not in caplog.text
+    assert list(Path("runs/.checkpoints").iterdir()) == []
+
+
+def test_what_a_killed_training_left_is_removed_when_it_starts_again(config):
+    run(config, RunContext(out=Path("stopped"), on_epoch=ctrl_c), NullTracker())
+    (state,) = Path("runs/.checkpoints").iterdir()
+    for name in (f".{state.name}.0a1b2c3d.tmp", f".{state.name}.0a1b2c3d.old", ".other.0a1b2c3d.tmp"):
+        (state.parent / name).mkdir()
+        (state.parent / name / "state.json").write_text("{")
+    run(config, RunContext(out=Path("again")), NullTracker())
+    assert [path.name for path in state.parent.iterdir()] == [".other.0a1b2c3d.tmp"]
+
+
 def test_resuming_nothing_starts_anew_and_says_so(config, caplog):
     run(config, RunContext(out=Path("out"), resume=True), NullTracker())
     assert "training starts anew" in caplog.text
