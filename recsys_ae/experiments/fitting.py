@@ -13,7 +13,7 @@ from recsys_ae.data.ratings import Ratings
 from recsys_ae.evaluation.config import EvaluationConfig
 from recsys_ae.evaluation.validation import Validator
 from recsys_ae.experiments.config import ValidationConfig
-from recsys_ae.experiments.prepare import carve, scorer, validation_metric
+from recsys_ae.experiments.prepare import carve, scorer, validation_metric, warn_of_implicit
 from recsys_ae.experiments.resources import timed
 from recsys_ae.files import remove_leftovers
 from recsys_ae.models.configs import ModelConfig
@@ -86,6 +86,7 @@ def fit_on(
 ) -> Fitted:
     """Fit to the training part. Models that stop early give up a share of it to choose their epoch by; the
     test part is never read. With `validation` None they train to the last epoch."""
+    warn_of_implicit(model, split.train)
     carved = carve(split, validation) if model.stops_early else None
     if carved is None or validation is None:
         return fit_to(model, split.train, None, seed=seed, options=options)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 from recsys_ae.data.config import DataConfig
 from recsys_ae.data.load import load_pair, load_ratings
+from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError
 from recsys_ae.evaluation.config import EvaluationConfig
 from recsys_ae.evaluation.validation import Validator, validator
@@ -13,6 +16,8 @@ from recsys_ae.splitting.config import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split, validation_split
 from recsys_ae.splitting.predefined import predefined
 from recsys_ae.splitting.split import Split
+
+log = logging.getLogger(__name__)
 
 
 def prepare(data: DataConfig, split: SplitConfig, seed: int) -> Split:
@@ -39,6 +44,24 @@ def carve(split: Split, validation: ValidationConfig | None) -> Split | None:
             "leaves one part empty; use validation: null, or more ratings"
         )
     return carved
+
+
+def warn_of_implicit(config: ModelConfig, train: Ratings) -> None:
+    """Say so, where a model is to predict ratings that are no ratings but implicit feedback."""
+    if not config.predicts_ratings or train.n_observed == 0:
+        return
+    first = train.values[0]
+    if (train.values == first).all():
+        what = f"all training ratings are {first:g}: its errors will say nothing"
+    elif train.scale is None:
+        what = "these are implicit feedback, without a rating scale"
+    else:
+        return
+    log.warning(
+        "%s predicts ratings, but %s; als, bpr, item-knn and popularity are the models for such data",
+        config.kind,
+        what,
+    )
 
 
 def validation_metric(config: ModelConfig, validation: ValidationConfig, evaluation: EvaluationConfig) -> str:
