@@ -22,6 +22,7 @@ from recsys_ae.experiments.explain import checked
 from recsys_ae.experiments.fitting import FitOptions, fit_on
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.recommender import Recommender
+from recsys_ae.serving.rows import frame_of
 from recsys_ae.serving.topn import recommend as recommend_to
 from recsys_ae.splitting.config import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split
@@ -130,27 +131,12 @@ def recommend(
     `users`: ids, None takes all. Items that a user has rated are left out unless `exclude_seen` is false.
     Raises UnknownIdError for users that are not there.
     """
-    import pandas as pd
-
     ids = split.train.users
     wanted = np.arange(len(ids)) if users is None else ids.positions(users)
     blocks = recommend_to(
         model, _readable(split), users=wanted, positions=_trained(split), n=n, exclude_seen=exclude_seen
     )
-    parts = []
-    for block in blocks:
-        row, place = np.where(block.top.items >= 0)  # the rest is padding
-        parts.append(
-            pd.DataFrame(
-                {
-                    "user": ids.ids[block.users[row]],
-                    "rank": (place + 1).astype(np.int32),
-                    "item": split.train.items.ids[block.top.items[row, place]],
-                    "score": block.top.scores[row, place],
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+    return frame_of(blocks, users=ids, items=split.train.items)
 
 
 def _readable(split: Split) -> csr_array:

@@ -56,6 +56,15 @@ def test_lists_leave_out_training_ratings(ratings):
     assert not seen & set(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
+@pytest.mark.parametrize("nobody", [[], (), np.array([], dtype=object)], ids=repr)
+def test_nobody_gets_an_empty_frame_of_the_same_columns(ratings, nobody):
+    split = ra.split(ratings, seed=1)
+    model = ra.fit("biases", split)
+    lists = ra.recommend(model, split, users=nobody)
+    assert len(lists) == 0
+    assert list(lists.columns) == ["user", "rank", "item", "score"]
+
+
 def test_held_out_users_are_read_from_their_fold_in_ratings(ratings):
     split = ra.split(ratings, kind={"kind": "users", "test_share": 0.3})
     model = ra.fit({"kind": "item-knn", "neighbours": 10}, split)

@@ -19,6 +19,7 @@ from recsys_ae.errors import CapabilityError, ConfigError
 from recsys_ae.models.storage import StoredModel, load_model
 from recsys_ae.recommender import Recommender
 from recsys_ae.serving.histories import align, rows_of
+from recsys_ae.serving.rows import rows_of_block
 from recsys_ae.serving.topn import TopNBlock, recommend
 from recsys_ae.serving.writer import write_top_n
 from recsys_ae.types import PositionVector
@@ -73,17 +74,10 @@ class Lists:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """{"user", "rank", "item", "score"} with plain values, best first."""
-        items = self.recommender.items.ids
         for block in self.blocks():
-            for row, found, scores in zip(block.users, block.top.items, block.top.scores, strict=True):
-                for rank, (item, score) in enumerate(zip(found, scores, strict=True), start=1):
-                    if item >= 0:
-                        yield {
-                            "user": _plain(self.users.ids[row]),
-                            "rank": rank,
-                            "item": _plain(items[item]),
-                            "score": float(score),
-                        }
+            columns = rows_of_block(block, self.users, self.recommender.items)
+            for row in zip(*(column.tolist() for column in columns.values()), strict=True):
+                yield dict(zip(columns, row, strict=True))
 
     def titles(self) -> dict[Any, str] | None:
         """Names of the items, where the model's dataset has them."""
@@ -166,7 +160,3 @@ def chosen_users(text: str, users: IdMap) -> PositionVector:
     if not ids:
         raise ConfigError(f"--users {text}: names no user; give all, a file with one id per line, or ids")
     return rows_of(users, ids)
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

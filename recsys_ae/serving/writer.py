@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.files import replaced
+from recsys_ae.serving.rows import rows_of_block
 from recsys_ae.serving.topn import TopNBlock
 
 _ROWS_AT_ONCE = 1 << 17  # a row group
@@ -58,17 +59,10 @@ def _id_type(ids: IdMap) -> pa.DataType:
 
 
 def _tables(blocks: Iterable[TopNBlock], users: IdMap, items: IdMap) -> Iterator[pa.Table]:
-    """The lists with ids for positions, without padding."""
     schema = _schema(users, items)
     for block in blocks:
-        lists, places = np.nonzero(block.top.items >= 0)
-        columns = (
-            users.ids[block.users[lists]],
-            (places + 1).astype(np.int32),
-            items.ids[block.top.items[lists, places]],
-            block.top.scores[lists, places],
-        )
-        arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
+        columns = rows_of_block(block, users, items)
+        arrays = [pa.array(columns[field.name], type=field.type) for field in schema]
         yield pa.Table.from_arrays(arrays, schema=schema)
 
 

@@ -14,6 +14,7 @@ from recsys_ae.data.batches import UserBatch, select_rows
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import DataError, UnknownIdError
 from recsys_ae.models.storage import StoredModel, load_model
+from recsys_ae.serving.rows import frame_of
 from recsys_ae.serving.topn import recommend
 from recsys_ae.tracking.packing import DEFAULT_N
 from recsys_ae.types import PositionVector
@@ -51,22 +52,8 @@ def top_lists(stored: StoredModel, users: pd.Series, *, n: int, exclude_seen: bo
     recommender = stored.recommender
     rows = _positions(recommender.users, users, "user")
     blocks = recommend(recommender, stored.history, users=rows, n=n, exclude_seen=exclude_seen)
-    parts = []
-    for block in blocks:
-        places, ranks = np.where(block.top.items >= 0)  # the rest of a row is padding
-        items = block.top.items[places, ranks]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "user": recommender.users.ids[block.users[places]],
-                    "rank": ranks + 1,
-                    "item": recommender.items.ids[items],
-                    "score": block.top.scores[places, ranks],
-                }
-            )
-        )
-    empty = pd.DataFrame({"user": [], "rank": [], "item": [], "score": []})
-    return pd.concat(parts, ignore_index=True) if parts else empty
+    lists = frame_of(blocks, users=recommender.users, items=recommender.items)
+    return lists.astype({"rank": np.int64})  # as the signature says
 
 
 def score_pairs(stored: StoredModel, users: pd.Series, items: pd.Series) -> pd.DataFrame:
