@@ -21,12 +21,19 @@ from recsys_ae.recommender import Recommender
 
 TRAINING = c.TrainingConfig(epochs=40, batch_size=64, learning_rate=1e-2, patience=None)
 CONFIGS: dict[str, c.ModelConfig] = {
-    "i-autorec": c.ItemAutoRecConfig(hidden=(16,), l2=1e-4, corruption=None, training=TRAINING),
-    "u-autorec": c.UserAutoRecConfig(hidden=(16,), l2=1e-4, corruption=None, training=TRAINING),
+    "i-autorec": c.ItemAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
+    "u-autorec": c.UserAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
     "i-autorec-noisy": c.ItemAutoRecConfig(
-        hidden=(12, 8), output="scaled", debias=None, corruption=c.GaussianNoiseConfig(), training=TRAINING
+        hidden=(12, 8),
+        output="scaled",
+        debias=None,
+        l2=1.0,
+        corruption=c.GaussianNoiseConfig(),
+        training=TRAINING,
     ),
-    "u-autorec-noisy": c.UserAutoRecConfig(hidden=(12, 8), output="scaled", debias=None, training=TRAINING),
+    "u-autorec-noisy": c.UserAutoRecConfig(
+        hidden=(12, 8), output="scaled", debias=None, l2=1.0, training=TRAINING
+    ),
     "u-autorec-linear": c.UserAutoRecConfig(hidden=(8,), activation="identity", training=TRAINING),
     "mean": c.MeanConfig(),
     "biases": c.BiasesConfig(),

@@ -76,7 +76,10 @@ def _train(config: AutoRecConfig, rows: Ratings, context: FitContext, snapshot: 
     """The `for` loop over epochs: validate, tell, stop, keep."""
     network = _initial_network(config, rows, context.seed).to(pick_device(context.device))
     optimizer = make_optimizer(
-        config.training.optimizer, network, learning_rate=config.training.learning_rate, l2=config.l2
+        config.training.optimizer,
+        network,
+        learning_rate=config.training.learning_rate,
+        weight_decay=config.l2 / rows.n_observed,  # the loss is a mean of squared errors, lambda of a sum
     )
     stopping = EarlyStopping(config.training.patience)
     checkpoint = Checkpoint(context.checkpoint, _training_key(config, rows, context.seed))
@@ -177,7 +180,7 @@ def _item_recommender(
 ) -> FactorRecommender:
     """The last layer seen from its average user, whom users without training ratings get, and towards whom
     ridge regression on the item codes shrinks a user unseen in training, with the penalty that the users of
-    training paid: `l2` beside a mean over all ratings is `l2` times their number beside a sum."""
+    training paid."""
     weight, bias = network.last.weight.detach().cpu().numpy(), network.last.bias.detach().cpu().numpy()
     codes = _codes(network, rows)
     trained = np.diff(train.matrix.indptr)[:, None] > 0
@@ -192,7 +195,7 @@ def _item_recommender(
         mean=float(mean),
         output=config.output,
         limits=rating_limits(train),
-        fold_in_l2=max(config.l2 * train.n_observed, _LEAST_FOLD_IN_L2),
+        fold_in_l2=max(config.l2 / 2, _LEAST_FOLD_IN_L2),
         folding=RidgeFolding(bias_l2=config.debias.user_damping if config.debias else _MEAN_DAMPING),
     )
 

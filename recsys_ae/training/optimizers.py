@@ -9,16 +9,16 @@ from torch import nn
 
 
 def make_optimizer(
-    name: Literal["adam", "sgd", "rmsprop"], module: nn.Module, *, learning_rate: float, l2: float
+    name: Literal["adam", "sgd", "rmsprop"], module: nn.Module, *, learning_rate: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Optimiser of the sum of the objective and `l2` times the squared weights, biases excluded.
+    """Optimiser of the objective plus half of `weight_decay` times the squared weights, biases excluded.
 
-    The penalty enters as weight decay of 2 · l2, its exact gradient, so that it costs no pass of its own.
+    The penalty enters as its exact gradient, so that it costs no pass of its own.
     """
     weights = [p for p in module.parameters() if p.dim() >= 2]
     biases = [p for p in module.parameters() if p.dim() < 2]
     groups = [
-        {"params": weights, "weight_decay": 2 * l2, "initial_lr": learning_rate},
+        {"params": weights, "weight_decay": weight_decay, "initial_lr": learning_rate},
         {"params": biases, "weight_decay": 0.0, "initial_lr": learning_rate},
     ]
     match name:

@@ -55,7 +55,7 @@ def error(recommender, ratings: Ratings, truth: np.ndarray) -> float:
 def test_learns_what_biases_cannot(kind, debias):
     ratings, truth = low_rank()
     training = c.TrainingConfig(epochs=150, batch_size=20, learning_rate=3e-3)
-    config = kind(hidden=(32,), activation="tanh", debias=debias, l2=2e-3, training=training,
+    config = kind(hidden=(32,), activation="tanh", debias=debias, l2=15.0, training=training,
                   corruption=c.MaskingConfig(probability=0.2))  # fmt: skip
     baseline = error(fit(c.BiasesConfig(item_damping=1, user_damping=1), ratings), ratings, truth)
     assert error(fit(config, ratings), ratings, truth) < 0.85 * baseline
@@ -152,7 +152,7 @@ def test_users_and_items_without_ratings_fall_back(kind, debias):
 
 def test_unseen_user_is_folded_in_close_to_a_user_with_the_same_history():
     ratings, truth = low_rank()
-    config = c.ItemAutoRecConfig(hidden=(32,), l2=2e-3,
+    config = c.ItemAutoRecConfig(hidden=(32,), l2=15.0,
                                  training=c.TrainingConfig(epochs=100, batch_size=20))  # fmt: skip
     recommender = fit(config, ratings)
     unseen = recommender.score(UserBatch(np.full(120, -1), ratings.matrix))

@@ -71,12 +71,12 @@ def test_without_scores_training_never_stops_early():
 
 @pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
 def test_weight_decay_is_the_gradient_of_the_penalty_and_spares_biases(name):
-    """One step on loss + l2 · Σ w², the penalty written out, gives the same parameters."""
+    """One step on loss + weight_decay / 2 · Σ w², the penalty written out, gives the same parameters."""
 
-    def stepped(l2: float, penalty: float) -> list[np.ndarray]:
+    def stepped(weight_decay: float, penalty: float) -> list[np.ndarray]:
         torch.manual_seed(0)
         module, x = torch.nn.Linear(3, 2), torch.arange(6.0).reshape(2, 3)
-        optimizer = make_optimizer(name, module, learning_rate=0.01, l2=l2)
+        optimizer = make_optimizer(name, module, learning_rate=0.01, weight_decay=weight_decay)
 
         def objective(batch):
             return {"loss": Mean(module(batch).square().sum() + penalty * module.weight.square().sum(), 1)}
@@ -86,7 +86,7 @@ def test_weight_decay_is_the_gradient_of_the_penalty_and_spares_biases(name):
             step(x, 1)
         return [p.detach().numpy() for p in module.parameters()]
 
-    for decayed, written in zip(stepped(0.3, 0.0), stepped(0.0, 0.3), strict=True):
+    for decayed, written in zip(stepped(0.6, 0.0), stepped(0.0, 0.3), strict=True):
         np.testing.assert_allclose(decayed, written, rtol=1e-5)
 
 
@@ -101,7 +101,7 @@ def test_schedules():
 def trained(folder, key="a", epochs=3):
     torch.manual_seed(0)
     module = torch.nn.Linear(3, 2)
-    optimizer = make_optimizer("adam", module, learning_rate=0.1, l2=0.01)
+    optimizer = make_optimizer("adam", module, learning_rate=0.1, weight_decay=0.02)
     stopping, checkpoint = EarlyStopping(patience=5), Checkpoint(folder, key)
     step = AutogradStep(lambda b: {"loss": Mean(module(b).square().sum(), len(b))}, optimizer, constant)
     done = list(train_epochs(step, lambda n: [torch.ones(2, 3) * n], max_epochs=epochs))
