@@ -122,10 +122,10 @@ def _draw_score(panel: Axes, scored: Sequence[Epoch], metric: str | None) -> int
     late = numbers[best] > (numbers[0] + numbers[-1]) / 2
     panel.annotate(
         f"best: {values[best]:.4f} in epoch {numbers[best]}", (numbers[best], values[best]),
-        xytext=(-10 if late else 10, 12 if negated else -14), textcoords="offset points",
+        xytext=(-10 if late else 10, -12 if negated else 12), textcoords="offset points",
         ha="right" if late else "left", va="center", color=COLOURS[1], fontsize=9,
     )  # fmt: skip
-    panel.margins(y=0.18)
+    panel.margins(y=0.22)  # room for the words beyond the best point
     panel.set_ylabel(f"validation {metric or 'score'}", color=INK)
     return numbers[best]
 
