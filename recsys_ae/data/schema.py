@@ -63,10 +63,10 @@ def assign_roles(names: Sequence[str], columns: ColumnsConfig, path: object) -> 
             continue
         places = _places(names, role, wanted)
         if len(places) > 1:
-            could = ", ".join(repr(names[place]) for place in places)
-            raise DataError(
-                f"{path}: the columns {could} could all hold the {role}; choose one with columns.{role}"
-            )
+            could = [repr(names[place]) for place in places]
+            differ = len(set(could)) == len(could)
+            advice = f"choose one with columns.{role}" if differ else "rename one of them"
+            raise DataError(f"{path}: the columns {', '.join(could)} could all hold the {role}; {advice}")
         if places:
             found[role] = places[0]
         elif wanted is not None or role in ("user", "item"):

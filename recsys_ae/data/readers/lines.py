@@ -13,10 +13,18 @@ from recsys_ae.errors import DataError
 
 
 def records(layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    """(line number from 1, fields) of each line that is not empty, the header left out."""
+    """(line number from 1, fields) of each line that is not blank, the header left out."""
     with layout.path.open(encoding=without_mark(layout.encoding), errors="replace", newline="") as file:
         lines = _quoted(file, layout) if layout.quoted else _plain(file, layout)
-        yield from ((number, fields) for number, fields in lines if number > layout.skipped and fields)
+        for number, fields in lines:
+            if number > layout.skipped and not _is_blank(fields, layout):
+                yield number, fields
+
+
+def _is_blank(fields: list[str], layout: Layout) -> bool:
+    """Whether a line holds nothing but spaces. As many tabs as in any other line make it a rating of which
+    all is missing."""
+    return len(fields) != len(layout.names) and not layout.separator.join(fields).strip()
 
 
 def line_of(layout: Layout, index: int) -> str:

@@ -23,7 +23,8 @@ TYPES = {"user": ID_TYPE, "item": ID_TYPE, "rating": pa.float64(), "timestamp": 
 
 def read_text(path: Path, format: TextFormat, columns: ColumnsConfig, encoding: str) -> Triples:
     """Arrow reads what is in order; what it refuses is read again line by line, to name the first offender
-    (or to read it after all: line breaks within quotes, a colon within a field of a `::` file)."""
+    (or to read it after all: line breaks within quotes, lines of spaces, a colon within a field of a `::`
+    file)."""
     layout = text_layout(path, format, encoding)
     roles = assign_roles(layout.names, columns, path)
     try:
