@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import assert_never
 
+import numpy as np
+
 from recsys_ae.data.ratings import Ratings
+from recsys_ae.errors import DivergenceError
 from recsys_ae.models import configs as c
 from recsys_ae.models.context import FitContext
 from recsys_ae.recommender import Recommender
@@ -16,8 +19,13 @@ def fit(config: c.ModelConfig, train: Ratings, context: FitContext | None = None
 
     Raises DataError where `train` is empty, DivergenceError where training reaches NaN.
     """
-    context = context or FitContext()
     train.mean()  # refuses an empty training part with a sentence
+    recommender = _fitted(config, train, context or FitContext())
+    _check_finite(recommender)
+    return recommender
+
+
+def _fitted(config: c.ModelConfig, train: Ratings, context: FitContext) -> Recommender:
     match config:
         case c.ItemAutoRecConfig():
             from recsys_ae.models.autorec import fit_item_autorec
@@ -41,3 +49,14 @@ def fit(config: c.ModelConfig, train: Ratings, context: FitContext | None = None
             return fit_implicit(config, train, context)
         case _:
             assert_never(config)
+
+
+def _check_finite(recommender: Recommender) -> None:
+    """The loss is known before each update, so that of the last one nobody has seen."""
+    for name, array in recommender.state().arrays.items():
+        with np.errstate(invalid="ignore"):
+            total = array.sum(dtype=np.float64)  # unlike a mask it takes no memory
+        if not np.isfinite(total):
+            raise DivergenceError(
+                f"training ended with {name} that are not finite: try a learning rate ten times smaller"
+            )

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from recsys_ae.data.synthetic import low_rank
-from recsys_ae.errors import ConfigError
+from recsys_ae.errors import ConfigError, DivergenceError
 from recsys_ae.models import configs as c
 from recsys_ae.models.context import FitContext
 from recsys_ae.models.fit import fit
@@ -51,3 +51,11 @@ def test_only_models_that_fit_on_a_gpu_heed_the_device(member):
             fit(member(), ratings, context)
     else:
         fit(member(), ratings, context)
+
+
+@pytest.mark.parametrize("member", [c.ItemAutoRecConfig, c.UserAutoRecConfig])
+def test_divergence_in_the_very_last_step_is_noticed(member):
+    """The only step there is: its loss, known before the update, is fine."""
+    training = c.TrainingConfig(epochs=1, optimizer="rmsprop", learning_rate=1e38)
+    with pytest.raises(DivergenceError, match="not finite: try a learning rate"):
+        fit(member(training=training), low_rank(20, 15, rank=2, density=0.4, noise=0.1, seed=1))
