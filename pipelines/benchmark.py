@@ -14,7 +14,7 @@ from recsys_ae.errors import RecsysError
 from recsys_ae.experiments.benchmark import BenchmarkContext, run_benchmark
 from recsys_ae.experiments.folder import new_folder
 from recsys_ae.experiments.load import load_benchmark
-from recsys_ae.experiments.summary import summary_table
+from recsys_ae.experiments.standings import summary_table
 from recsys_ae.tracking.tracker import NullTracker, Tracker
 
 

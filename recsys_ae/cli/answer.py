@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.measure import Measurement
+
     from recsys_ae.reporting.tables import Table
 
+_NO_LIMIT = 10_000
 Say = Callable[[Any, Callable[[], None]], None]
 
 
@@ -31,9 +34,30 @@ def answering(*, as_json: bool) -> Iterator[Say]:
             show()
 
 
-def show_table(table: Table) -> None:
-    """Print a table; as wide as it is where no terminal limits it."""
+def show_table(table: Table, *, aside: Sequence[str] = (), width: int | None = None) -> None:
+    """Print a table, in `width` characters; None: those of the terminal, and all that it needs where there is
+    none. Where there is no room for all columns, those of `aside` follow in a table of their own. Texts are
+    wrapped; words and numbers are never cut, whatever the width."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 10_000
-    Console(width=width, soft_wrap=False).print(table.terminal())
+    room = Console(width=width or (None if sys.stdout.isatty() else _NO_LIMIT)).width
+    if not aside or _needs(table).maximum <= room:
+        _print(table, room)
+        return
+    _print(table.select([name for name in table.columns if name not in aside]), room)
+    print()
+    _print(table.select([table.columns[0], *aside]), room)
+
+
+def _print(table: Table, room: int) -> None:
+    """In so many characters, or in what words and numbers need where that is more."""
+    from rich.console import Console
+
+    Console(width=max(room, _needs(table).minimum)).print(table.terminal())
+
+
+def _needs(table: Table) -> Measurement:
+    """The least width, with texts wrapped between all words, and the most."""
+    from rich.console import Console
+
+    return Console(width=_NO_LIMIT).measure(table.terminal())

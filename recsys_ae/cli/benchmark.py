@@ -58,7 +58,10 @@ def _silent(text: str) -> None:
 
 
 def _show(result: BenchmarkResult) -> None:
-    from recsys_ae.experiments.summary import summary_table
+    from recsys_ae.experiments.standings import short_notes, short_table
 
-    show_table(summary_table(result))
-    print(f"table, page and models: {result.folder} (page.html)")
+    table, aside = short_table(result)
+    show_table(table, aside=aside)
+    for note in short_notes(result):
+        print(note)
+    print(f"all columns, page and models: {result.folder} (table.md, page.html)")

@@ -129,26 +129,35 @@ def _row(run: TrackedRun, metric: str, difference: Any, note: str | None) -> dic
     return row
 
 
+def _difference_cell(row: dict[str, Any]) -> str | None:
+    from recsys_ae.experiments.standings import shortly
+
+    found = row["difference"]
+    if found is None:
+        return row["note"] and row["note"].partition(":")[0]
+    low, high, p_adjusted = found["low"], found["high"], found["p_adjusted"]
+    return shortly(found["difference"], low=low, high=high, p_adjusted=p_adjusted)
+
+
 def _show(rows: list[dict[str, Any]], metric: str, against: str) -> None:
+    from recsys_ae.experiments.standings import STARS
     from recsys_ae.reporting.tables import Table
 
-    def compared(row: dict[str, Any]) -> str | None:
-        if row["difference"] is None:
-            return row["note"]
-        return "{difference:+.4f} [{low:+.4f}, {high:+.4f}] p={p_adjusted:.3f}".format(**row["difference"])
-
-    table = Table(
-        ("run", metric, f"difference to {against}", "fit s", "memory MB", "run id"),
-        tuple(
-            (
-                row["name"],
-                row["value"],
-                compared(row),
-                row["fit_seconds"],
-                row["peak_memory_mb"],
-                row["run_id"],
-            )
-            for row in rows
-        ),
+    column = f"Δ {metric}"
+    cells = tuple(
+        (
+            row["name"],
+            row["value"],
+            _difference_cell(row),
+            row["fit_seconds"],
+            row["peak_memory_mb"],
+            row["run_id"],
+        )
+        for row in rows
     )
-    show_table(table)
+    columns = ("run", metric, column, "fit s", "memory MB", "run id")
+    show_table(Table(columns, cells, tight=frozenset({"run", column, "run id"})), aside=["run id"])
+    if any(row["difference"] is not None for row in rows):
+        print(f"Δ: difference to {against}, ± half of its 95 % interval; {STARS}")
+    for note in dict.fromkeys(row["note"] for row in rows if row["note"] not in (None, "reference")):
+        print(f"{note}: {', '.join(dict.fromkeys(row['name'] for row in rows if row['note'] == note))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean, stdev
 
 from recsys_ae.evaluation.comparison import Difference
 from recsys_ae.evaluation.report import Report
@@ -37,3 +38,35 @@ class BenchmarkResult:
 def compared_metrics(config: BenchmarkConfig) -> tuple[str, str]:
     """What pairs are compared by: rating quality and ranking quality."""
     return "rmse", f"ndcg_at_{config.evaluation.cutoffs[0]}"
+
+
+def mean_metrics(entry: Entry) -> dict[str, float]:
+    """Means over the seeds of the metrics that every run has."""
+    shared = (
+        [name for name in entry.runs[0].metrics if all(name in run.metrics for run in entry.runs)]
+        if entry.runs
+        else []
+    )
+    return {name: fmean(run.metrics[name] for run in entry.runs) for name in shared}
+
+
+def deviations(entry: Entry) -> dict[str, float]:
+    """Standard deviations over the seeds; nothing where there is one seed."""
+    if len(entry.runs) < 2:
+        return {}
+    return {name: stdev([run.metrics[name] for run in entry.runs]) for name in mean_metrics(entry)}
+
+
+def costs(entry: Entry) -> dict[str, float]:
+    """Means of the times over seeds, and the highest memory of any run."""
+    return {
+        "fit_seconds": fmean(run.fit_seconds for run in entry.runs),
+        "evaluate_seconds": fmean(run.evaluate_seconds for run in entry.runs),
+        "tuning_seconds": fmean(tuned.seconds for tuned in entry.tuned),
+        "peak_memory_mb": max(run.peak_memory_mb for run in entry.runs),
+    }
+
+
+def differences_of(entry: Entry, result: BenchmarkResult) -> dict[str, Difference]:
+    """Metric -> difference to the reference."""
+    return {found.metric: found for found in result.differences if found.name == entry.config.name}

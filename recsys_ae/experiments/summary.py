@@ -6,43 +6,38 @@ import json
 from collections.abc import Mapping, Sequence
 from math import nan
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any, Literal
+from typing import Any
 
 from recsys_ae.evaluation.comparison import Difference
-from recsys_ae.experiments.entries import BenchmarkResult, Entry, compared_metrics
+from recsys_ae.experiments.config import BenchmarkConfig
+from recsys_ae.experiments.entries import (
+    BenchmarkResult,
+    Entry,
+    compared_metrics,
+    costs,
+    deviations,
+    differences_of,
+    mean_metrics,
+)
 from recsys_ae.experiments.folder import yaml_of
-from recsys_ae.experiments.result import json_values, write_json
+from recsys_ae.experiments.result import RunResult, json_values, write_json
+from recsys_ae.experiments.standings import summary_table
 from recsys_ae.files import replaced
-from recsys_ae.reporting.directions import lower_is_better
 from recsys_ae.reporting.page import Picture, Section, page
 from recsys_ae.reporting.plots import plot_metric_bars
 from recsys_ae.reporting.tables import Table
 
 _READING = (
-    "Means over the seeds. All models saw the same ratings; settings and epochs were chosen on a part of the "
-    "training ratings, never on the test part. Differences are paired over users, with 95 % intervals from a "
-    "bootstrap and p-values by Holm's method over the models of a column; rmse is of predicted ratings "
-    "(low is better), ndcg of the order of the whole catalogue (high is better). Reference: {reference}."
+    "Means over the seeds. All models were given the same training ratings. {early}Settings and epochs were "
+    "never chosen on the test part. Differences are paired over users, with 95 % intervals from a bootstrap "
+    "and p-values by Holm's method over the models of a column; rmse is of predicted ratings (low is "
+    "better), ndcg of the order of the whole catalogue (high is better). Reference: {reference}."
     "\n\n{fallback}"
 )
-
-
-def mean_metrics(entry: Entry) -> dict[str, float]:
-    """Means over the seeds of the metrics that every run has."""
-    shared = (
-        [name for name in entry.runs[0].metrics if all(name in run.metrics for run in entry.runs)]
-        if entry.runs
-        else []
-    )
-    return {name: fmean(run.metrics[name] for run in entry.runs) for name in shared}
-
-
-def deviations(entry: Entry) -> dict[str, float]:
-    """Standard deviations over the seeds; nothing where there is one seed."""
-    if len(entry.runs) < 2:
-        return {}
-    return {name: stdev([run.metrics[name] for run in entry.runs]) for name in mean_metrics(entry)}
+_EARLY = (
+    "Of these, {names} gave up a share of {share:g} to choose their epoch by; other models were fitted to "
+    "all of them. "
+)
 
 
 def parent_metrics(document: Mapping[str, Any]) -> dict[str, float]:
@@ -88,22 +83,14 @@ def _entry_json(entry: Entry, result: BenchmarkResult) -> dict[str, Any]:
         **found,
         "metrics": mean_metrics(entry),
         "deviations": deviations(entry),
-        **_costs(entry),
+        **costs(entry),
         "trials": entry.tuned[0].trials,
         "settings": [tuned.settings for tuned in entry.tuned],
-        "differences": {d.metric: _difference_json(d) for d in _of(entry, result.differences)},
+        "differences": {
+            metric: _difference_json(found) for metric, found in differences_of(entry, result).items()
+        },
         "run_ids": [run.run_id for run in entry.runs],
         "runs": [run.folder for run in entry.runs],
-    }
-
-
-def _costs(entry: Entry) -> dict[str, float]:
-    """Means of the times over seeds, and the highest memory of any run."""
-    return {
-        "fit_seconds": fmean(run.fit_seconds for run in entry.runs),
-        "evaluate_seconds": fmean(run.evaluate_seconds for run in entry.runs),
-        "tuning_seconds": fmean(tuned.seconds for tuned in entry.tuned),
-        "peak_memory_mb": max(run.peak_memory_mb for run in entry.runs),
     }
 
 
@@ -115,66 +102,6 @@ def _difference_json(difference: Difference) -> dict[str, float]:
         "p_value": difference.p_value,
         "p_adjusted": difference.p_adjusted,
     }
-
-
-def _of(entry: Entry, differences: Sequence[Difference]) -> list[Difference]:
-    return [difference for difference in differences if difference.name == entry.config.name]
-
-
-def summary_table(result: BenchmarkResult) -> Table:
-    """One row per model: quality, differences to the reference, costs; a failed one has its error."""
-    shown, against = _shown_metrics(result), compared_metrics(result.config)
-    several = len(result.config.seeds) > 1
-    columns = (
-        "model",
-        *(column for name in shown for column in ((name, f"± {name}") if several else (name,))),
-        *(f"{name} to {result.config.reference}" for name in against if name in shown),
-        "fit s", "evaluate s", "tuning s", "memory MB", "trials", "error",
-    )  # fmt: skip
-    best: dict[str, Literal["low", "high"]] = {
-        name: "low" if lower_is_better(name) else "high" for name in shown
-    }
-    rows = [
-        _row(entry, shown, [name for name in against if name in shown], result) for entry in result.entries
-    ]
-    return Table(columns, tuple(rows), best)
-
-
-def _shown_metrics(result: BenchmarkResult) -> list[str]:
-    """The metrics of the first cutoff that any model has, errors of ratings first."""
-    cutoff = result.config.evaluation.cutoffs[0]
-    wanted = ["rmse", "mae", *(f"{name}_at_{cutoff}" for name in ("ndcg", "recall", "coverage"))]
-    known = {name for entry in result.entries for name in mean_metrics(entry)}
-    return [name for name in wanted if f"test/{name}" in known]
-
-
-def _row(
-    entry: Entry, shown: Sequence[str], against: Sequence[str], result: BenchmarkResult
-) -> tuple[Any, ...]:
-    name, several = entry.config.name, len(result.config.seeds) > 1
-    if entry.error is not None:
-        gaps = len(shown) * (1 + several) + len(against) + 5
-        return (name, *[None] * gaps, entry.error)
-    means, spread = mean_metrics(entry), deviations(entry)
-    found = {difference.metric: difference for difference in _of(entry, result.differences)}
-    quality = [
-        values.get(f"test/{metric}")
-        for metric in shown
-        for values in ((means, spread) if several else (means,))
-    ]
-    compared = [
-        _compared(found.get(metric), is_reference=name == result.config.reference) for metric in against
-    ]
-    return (name, *quality, *compared, *_costs(entry).values(), entry.tuned[0].trials, None)
-
-
-def _compared(difference: Difference | None, *, is_reference: bool) -> str | None:
-    if difference is None:
-        return "reference" if is_reference else None
-    return (
-        f"{difference.difference:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] "
-        f"p={difference.p_adjusted:.3f}"
-    )
 
 
 def write_summary(result: BenchmarkResult) -> list[Path]:
@@ -231,13 +158,14 @@ def _write_page(result: BenchmarkResult, table: Table, bars: Sequence[Path]) -> 
         "seeds": ", ".join(map(str, config.seeds)),
         "trials of each model": config.trials,
         "validation share": config.validation.share,
+        "fitted on": ", ".join(sorted({_fitted_on(run) for entry in result.entries for run in entry.runs})),
         "reference": config.reference,
     }
     caption = "" if len(config.seeds) == 1 else "Lines: standard deviation over the seeds."
     sections = [
         Section(
             "Models side by side",
-            text=_READING.format(reference=config.reference, fallback=fallback),
+            text=_READING.format(early=_early(config), reference=config.reference, fallback=fallback),
             table=table,
             pictures=[Picture.read(path, caption) for path in bars],
         ),
@@ -247,6 +175,16 @@ def _write_page(result: BenchmarkResult, table: Table, bars: Sequence[Path]) -> 
     with replaced(result.folder / "page.html") as temporary:
         temporary.write_text(page(config.name, sections), encoding="utf-8")
     return result.folder / "page.html"
+
+
+def _fitted_on(run: RunResult) -> str:
+    return f"{run.device} with {run.threads} {'thread' if run.threads == 1 else 'threads'}"
+
+
+def _early(config: BenchmarkConfig) -> str:
+    """What models that stop early were fitted to, in a sentence; "" where there are none."""
+    names = [entry.name for entry in config.models if entry.model.stops_early]
+    return _EARLY.format(names=", ".join(names), share=config.validation.share) if names else ""
 
 
 def _settings_table(result: BenchmarkResult) -> Table:

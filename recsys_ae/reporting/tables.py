@@ -11,6 +11,7 @@ from html import escape
 from typing import Any, Literal
 
 import numpy as np
+from rich.cells import cell_len
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
@@ -22,13 +23,15 @@ class Table:
     """Columns and rows of texts, numbers and gaps (None or NaN).
 
     `best`: columns whose lowest ("low") or highest ("high") number is set in bold. Shown, the numbers of a
-    column have the same decimals, as many as its largest needs; `csv` keeps them in full. ValueError where a
-    row is not as long as the columns.
+    column have the same decimals, as many as its largest needs; `csv` keeps them in full. `tight`: columns of
+    texts that are never wrapped, as those of numbers are. ValueError where a row is not as long as the
+    columns.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     best: Mapping[str, Literal["low", "high"]] = field(default_factory=dict)
+    tight: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -54,19 +57,32 @@ class Table:
         return out.getvalue()
 
     def terminal(self) -> TerminalTable:
-        """For a rich console; texts are shown as they are, without markup."""
+        """For a rich console; texts are shown as they are, without markup, wrapped between words."""
         table = TerminalTable(box=None, pad_edge=False, header_style="bold")
-        for name, right in zip(self.columns, self._to_the_right(), strict=True):
-            table.add_column(Text(name), justify="right" if right else "left")
-        for row in self._shown():
+        shown = self._shown()
+        for place, (name, right) in enumerate(zip(self.columns, self._to_the_right(), strict=True)):
+            texts = [name, *(row[place][0] for row in shown)]
+            tight = right or name in self.tight
+            parts = texts if tight else [word for text in texts for word in text.split()]
+            table.add_column(
+                Text(name),
+                justify="right" if right else "left",
+                no_wrap=tight,
+                min_width=max(map(cell_len, parts), default=0),
+            )
+        for row in shown:
             table.add_row(*(Text(text, style="bold" if bold else "") for text, bold in row))
         return table
 
     def html(self) -> str:
-        """A <table> with every text escaped; cells of numbers have the class "number"."""
-        marks = [' class="number"' if right else "" for right in self._to_the_right()]
+        """A <table> with every text escaped; cells of numbers have the class "number", those of other tight
+        columns "tight". Names of columns may be broken after an underscore."""
+        marks = [
+            ' class="number"' if right else ' class="tight"' if name in self.tight else ""
+            for name, right in zip(self.columns, self._to_the_right(), strict=True)
+        ]
         head = "".join(
-            f'<th scope="col"{mark}>{escape(name)}</th>'
+            f'<th scope="col"{mark}>{escape(name).replace("_", "_<wbr>")}</th>'
             for name, mark in zip(self.columns, marks, strict=True)
         )
         rows = []
@@ -75,6 +91,12 @@ class Table:
             rows.append("".join(f"<td{mark}>{cell}</td>" for cell, mark in zip(cells, marks, strict=True)))
         body = "\n".join(f"<tr>{row}</tr>" for row in rows)
         return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+    def select(self, columns: Sequence[str]) -> Table:
+        """The table of these columns, in their order."""
+        places = [self.columns.index(name) for name in columns]
+        rows = tuple(tuple(row[place] for place in places) for row in self.rows)
+        return Table(tuple(columns), rows, self.best, self.tight)
 
     def _to_the_right(self) -> list[bool]:
         return [any(_is_number(row[i]) for row in self.rows) for i in range(len(self.columns))]

@@ -120,6 +120,29 @@ def test_results_are_kept_in_four_forms(answer):
     assert (folder / "als" / "seed-1" / "model" / "model.json").exists()
 
 
+def test_terminal_shows_the_short_table_and_what_failed(config):
+    lines = succeed("benchmark", config, "--no-tracking", "--out", "out").out.splitlines()
+    assert re.sub(" {2,}", "|", lines[0]) == "model|rmse|ndcg_at_10|Δ rmse|Δ ndcg_at_10|fit s|memory MB"
+    assert max(len(line.rstrip()) for line in lines[:5]) <= 100
+    assert re.search(r"^u-autorec .* [+-]\d\.\d{4} ±\d\.\d{4}", lines[3])
+    assert sum(line.startswith("broken failed: ") for line in lines) == 1
+    assert any("difference to biases" in line and "* p < 0.05" in line for line in lines)
+
+
+def test_full_table_has_no_column_without_meaning(config):
+    succeed("benchmark", config, "--no-tracking", "--out", "tuned", "--json")
+    assert {"tuning s", "trials", "error"} < set(pd.read_csv("tuned/table.csv").columns)
+    config.write_text(config.read_text().replace("grid: {item_damping: [10, 1000000]}", "grid: {}"))
+    words = ("--no-tracking", "--json", "--set", "trials=1", "--set", "seeds=[0]", "--out", "plain")
+    models = "models=[{name: biases, model: {kind: biases}}, {name: mean, model: {kind: mean}}]"
+    succeed("benchmark", config, *words, "--set", models)
+    columns = list(pd.read_csv("plain/table.csv").columns)
+    assert not {"tuning s", "trials", "error"} & set(columns)
+    assert columns[-2:] == ["memory MB", "rmse to biases"]
+    assert "gave up a share" not in Path("plain/page.html").read_text()
+    assert "Of these, u-autorec, broken gave up a share of 0.05" in Path("tuned/page.html").read_text()
+
+
 def test_budget_is_the_same_for_all(config, here):
     outcome = call("benchmark", config, "--no-tracking", "--set", "trials=1")
     assert outcome.code == 2

@@ -55,7 +55,7 @@ def test_markdown_has_one_line_a_row_and_as_many_cells_as_columns():
 def test_html_escapes_and_aligns():
     parser = Cells()
     parser.feed(RESULTS.html())
-    assert parser.tags <= {"table", "thead", "tbody", "tr", "th", "td", "strong"}
+    assert parser.tags <= {"table", "thead", "tbody", "tr", "th", "td", "strong", "wbr"}
     assert "als | <b>x</b>" in parser.texts
     assert '<td class="number"><strong>0.9012</strong></td>' in RESULTS.html()
 
@@ -64,6 +64,20 @@ def test_terminal_shows_markup_as_it_is():
     console = Console(width=120, file=io.StringIO())
     console.print(Table(("name",), (("[red]x[/red]",),)).terminal())
     assert "[red]x[/red]" in console.file.getvalue()
+
+
+def test_selected_columns_keep_their_marks():
+    part = RESULTS.select(["rmse", "model"])
+    assert part.markdown().splitlines()[2] == "| **0.9012** | i-autorec |"
+
+
+def test_tight_columns_are_not_wrapped():
+    table = Table(("a", "b"), (("one two three", "four five six"),), tight=frozenset({"b"}))
+    assert '<td class="tight">four five six</td>' in table.html()
+    console = Console(width=20, file=io.StringIO())
+    console.print(table.terminal())
+    assert "four five six" in console.file.getvalue()
+    assert "one two three" not in console.file.getvalue()
 
 
 def test_a_tie_for_best_is_shared_and_a_single_value_wins_nothing():
