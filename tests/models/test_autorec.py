@@ -17,7 +17,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError, DataError, DivergenceError
 from recsys_ae.models import configs as c
-from recsys_ae.models.autorec import _item_recommender
+from recsys_ae.models.autorec import _initial_network, _item_recommender
 from recsys_ae.models.context import FitContext
 from recsys_ae.models.debias import Biases, find_biases, without_biases
 from recsys_ae.models.fit import fit
@@ -148,6 +148,48 @@ def test_users_and_items_without_ratings_fall_back(kind, debias):
     assert abs(scores[3].mean() - train.mean()) < 0.5
     if kind is c.UserAutoRecConfig and debias is None:
         np.testing.assert_allclose(scores[:, 5], train.mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_goes_down_the_papers_objective(kind):
+    """The sum of squared errors and half of lambda times the squared weights, biases left out (eq. 2), here
+    written out over dense rows. Scaled by the number of ratings it is what one step on all rows follows."""
+    ratings, _ = low_rank()
+    training = c.TrainingConfig(epochs=1, batch_size=200, optimizer="sgd", learning_rate=1e-2)
+    config = kind(hidden=(8,), l2=300.0, debias=None, corruption=None, training=training)
+    rows = ratings.transposed() if kind is c.ItemAutoRecConfig else ratings
+    network = _initial_network(config, rows, seed=0)
+    observed = torch.zeros(rows.matrix.shape)
+    observed[rows.rows(), rows.columns] = 1.0
+    dense = torch.from_numpy(rows.matrix.toarray())
+    first, last = network.first, network.last
+    output = torch.sigmoid(dense @ first.weight + first.bias) @ last.weight.T + last.bias
+    weights = first.weight.square().sum() + last.weight.square().sum()
+    ((output - dense).square() * observed).sum().add(300.0 / 2 * weights).backward()
+    pace = 1.9 * 1e-2 / rows.n_observed  # of the first step with Nesterov's momentum of 0.9
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter -= pace * parameter.grad
+        expected = network(RowBatch.of(rows.matrix)).dense().numpy()
+    expected = expected.T if kind is c.ItemAutoRecConfig else expected
+    np.testing.assert_allclose(fit(config, ratings).score(everyone(ratings)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("debias", [None, c.BiasesConfig(user_damping=3.0)])
+def test_unseen_user_pays_the_penalty_of_the_papers_objective(debias):
+    """Half of lambda on the squared factors beside the sum of squared errors, as rows of a least-squares
+    problem; the bias is damped as those of training are."""
+    ratings, _ = low_rank()
+    training = c.TrainingConfig(epochs=5, batch_size=20)
+    model = fit(c.ItemAutoRecConfig(hidden=(4,), l2=15.0, debias=debias, training=training), ratings)
+    history = ratings.matrix[:1]
+    rest = history.data - model.mean - model.item_biases[history.indices]
+    design = np.column_stack([model.item_factors, np.ones(ratings.n_items)])
+    penalty = np.diag(np.sqrt([7.5] * 4 + [3.0 if debias else 5.0]))
+    system = np.vstack([design[history.indices], penalty])
+    user = np.linalg.lstsq(system, np.append(rest, np.zeros(5)), rcond=None)[0]
+    scores = model.score(UserBatch(np.array([-1]), history))[0]
+    np.testing.assert_allclose(scores, design @ user + model.item_biases + model.mean, atol=1e-4)
 
 
 def test_unseen_user_is_folded_in_close_to_a_user_with_the_same_history():
