@@ -208,10 +208,11 @@ OPTIONS: list[tuple[str, str]] = [
     ('ui --port 99999',
      'port 99999 does not exist; give one from 1 to 65535'),
     ('upload nowhere',
-     'nowhere: no run folder (it holds no readable result.json); give a folder that train has '
-     'written'),
+     'nowhere: no run folder (it holds no readable result.json); give a folder that train or '
+     'benchmark has written'),
     ('upload .',
-     '.: no run folder (it holds no readable result.json); give a folder that train has written'),
+     '.: no run folder (it holds no readable result.json); give a folder that train or benchmark has '
+     'written'),
     ('data fetch movielens',
      "'movielens' is no known dataset; perhaps movietweetings-100k is meant; known are "
      'movietweetings-100k, ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-latest-small, '

@@ -53,7 +53,7 @@ class RunResult:
             }
             return cls(**{**document, "metrics": metrics})
         except (KeyError, TypeError, AttributeError):
-            raise _no_run(folder) from None
+            raise no_run(folder) from None
 
 
 def read_json(folder: Path) -> Any:
@@ -61,12 +61,14 @@ def read_json(folder: Path) -> Any:
     try:
         return json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise _no_run(folder) from None
+        raise no_run(folder) from None
 
 
-def _no_run(folder: Path) -> StorageError:
+def no_run(folder: Path) -> StorageError:
+    """What to raise for a folder without a result that can be read."""
     return StorageError(
-        f"{folder}: no run folder (it holds no readable result.json); give a folder that train has written"
+        f"{folder}: no run folder (it holds no readable result.json); "
+        "give a folder that train or benchmark has written"
     )
 
 

@@ -9,7 +9,7 @@ from recsys_ae.errors import StorageError
 from recsys_ae.experiments.config import BenchmarkConfig, ExperimentConfig
 from recsys_ae.experiments.folder import CONFIG, MODEL, read_epochs, rewrite_result
 from recsys_ae.experiments.load import load_experiment
-from recsys_ae.experiments.result import RunResult, read_json
+from recsys_ae.experiments.result import RunResult, no_run, read_json
 from recsys_ae.experiments.summary import parent_metrics
 from recsys_ae.experiments.tracking import dataset_record, track_benchmark, track_outcome
 from recsys_ae.tracking.tracker import Tracker
@@ -23,16 +23,23 @@ def is_benchmark(folder: Path) -> bool:
 def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) -> int:
     """Tell a tracker of a whole benchmark: a parent with one nested run per model and seed, whose number is
     returned."""
-    document = read_json(folder)
+    metrics = _parent_metrics(folder)
     runs = sorted(path.parent for path in folder.glob("*/seed-*/result.json"))
     with tracker:
         track_benchmark(tracker, config)
-        tracker.metrics(parent_metrics(document))
+        tracker.metrics(metrics)
         for path in sorted(path for path in folder.iterdir() if path.is_file()):
             tracker.artifact(path)
         for run in runs:
             upload(run, tracker.child(f"{run.parent.name}-{run.name}"))
     return len(runs)
+
+
+def _parent_metrics(folder: Path) -> dict[str, float]:
+    try:
+        return parent_metrics(read_json(folder))
+    except (KeyError, TypeError, AttributeError):
+        raise no_run(folder) from None
 
 
 def read_run(folder: Path) -> tuple[ExperimentConfig, RunResult]:

@@ -185,3 +185,12 @@ def test_untracked_benchmark_is_uploaded_whole(config, store):
     assert parent.metrics["als/ndcg_at_10"] == rows["als"]["metrics"]["test/ndcg_at_10"]
     runs = succeed("compare", "small", "--metric", "test/ndcg_at_10", "--json").document["runs"]
     assert {run["name"] for run in runs} == {"biases-seed-0", "als-seed-0", "u-autorec-seed-0"}
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"models": [1]}', '{"models": '])
+def test_benchmark_with_a_broken_result_is_refused(text, config, store):
+    succeed("benchmark", config, "--no-tracking", "--set", "seeds=[0]", "--out", "out")
+    Path("out/result.json").write_text(text)
+    outcome = call("upload", "out")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "no readable result.json); give a folder that train or benchmark has written" in outcome.err
