@@ -14,8 +14,8 @@ from recsys_ae.experiments.schema import advice, branches, chosen, default_kind,
 def override(root: type[Config], document: dict[str, Any], text: str) -> str:
     """Carry out `key=value` in a document that `root` will read; returns the whole dotted key.
 
-    The key is looked up from the root of the file, then inside `model`: "training.epochs=30" sets
-    model.training.epochs. The value is YAML. A changed `kind` keeps the settings that both kinds know.
+    The key is looked up from the root of the file, then inside `model`, then inside `data`:
+    "training.epochs=30" sets model.training.epochs, "columns.user=reader" data.columns.user. The value is YAML. A changed `kind` keeps the settings that both kinds know.
     Raises ConfigError for an unknown key (with the close match) and for a value that is no YAML.
     """
     origin = f"--set {text}"
@@ -43,11 +43,13 @@ def _value(text: str, origin: str) -> Any:
 def _from_root(root: type[Config], document: dict[str, Any], parts: list[str], origin: str) -> list[str]:
     if parts[0] in root.model_fields:
         return parts
-    model = chosen(root, "model", document.get("model")) if "model" in root.model_fields else None
-    inner = list(model.model_fields) if model else []
-    if parts[0] in inner:
-        return ["model", *parts]
-    raise ConfigError(f"{origin}: no setting {parts[0]!r}; {advice(parts[0], [*root.model_fields, *inner])}")
+    known = list(root.model_fields)
+    for place in ("model", "data"):
+        inner = chosen(root, place, document.get(place)) if place in root.model_fields else None
+        if inner is not None and parts[0] in inner.model_fields:
+            return [place, *parts]
+        known += inner.model_fields if inner else []
+    raise ConfigError(f"{origin}: no setting {parts[0]!r}; {advice(parts[0], known)}")
 
 
 def _assign(

@@ -43,10 +43,12 @@ def refusal(load, *arguments) -> str:
     return str(caught.value)
 
 
-def test_override_is_looked_up_from_the_root_then_in_the_model(write):
+def test_override_is_looked_up_from_the_root_then_in_the_model_then_in_the_data(write):
     config = load_experiment(
-        write(EXPERIMENT), ["seed=7", "training.epochs=30", "model.l2=1e-3", "hidden=[8, 4]"]
+        write(EXPERIMENT),
+        ["seed=7", "training.epochs=30", "model.l2=1e-3", "hidden=[8, 4]", "columns.user=reader"],
     )
+    assert config.data.columns.user == "reader"
     assert (config.seed, config.model.training.epochs, config.model.l2) == (7, 30, 1e-3)
     assert config.model.hidden == (8, 4)
 
