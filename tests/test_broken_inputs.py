@@ -86,9 +86,11 @@ FILES: list[tuple[str, str | bytes, str, str]] = [
 # name of a config, its text, the rest of the command, the sentence
 CONFIGS: list[tuple[str, str, str, str]] = [
     ('try.yaml', '', 'train try.yaml --no-tracking',
-     "try.yaml: is empty; a config is a mapping such as 'name: my-experiment'"),
+     "try.yaml: is empty; a config is a mapping such as "
+     "'name: my-experiment'; a file of ratings goes to --data"),
     ('try.yaml', '- 1\n', 'train try.yaml --no-tracking',
-     "try.yaml: holds list at its top; a config is a mapping such as 'name: my-experiment'"),
+     "try.yaml: holds list at its top; a config is a mapping such as "
+     "'name: my-experiment'; a file of ratings goes to --data"),
     ('try.yaml', 'name: [a\nseed: 1\n', 'train try.yaml --no-tracking',
      "try.yaml, line 2, column 5: expected ',' or ']', but got ':'"),
     ('try.yaml', EXPERIMENT + 'name: again\n', 'train try.yaml --no-tracking',

@@ -32,11 +32,20 @@ def compare(
     with answering(as_json=as_json) as say:
         from recsys_ae.tracking.runs import experiment_runs
 
-        runs = _sorted(experiment_runs(experiment, uri=tracking_uri), metric, experiment)
+        found = experiment_runs(experiment, uri=tracking_uri)
+        runs = _sorted(found, metric, experiment)
         against = _reference(runs, reference, experiment)
         rows = _rows(runs, against, metric, tracking_uri)
-        document = {"experiment": experiment, "metric": metric, "reference": against.run_id, "runs": rows}
-        say(document, lambda: _show(rows, metric, against.name))
+        parents = {run.parent_id for run in found}
+        without = [run.name for run in found if run not in runs and run.run_id not in parents]
+        document = {
+            "experiment": experiment,
+            "metric": metric,
+            "reference": against.run_id,
+            "runs": rows,
+            "without": without,
+        }
+        say(document, lambda: _show(rows, metric, against.name, without))
 
 
 def _sorted(runs: list[TrackedRun], metric: str, experiment: str) -> list[TrackedRun]:
@@ -139,7 +148,7 @@ def _difference_cell(row: dict[str, Any]) -> str | None:
     return shortly(found["difference"], low=low, high=high, p_adjusted=p_adjusted)
 
 
-def _show(rows: list[dict[str, Any]], metric: str, against: str) -> None:
+def _show(rows: list[dict[str, Any]], metric: str, against: str, without: list[str]) -> None:
     from recsys_ae.experiments.standings import STARS
     from recsys_ae.reporting.tables import Table
 
@@ -151,13 +160,19 @@ def _show(rows: list[dict[str, Any]], metric: str, against: str) -> None:
             _difference_cell(row),
             row["fit_seconds"],
             row["peak_memory_mb"],
+            row["started"][:16].replace("T", " "),
             row["run_id"],
         )
         for row in rows
     )
-    columns = ("run", metric, column, "fit s", "memory MB", "run id")
-    show_table(Table(columns, cells, tight=frozenset({"run", column, "run id"})), aside=["run id"])
+    columns = ("run", metric, column, "fit s", "memory MB", "started", "run id")
+    show_table(
+        Table(columns, cells, tight=frozenset({"run", column, "started", "run id"})),
+        aside=["started", "run id"],
+    )
     if any(row["difference"] is not None for row in rows):
         print(f"Δ: difference to {against}, ± half of its 95 % interval; {STARS}")
+    if without:
+        print(f"without {metric}: {', '.join(dict.fromkeys(without))}")
     for note in dict.fromkeys(row["note"] for row in rows if row["note"] not in (None, "reference")):
         print(f"{note}: {', '.join(dict.fromkeys(row['name'] for row in rows if row['note'] == note))}")

@@ -23,7 +23,7 @@ def list_datasets(as_json: options.AsJson = False) -> None:
         rows = [
             {"name": known.name, "ratings": known.ratings, "users": known.users, "items": known.items,
              "scale": known.scale, "terms": known.terms, "published": known.published,
-             "present": find(known.name) is not None}
+             "present": find(known.name) is not None, "fetchable": known.archive is not None}
             for known in DATASETS.values()
         ]  # fmt: skip
         say({"datasets": rows}, lambda: _show_list(rows))
@@ -32,10 +32,10 @@ def list_datasets(as_json: options.AsJson = False) -> None:
 def _show_list(rows: list[dict[str, Any]]) -> None:
     from recsys_ae.reporting.tables import Table
 
-    columns = ("name", "ratings", "users", "items", "scale", "present", "terms")
+    columns = ("name", "ratings", "users", "items", "scale", "present", "can be fetched", "terms")
     cells = [(row["name"], row["ratings"], row["users"], row["items"], _scale(row["scale"]), row["present"],
-              row["terms"]) for row in rows]  # fmt: skip
-    show_table(Table(columns, tuple(cells)))
+              row["fetchable"], row["terms"]) for row in rows]  # fmt: skip
+    show_table(Table(columns, tuple(cells)), aside=["terms"])
 
 
 @data.command(epilog="Example: recsys-ae data describe ratings.csv --set columns.user=reader --json")

@@ -30,6 +30,9 @@ def evaluate(
 
 
 def _show(metrics: dict[str, float], stored: dict[str, float]) -> None:
+    if not metrics:
+        print("nothing to measure: the split of this model holds no ratings out")
+        return
     print(f"{'metric':32} {'now':>10} {'stored':>10}")
     for name, value in metrics.items():
         before = stored.get(name)

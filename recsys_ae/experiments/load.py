@@ -71,7 +71,10 @@ def _read(path: Path) -> dict[str, Any]:
     document = _parse(text, path)
     if not isinstance(document, dict):
         found = "is empty" if document is None else f"holds {type(document).__name__} at its top"
-        raise ConfigError(f"{path}: {found}; a config is a mapping such as 'name: my-experiment'")
+        raise ConfigError(
+            f"{path}: {found}; a config is a mapping such as 'name: my-experiment'; a file of ratings goes "
+            "to --data"
+        )
     return document
 
 

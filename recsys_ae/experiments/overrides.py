@@ -15,8 +15,9 @@ def override(root: type[Config], document: dict[str, Any], text: str) -> str:
     """Carry out `key=value` in a document that `root` will read; returns the whole dotted key.
 
     The key is looked up from the root of the file, then inside `model`, then inside `data`:
-    "training.epochs=30" sets model.training.epochs, "columns.user=reader" data.columns.user. The value is YAML. A changed `kind` keeps the settings that both kinds know.
-    Raises ConfigError for an unknown key (with the close match) and for a value that is no YAML.
+    "training.epochs=30" sets model.training.epochs, "columns.user=reader" data.columns.user.
+    The value is YAML. A changed `kind` keeps the settings that both kinds know. Raises
+    ConfigError for an unknown key (with the close match) and for a value that is no YAML.
     """
     origin = f"--set {text}"
     key, equals, value = text.partition("=")

@@ -111,6 +111,7 @@ TEXT_FILES: list[Broken] = [
     ),
     ("single.dat", "1:2:3\n", {"format": "movielens"}, "single.dat, line 1: has 1 fields"),
     ("quote.csv", HEADER + '1,"10,4,100\n', {}, "quote.csv, line 2: has 2 fields instead of 4"),
+    ("semicolons.csv", "user;item;rating\n1;2;3\n", {}, "save it with commas or tabs between the fields"),
     ("unknown.txt", "1 2 3\n", {}, "'1 2 3' fits no known format; name one of movielens, tab, csv"),
     (
         "plain.inter",

@@ -9,6 +9,7 @@ from recsys_ae.data.config import Format
 from recsys_ae.data.readers.layout import first_line, is_headerless
 from recsys_ae.errors import DataError
 
+_SEMICOLONS = " (save it with commas or tabs between the fields, not semicolons)"
 SUFFIXES: dict[str, Format] = {".parquet": "parquet", ".pq": "parquet", ".npz": "npz", ".inter": "inter"}
 
 
@@ -28,5 +29,5 @@ def detect(path: Path, encoding: str) -> Format:
         return "csv"
     raise DataError(
         f"{path}, line {number}: {line[:80]!r} fits no known format; name one of "
-        f"{', '.join(get_args(Format))}"
+        f"{', '.join(get_args(Format))}{_SEMICOLONS if ';' in line else ''}"
     )
