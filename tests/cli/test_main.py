@@ -79,6 +79,8 @@ def test_ctrl_c_while_reading_ends_with_130_and_a_sentence(tmp_path):
     process = subprocess.Popen(
         [*PROCESS, "data", "describe", "ratings.csv"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # a shell starts what runs in the background with Ctrl-C ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         with (tmp_path / "ratings.csv").open("w"):  # opens once the command has opened it, too
