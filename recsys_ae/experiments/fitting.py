@@ -107,7 +107,7 @@ def fit_to(
 ) -> Fitted:
     """Fit to exactly these ratings, the epoch chosen by the judge; without one, train to the last epoch."""
     options, metric = options or FitOptions(), judge.metric if judge else None
-    checkpoint = _checkpoint(model, train.fingerprint(), metric, seed, options)
+    checkpoint = _checkpoint(model, train, metric, seed, options)
     epochs: list[Epoch] = []
     stopped: list[int] = []
 
@@ -148,13 +148,13 @@ def _device(model: ModelConfig, wanted: str) -> str:
 
 
 def _checkpoint(
-    model: ModelConfig, train: str, metric: str | None, seed: int, options: FitOptions
+    model: ModelConfig, train: Ratings, metric: str | None, seed: int, options: FitOptions
 ) -> Path | None:
     """Where this very training keeps its state: the same model, seed, ratings and way to choose, or none.
     What a killed process left half-written there is removed."""
     if options.checkpoints is None or not model.stops_early:
         return None
-    text = "\n".join([model.model_dump_json(), train, str(metric), str(seed)])
+    text = "\n".join([model.model_dump_json(), train.fingerprint(), str(metric), str(seed)])
     folder = options.checkpoints / hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
     remove_leftovers(folder)
     if options.resume and not folder.exists():

@@ -82,7 +82,7 @@ def _train(config: AutoRecConfig, rows: Ratings, context: FitContext, snapshot: 
         weight_decay=config.l2 / rows.n_observed,  # the loss is a mean of squared errors, lambda of a sum
     )
     stopping = EarlyStopping(config.training.patience)
-    checkpoint = Checkpoint(context.checkpoint, _training_key(config, rows, context.seed))
+    checkpoint = _checkpoint(config, rows, context)
     done = checkpoint.load(network, optimizer, stopping) if context.resume else []
     for epoch in done:
         context.on_epoch(epoch)  # a continued training has one curve, not the end of one
@@ -216,6 +216,9 @@ def _codes(network: Autoencoder, rows: Ratings) -> FloatMatrix:
     )
 
 
-def _training_key(config: AutoRecConfig, rows: Ratings, seed: int) -> str:
-    text = f"{config.model_dump_json()} {seed} {rows.fingerprint()}"
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def _checkpoint(config: AutoRecConfig, rows: Ratings, context: FitContext) -> Checkpoint:
+    """The ratings are hashed only where there is a folder whose state the key must match."""
+    if context.checkpoint is None:
+        return Checkpoint(None, "")
+    text = f"{config.model_dump_json()} {context.seed} {rows.fingerprint()}"
+    return Checkpoint(context.checkpoint, hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
