@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import coo_array, csr_array
 
-from recsys_ae.data.batches import UserBatch, select_rows, user_batches
+from recsys_ae.data.batches import UserBatch, select_rows
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import CapabilityError, DataError
@@ -175,7 +175,8 @@ def test_a_pickled_model_scores_the_same(model, ratings):
 
 def test_the_size_of_a_batch_does_not_matter(model, ratings):
     whole = model.score(everyone(ratings))
-    single = [model.score(batch) for batch in user_batches(ratings.matrix, np.arange(50), 1)]
+    users = np.arange(50)[:, None]
+    single = [model.score(UserBatch(user, select_rows(ratings.matrix, user))) for user in users]
     np.testing.assert_allclose(np.vstack(single), whole, rtol=1e-4, atol=1e-5)
 
 

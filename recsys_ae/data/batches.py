@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,13 +25,11 @@ class UserBatch:
         return len(self.positions)
 
 
-def user_batches(history: csr_array, positions: PositionVector, size: int) -> Iterator[UserBatch]:
-    """The users at `positions` (rows of `history`), `size` at a time, in the given order."""
-    for start in range(0, len(positions), size):
-        block = positions[start : start + size]
-        yield UserBatch(block, select_rows(history, block))
-
-
 def select_rows(matrix: csr_array, rows: PositionVector) -> csr_array:
     """(len(rows), n_columns) csr_array of the rows; stored zeros stay stored."""
     return matrix[np.asarray(rows)]
+
+
+def entry_rows(matrix: csr_array) -> PositionVector:
+    """(n_observed,) int64 row of each stored entry, in the order of the matrix."""
+    return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))

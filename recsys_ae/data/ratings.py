@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
+from recsys_ae.data.batches import entry_rows
 from recsys_ae.data.config import Duplicates
 from recsys_ae.data.duplicates import Cells, Grouping
 from recsys_ae.data.ids import IdColumn, IdMap
@@ -103,7 +104,7 @@ class Ratings:
 
     def rows(self) -> PositionVector:
         """(n_observed,) user position of each observed entry."""
-        return np.repeat(np.arange(self.n_users, dtype=np.int64), np.diff(self.matrix.indptr))
+        return entry_rows(self.matrix)
 
     def mean(self) -> float:
         """Mean rating; DataError where nothing is observed."""

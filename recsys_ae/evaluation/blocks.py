@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.batches import UserBatch, select_rows
+from recsys_ae.data.batches import UserBatch, entry_rows, select_rows
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.recommender import Recommender
@@ -28,8 +28,7 @@ class Block:
 
     def pairs(self) -> tuple[PositionVector, PositionVector]:
         """(m,) batch rows and (m,) items of the holdout ratings, in the order of the matrix."""
-        rows = np.repeat(np.arange(len(self.users)), np.diff(self.holdout.indptr))
-        return rows, self.holdout.indices.astype(np.int64)
+        return entry_rows(self.holdout), self.holdout.indices.astype(np.int64)
 
 
 def holdout_blocks(split: Split, holdout: Ratings, size: int) -> Iterator[Block]:

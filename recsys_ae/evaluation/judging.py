@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from recsys_ae.data.batches import entry_rows
 from recsys_ae.evaluation.blocks import Block
 from recsys_ae.metrics import Judged
 from recsys_ae.ranking import top_n
@@ -60,8 +61,7 @@ def _gains(items: PositionMatrix, holdout: csr_array) -> FloatMatrix:
     if holdout.indices.size == 0:
         return np.zeros(items.shape)
     n_items = holdout.shape[1]
-    rows = np.repeat(np.arange(holdout.shape[0]), np.diff(holdout.indptr))
-    relevant = rows * n_items + holdout.indices  # ascending: columns are sorted within rows
+    relevant = entry_rows(holdout) * n_items + holdout.indices  # ascending: columns are sorted within rows
     wanted = np.arange(len(items))[:, None] * n_items + items
     places = np.minimum(np.searchsorted(relevant, wanted), len(relevant) - 1)
     return ((relevant[places] == wanted) & (items >= 0)).astype(np.float64)
@@ -70,6 +70,5 @@ def _gains(items: PositionMatrix, holdout: csr_array) -> FloatMatrix:
 def _row_means(matrix: csr_array, values: FloatVector) -> FloatVector:
     """(n_rows,) mean of `values` over the stored columns of each row, NaN for an empty one."""
     counts = np.diff(matrix.indptr)
-    rows = np.repeat(np.arange(len(counts)), counts)
-    sums = np.bincount(rows, weights=values[matrix.indices], minlength=len(counts))
+    sums = np.bincount(entry_rows(matrix), weights=values[matrix.indices], minlength=len(counts))
     return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)

@@ -8,7 +8,7 @@ from typing import ClassVar, assert_never
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.batches import UserBatch, entry_rows
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.models.configs import BiasesConfig, MeanConfig, PopularityConfig
@@ -61,7 +61,7 @@ class BiasRecommender:
 
     def _fold_in(self, history: csr_array, damping: float) -> FloatVector:
         residuals = history.data - self.mean - self.item_biases[history.indices]
-        return damped_means(residuals, _rows_of(history), history.shape[0], damping)
+        return damped_means(residuals, entry_rows(history), history.shape[0], damping)
 
     def state(self) -> State:
         arrays = {"user_biases": self.user_biases, "item_biases": self.item_biases}
@@ -167,7 +167,3 @@ def _with_item_biases(
         predicts_ratings=predicts_ratings,
         ranks=ranks,
     )
-
-
-def _rows_of(matrix: csr_array) -> PositionVector:
-    return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
+from recsys_ae.data.batches import entry_rows
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.models.baselines import damped_means, solve_biases
 from recsys_ae.models.configs import BiasesConfig
-from recsys_ae.types import FloatVector, PositionVector
+from recsys_ae.types import FloatVector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +31,7 @@ class Biases:
     def of_histories(self, history: csr_array) -> FloatVector:
         """(b,) float32 user bias of each row: the damped mean of what mean and item biases leave."""
         left = history.data - np.float32(self.mean) - self.items[history.indices]
-        return damped_means(left, _rows(history), history.shape[0], self.user_damping).astype(np.float32)
+        return damped_means(left, entry_rows(history), history.shape[0], self.user_damping).astype(np.float32)
 
 
 def find_biases(train: Ratings, config: BiasesConfig | None) -> Biases:
@@ -51,9 +52,5 @@ def without_biases(ratings: Ratings, biases: Biases) -> Ratings:
 
 def subtract(matrix: csr_array, of_rows: FloatVector, of_columns: FloatVector) -> csr_array:
     """The stored entries of `matrix` less the bias of their row and of their column."""
-    values = matrix.data - of_rows[_rows(matrix)] - of_columns[matrix.indices]
+    values = matrix.data - of_rows[entry_rows(matrix)] - of_columns[matrix.indices]
     return csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
-
-
-def _rows(matrix: csr_array) -> PositionVector:
-    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))

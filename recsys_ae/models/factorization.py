@@ -15,6 +15,7 @@ from implicit.utils import ParameterWarning
 from scipy.sparse import csr_array, csr_matrix
 from threadpoolctl import threadpool_limits
 
+from recsys_ae.data.batches import entry_rows
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError, DivergenceError
 from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
@@ -124,7 +125,7 @@ def _fit_item_knn(config: ItemKNNConfig, train: Ratings, likes: csr_array) -> Li
 def _strongest_others(similarities: csr_array, n: int) -> csr_array:
     """float32 csr_array of the `n` largest entries off the diagonal of each row; ties: lower column first.
     NaN counts as nothing: tf-idf gives no length to an item that only certain users like."""
-    rows = np.repeat(np.arange(similarities.shape[0]), np.diff(similarities.indptr))
+    rows = entry_rows(similarities)
     kept = (similarities.indices != rows) & np.isfinite(similarities.data)
     rows, columns, values = rows[kept], similarities.indices[kept], similarities.data[kept]
     order = np.lexsort((columns, -values, rows))  # strongest first within each row
