@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.sparse import coo_array, csr_array
 
-from recsys_ae.data.batches import UserBatch, select_rows
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
-from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.ratings import Ratings, select_rows
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.models import configs as c
 from recsys_ae.models.context import FitContext

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.batches import entry_rows
 from recsys_ae.data.config import Duplicates
 from recsys_ae.data.duplicates import Cells, Grouping
 from recsys_ae.data.ids import IdColumn, IdMap
@@ -121,6 +120,19 @@ class Ratings:
         times = None if self.timestamps is None else self.timestamps[mask]
         return replace(self, matrix=matrix, timestamps=times)
 
+    def joined(self, other: Ratings) -> Ratings:
+        """The observed entries of both, which are of the same users and items and share no cell."""
+        cells = np.concatenate([part.rows() * part.n_items + part.columns for part in (self, other)])
+        order = np.argsort(cells, kind="stable")
+        values = np.concatenate([self.values, other.values])[order]
+        columns = np.concatenate([self.columns, other.columns])[order]
+        times = None
+        if self.timestamps is not None and other.timestamps is not None:
+            times = np.concatenate([self.timestamps, other.timestamps])[order]
+        starts = self.matrix.indptr + other.matrix.indptr
+        matrix = csr_array((values, columns, starts), shape=self.matrix.shape)
+        return replace(self, matrix=matrix, timestamps=times)
+
     def with_scale(self, scale: tuple[float, float] | None) -> Ratings:
         """The same ratings, declared to lie between these bounds."""
         return replace(self, scale=scale)
@@ -145,6 +157,16 @@ class Ratings:
         if self.timestamps is not None:
             digest.update(b"t" + np.ascontiguousarray(self.timestamps, dtype="<i8").tobytes())
         return digest.hexdigest()
+
+
+def select_rows(matrix: csr_array, rows: PositionVector) -> csr_array:
+    """(len(rows), n_columns) csr_array of the rows; stored zeros stay stored."""
+    return matrix[np.asarray(rows)]
+
+
+def entry_rows(matrix: csr_array) -> PositionVector:
+    """(n_observed,) int64 row of each stored entry, in the order of the matrix."""
+    return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
 
 
 def _to_csr(cells: Cells, shape: tuple[int, int]) -> csr_array:

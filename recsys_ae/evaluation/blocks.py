@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.batches import UserBatch, entry_rows, select_rows
-from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.histories import UserBatch
+from recsys_ae.data.ratings import Ratings, entry_rows, select_rows
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.batches import entry_rows
+from recsys_ae.data.ratings import entry_rows
 from recsys_ae.evaluation.blocks import Block
 from recsys_ae.metrics import Judged
 from recsys_ae.ranking import top_n

@@ -12,8 +12,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from recsys_ae.data.batches import select_rows
-from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.ratings import Ratings, select_rows
 from recsys_ae.errors import DataError
 from recsys_ae.models.baselines import rating_limits
 from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, UserAutoRecConfig

@@ -8,9 +8,9 @@ from typing import ClassVar, assert_never
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.batches import UserBatch, entry_rows
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
-from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.ratings import Ratings, entry_rows
 from recsys_ae.models.configs import BiasesConfig, MeanConfig, PopularityConfig
 from recsys_ae.models.pairs import clipped
 from recsys_ae.models.positives import positives

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.batches import entry_rows
-from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.ratings import Ratings, entry_rows
 from recsys_ae.models.baselines import damped_means, solve_biases
 from recsys_ae.models.configs import BiasesConfig
 from recsys_ae.types import FloatVector

@@ -15,8 +15,7 @@ from implicit.utils import ParameterWarning
 from scipy.sparse import csr_array, csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys_ae.data.batches import entry_rows
-from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.ratings import Ratings, entry_rows
 from recsys_ae.errors import DataError, DivergenceError
 from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
 from recsys_ae.models.context import FitContext

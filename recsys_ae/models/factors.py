@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import expit
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import CapabilityError
 from recsys_ae.models.folding import (

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.models.positives import liked, positives
 from recsys_ae.recommender import State

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.batches import UserBatch, select_rows
+from recsys_ae.data.histories import UserBatch
+from recsys_ae.data.ratings import select_rows
 from recsys_ae.errors import CapabilityError, ConfigError, DataError
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import Recommender

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recsys_ae.data.histories import Histories
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError
 from recsys_ae.types import PositionVector
@@ -63,6 +64,17 @@ class Split:
     def trained_items(self) -> np.ndarray:
         """(n_items,) bool: rated at least once in `train`."""
         return np.bincount(self.train.columns, minlength=self.train.n_items) > 0
+
+    def histories(self) -> Histories:
+        """All that may be read of every user, one row each in the order of the user map: training ratings,
+        and the fold-in ratings of users held out, who stand at position -1."""
+        if not self.of_users:
+            everyone = np.arange(self.train.n_users)
+            return Histories(self.train.users, everyone, self.train.matrix, self.train.timestamps)
+        read = self.train.joined(self.fold_in)
+        held_out = np.diff(self.fold_in.matrix.indptr) + np.diff(self.holdout.matrix.indptr) > 0
+        positions = np.where(held_out, -1, np.arange(self.train.n_users))
+        return Histories(self.train.users, positions, read.matrix, read.timestamps)
 
     def validation(self, splitter: Splitter) -> Split:
         """The training part split again: the place to choose epochs, settings and models."""

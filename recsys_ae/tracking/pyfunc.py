@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from recsys_ae.data.batches import UserBatch, select_rows
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
+from recsys_ae.data.ratings import select_rows
 from recsys_ae.errors import DataError, UnknownIdError
 from recsys_ae.models.storage import StoredModel, load_model
 from recsys_ae.serving.rows import frame_of

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from commands import call, succeed
 
-from recsys_ae.data.batches import UserBatch
 from recsys_ae.data.config import DataConfig
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.models.configs import BiasesConfig

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from scipy.sparse import csr_array
 from strategies import grid
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError, DataError, DivergenceError

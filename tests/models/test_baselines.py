@@ -6,7 +6,7 @@ from hypothesis import given
 from scipy.sparse import csr_array
 from strategies import small_ratings
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.models.baselines import damped_means, fit_baseline, rating_limits, solve_biases

@@ -16,7 +16,7 @@ from numba.core.config import NUMBA_NUM_THREADS
 from scipy.sparse import coo_array, csr_array
 from strategies import small_ratings
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.kernels.als import solve_rows

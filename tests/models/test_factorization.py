@@ -8,7 +8,7 @@ from implicit.utils import ParameterWarning
 from scipy.sparse import coo_array, csr_array, csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import CapabilityError, DataError

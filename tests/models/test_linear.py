@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from strategies import small_ratings
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.models.linear import LinearRecommender
 from recsys_ae.models.positives import positives
 

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import StorageError
 from recsys_ae.models.baselines import BiasRecommender
@@ -112,7 +112,7 @@ def test_saving_again_replaces(folder):
 def test_another_process_computes_the_same_scores_without_torch(folder):
     program = (
         "import sys; from pathlib import Path; import numpy as np\n"
-        "from recsys_ae.models.storage import load_model; from recsys_ae.data.batches import UserBatch\n"
+        "from recsys_ae.models.storage import load_model; from recsys_ae.data.histories import UserBatch\n"
         "stored = load_model(Path(sys.argv[1]))\n"
         "scores = stored.recommender.score(UserBatch(np.array([0, 1, 2, -1]), stored.history))\n"
         "assert 'torch' not in sys.modules\n"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles import observed, slow_top_n
 from strategies import ratings_of, small_ratings
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError

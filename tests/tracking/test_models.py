@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from recsys_ae.data.batches import UserBatch
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.errors import ConfigError, RecsysError, StorageError, TrackingError, UnknownIdError
 from recsys_ae.models.storage import load_model
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker

@@ -1,0 +1,98 @@
+"""What may be known of users when they are scored: one value for evaluation, serving and stored models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from recsys_ae.data.ids import IdMap
+from recsys_ae.data.ratings import Ratings, select_rows
+from recsys_ae.types import PositionVector
+
+_CELLS_AT_ONCE = 1 << 25  # 128 MiB of float32 scores
+
+
+@dataclass(frozen=True, slots=True)
+class UserBatch:
+    """Some users and what may be known of them: the only shape in which models meet users.
+
+    `positions`: (b,) int64 in the model's user map; -1 = not seen in training.
+    `history`: (b, n_items) csr_array float32, the observed entries that a model may read.
+    `timestamps`: (n_observed,) int64 seconds, aligned with `history.data`; None where there are none.
+    """
+
+    positions: PositionVector
+    history: csr_array
+    timestamps: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histories:
+    """The ratings that a model may read of some users, on the items of the model.
+
+    `users`: (n_users,) ids, one for each row. `positions`: (n_users,) int64 in the model's user map, -1 for a
+    user whom the model never saw. `matrix`: (n_users, n_items) csr_array float32. `timestamps`: aligned with
+    `matrix.data`, or None. `n_unknown_items` distinct items with `n_dropped` ratings in all were left out,
+    because the model does not know them.
+    """
+
+    users: IdMap
+    positions: PositionVector
+    matrix: csr_array
+    timestamps: np.ndarray | None = None
+    n_unknown_items: int = 0
+    n_dropped: int = 0
+
+    @classmethod
+    def of(cls, ratings: Ratings, *, users: IdMap, items: IdMap) -> Histories:
+        """The histories that `ratings` are for a model of these `users` and `items`. Every user stays, even
+        one with nothing left to read; ratings of items that the model does not know are left out."""
+        places = items.positions(ratings.items.ids, missing="negative")
+        known = places[ratings.columns] >= 0
+        kept = ratings.keep(known)
+        order = csr_array(
+            (np.arange(kept.n_observed), places[kept.columns], kept.matrix.indptr),
+            shape=(ratings.n_users, len(items)),
+        )
+        order.sort_indices()  # ids as integers and as text are in different orders
+        return cls(
+            users=ratings.users,
+            positions=users.positions(ratings.users.ids, missing="negative"),
+            matrix=csr_array((kept.values[order.data], order.indices, order.indptr), shape=order.shape),
+            timestamps=None if kept.timestamps is None else kept.timestamps[order.data],
+            n_unknown_items=len(np.unique(ratings.columns[~known])),
+            n_dropped=int(np.count_nonzero(~known)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def batch(self, rows: PositionVector) -> UserBatch:
+        """The users in these rows, in their order."""
+        times = None if self.timestamps is None else self.timestamps[_places(self.matrix, rows)]
+        return UserBatch(self.positions[rows], select_rows(self.matrix, rows), times)
+
+    def batches(
+        self, size: int = 1024, *, rows: PositionVector | None = None
+    ) -> Iterator[tuple[PositionVector, UserBatch]]:
+        """Pairs of (rows, their batch), in the order of `rows` (None: all), `size` users at a time: fewer of
+        a catalogue so long that their scores would not fit into 128 MiB. Memory grows neither with the
+        number of users nor with that of items."""
+        wanted = np.arange(len(self)) if rows is None else np.asarray(rows, dtype=np.int64)
+        step = max(1, min(size, _CELLS_AT_ONCE // max(1, self.matrix.shape[1])))
+        for start in range(0, len(wanted), step):
+            chosen = wanted[start : start + step]
+            yield chosen, self.batch(chosen)
+
+
+def _places(matrix: csr_array, rows: PositionVector) -> PositionVector:
+    """(m,) where the stored entries of `rows` stand among all stored entries, row by row."""
+    starts, lengths = matrix.indptr[rows], np.diff(matrix.indptr)[rows]
+    firsts = np.cumsum(lengths) - lengths
+    return np.repeat(starts - firsts, lengths) + np.arange(lengths.sum())
