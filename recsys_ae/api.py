@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import BaseModel
-from scipy.sparse import csr_array
 
 from recsys_ae.config import Config
-from recsys_ae.data.config import DataConfig
+from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_ratings
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError
-from recsys_ae.evaluation.config import EvaluationConfig
+from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.evaluation.evaluator import evaluate as evaluate_on
 from recsys_ae.evaluation.report import Report
-from recsys_ae.experiments.config import ValidationConfig
-from recsys_ae.experiments.explain import checked
-from recsys_ae.experiments.fitting import FitOptions, fit_on
+from recsys_ae.experiments.fit import fit_split
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.recommender import Recommender
-from recsys_ae.serving.rows import frame_of
-from recsys_ae.serving.topn import recommend as recommend_to
-from recsys_ae.splitting.config import PredefinedSplitConfig, SplitConfig
+from recsys_ae.serving.lists import frame_of
+from recsys_ae.serving.lists import recommend as recommend_to
+from recsys_ae.settings.configs import ValidationConfig
+from recsys_ae.settings.explain import checked
+from recsys_ae.splitting.configs import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split
 from recsys_ae.splitting.split import Split
-from recsys_ae.types import PositionVector
+from recsys_ae.training.runner import Context
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,22 +90,22 @@ def fit(
 ) -> Recommender:
     """A model fitted to the training part.
 
-    `model`: a kind such as "i-autorec", or a mapping with a `kind` and its settings. Models that stop early
-    give up the share `validation` of the training part to choose their epoch by; None trains to the last
-    epoch. `seed`: None takes that of the split.
+    `model`: a kind such as "i-autorec", or a mapping with a `kind` and its settings. Models that train in
+    epochs give up the share `validation` of the training part to choose their epoch by; None trains to the
+    last epoch. `seed`: None takes that of the split.
     """
     config = checked(_Model, {"model": _settings(model)}, where="fit").model
-    carving = None
+    chosen_on = None
     if validation is not None:
-        carving = checked(ValidationConfig, {"share": validation}, where="fit: validation")
-    fitted = fit_on(
+        chosen_on = checked(ValidationConfig, {"share": validation}, where="fit: validation")
+    fitted = fit_split(
         config,
         split,
-        validation=carving,
+        validation=chosen_on,
         seed=split.seed if seed is None else seed,
-        options=FitOptions(device=device),
+        context=Context(device=device),
     )
-    return fitted.recommender
+    return fitted.trained.model
 
 
 def evaluate(
@@ -131,32 +129,10 @@ def recommend(
     `users`: ids, None takes all. Items that a user has rated are left out unless `exclude_seen` is false.
     Raises UnknownIdError for users that are not there.
     """
-    ids = split.train.users
-    wanted = np.arange(len(ids)) if users is None else ids.positions(users)
-    blocks = recommend_to(
-        model, _readable(split), users=wanted, positions=_trained(split), n=n, exclude_seen=exclude_seen
-    )
-    return frame_of(blocks, users=ids, items=split.train.items)
-
-
-def _readable(split: Split) -> csr_array:
-    """(n_users, n_items) csr_array of what may be known of each user: training or fold-in ratings."""
-    if not split.of_users:
-        return split.train.matrix
-    parts = (split.train, split.fold_in)  # no user has ratings in both
-    order = np.argsort(np.concatenate([part.rows() for part in parts]), kind="stable")
-    columns = np.concatenate([part.columns for part in parts])[order]
-    values = np.concatenate([part.values for part in parts])[order]
-    starts = parts[0].matrix.indptr + parts[1].matrix.indptr
-    return csr_array((values, columns, starts), shape=split.train.matrix.shape)
-
-
-def _trained(split: Split) -> PositionVector | None:
-    """Where users stand in the model's map: everywhere the same, but unseen (-1) if held out as a whole."""
-    if not split.of_users:
-        return None
-    seen = np.diff(split.train.matrix.indptr) > 0
-    return np.where(seen, np.arange(len(seen)), -1)
+    histories = split.histories()
+    rows = None if users is None else histories.users.positions(users)
+    blocks = recommend_to(model, histories, rows=rows, n=n, exclude_seen=exclude_seen)
+    return frame_of(blocks, users=histories.users, items=model.items)
 
 
 def _settings(given: Settings) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,17 +11,10 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """A recommender taken apart: `arrays` go to safetensors, `meta` (JSON values only) to model.json."""
-
-    arrays: dict[str, np.ndarray]
-    meta: dict[str, Any] = field(default_factory=dict)
-
-
 @runtime_checkable
 class Recommender(Protocol):
-    """A fitted model: an immutable value that scores. Picklable, thread-safe.
+    """A fitted model: an immutable value that scores. Picklable, thread-safe; it shares no memory with what
+    goes on training.
 
     A user or item without training ratings gets the model's answer for an empty row (the class docstring
     says which), never NaN.
@@ -65,4 +57,10 @@ class Recommender(Protocol):
         rating scale where `predicts_ratings`."""
         ...
 
-    def state(self) -> State: ...
+
+def clipped(scores: FloatVector, limits: tuple[float, float] | None) -> FloatVector:
+    """The same array, written over: scores of pairs as predicted ratings. Scores of whole rows are not
+    clipped: the best items of a generous user would all tie at the limit."""
+    if limits is None:
+        return scores
+    return np.clip(scores, np.float32(limits[0]), np.float32(limits[1]), out=scores)

@@ -39,13 +39,14 @@ Terms = dict[str, Mean]
 class Epoch:
     """One pass over the training rows.
 
-    `terms` holds the mean of each term of the objective, `total` their sum, `seconds` wall time,
-    `score` the validation score where one was computed (higher is better).
+    `terms`: the mean of each term of the objective. `total`: what training minimises, penalties included, for
+    each observed entry: the same thing for every model; None where a library does not tell it. `seconds`:
+    wall time. `score`: the validation figure where one was computed, in its own units.
     """
 
     number: int
     terms: dict[str, float]
-    total: float
+    total: float | None
     seconds: float
     n_steps: int
     score: float | None = None

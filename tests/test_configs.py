@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_ae.experiments.load import load_benchmark, load_experiment
+from recsys_ae.settings.load import load_benchmark, load_experiment
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 LOADERS = {"experiments": load_experiment, "benchmarks": load_benchmark}

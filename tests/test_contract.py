@@ -8,14 +8,13 @@ from typing import get_args
 import numpy as np
 import pytest
 from scipy.sparse import coo_array, csr_array
+from toys import fit
 
-from recsys_ae.data.histories import UserBatch
+from recsys_ae.data.histories import Histories, UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings, select_rows
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.models import configs as c
-from recsys_ae.models.context import FitContext
-from recsys_ae.models.fit import fit
 from recsys_ae.models.storage import load_model, save_model
 from recsys_ae.recommender import Recommender
 
@@ -84,7 +83,7 @@ def name(request) -> str:
 
 @pytest.fixture(scope="module")
 def model(name, ratings) -> Recommender:
-    return fit(CONFIGS[name], ratings, FitContext(seed=5, device="cpu"))
+    return fit(CONFIGS[name], ratings, seed=5)
 
 
 def everyone(ratings: Ratings) -> UserBatch:
@@ -130,7 +129,7 @@ def test_predicted_ratings_stay_in_the_scale_and_follow_the_ratings(name, model,
 
 
 def test_fitting_twice_gives_the_same_scores_bit_for_bit(name, model, ratings):
-    again = fit(CONFIGS[name], ratings, FitContext(seed=5, device="cpu"))
+    again = fit(CONFIGS[name], ratings, seed=5)
     np.testing.assert_array_equal(again.score(everyone(ratings)), model.score(everyone(ratings)))
 
 
@@ -140,7 +139,7 @@ def test_scoring_twice_gives_the_same_scores(model, ratings):
 
 def test_fitting_leaves_the_ratings_alone(name, ratings):
     before = ratings.fingerprint()
-    fit(CONFIGS[name], ratings, FitContext(device="cpu"))
+    fit(CONFIGS[name], ratings)
     assert ratings.fingerprint() == before
 
 
@@ -155,7 +154,8 @@ def test_scoring_leaves_the_history_alone(model, ratings):
 
 
 def test_a_saved_model_scores_the_same_bit_for_bit(model, ratings, tmp_path):
-    save_model(tmp_path / "model", model, history=ratings.matrix, info={"seed": 5})
+    histories = Histories(ratings.users, np.arange(ratings.n_users), ratings.matrix)
+    save_model(tmp_path / "model", model, histories=histories, info={"seed": 5})
     stored = load_model(tmp_path / "model")
     again = stored.recommender
     np.testing.assert_array_equal(again.score(everyone(ratings)), model.score(everyone(ratings)))
@@ -163,7 +163,7 @@ def test_a_saved_model_scores_the_same_bit_for_bit(model, ratings, tmp_path):
     assert again.items.ids.tolist() == ratings.items.ids.tolist()
     for promise in ("kind", "predicts_ratings", "ranks", "folds_in"):
         assert getattr(again, promise) == getattr(model, promise)
-    np.testing.assert_array_equal(stored.history.toarray(), ratings.matrix.toarray())
+    np.testing.assert_array_equal(stored.histories.matrix.toarray(), ratings.matrix.toarray())
     if model.folds_in:
         np.testing.assert_array_equal(again.score(strangers(ratings)), model.score(strangers(ratings)))
 
@@ -235,7 +235,7 @@ def test_cold_users_are_all_alike(model, ratings):
 
 def test_stored_zeros_are_ratings(name, model, ratings):
     """Training without the zeros is another training set, and gives another model."""
-    without = fit(CONFIGS[name], ratings.keep(ratings.values != 0), FitContext(seed=5, device="cpu"))
+    without = fit(CONFIGS[name], ratings.keep(ratings.values != 0), seed=5)
     differ = (without.score(everyone(ratings)) != model.score(everyone(ratings))).any()
     assert differ == (getattr(CONFIGS[name], "positive", None) is None)
 
@@ -244,9 +244,9 @@ def test_nothing_but_zeros_can_be_learnt(name, ratings):
     zeros = make_ratings(ratings.rows(), ratings.columns, np.zeros(ratings.n_observed), (50, 40))
     if getattr(CONFIGS[name], "positive", None) is not None and CONFIGS[name].kind != "popularity":
         with pytest.raises(DataError):
-            fit(CONFIGS[name], zeros, FitContext(device="cpu"))
+            fit(CONFIGS[name], zeros)
         return
-    model = fit(CONFIGS[name], zeros, FitContext(seed=5, device="cpu"))
+    model = fit(CONFIGS[name], zeros, seed=5)
     scores = model.score(everyone(zeros))
     assert np.isfinite(scores).all()
     if model.predicts_ratings:
@@ -255,13 +255,13 @@ def test_nothing_but_zeros_can_be_learnt(name, ratings):
 
 def test_nothing_to_learn_from_is_a_sentence(name, ratings):
     with pytest.raises(DataError, match="no ratings left"):
-        fit(CONFIGS[name], ratings.keep(np.zeros(ratings.n_observed, dtype=bool)), FitContext(device="cpu"))
+        fit(CONFIGS[name], ratings.keep(np.zeros(ratings.n_observed, dtype=bool)))
 
 
 def test_a_single_rating_can_be_learnt(name, ratings):
     one = ratings.keep(np.arange(ratings.n_observed) == int(np.argmax(ratings.values)))
     assert one.values[0] >= 3.0  # it is positive for all configs
-    assert np.isfinite(fit(CONFIGS[name], one, FitContext(device="cpu")).score(everyone(one))).all()
+    assert np.isfinite(fit(CONFIGS[name], one).score(everyone(one))).all()
 
 
 def checkerboard(n: int, *, explicit: bool) -> Ratings:
@@ -280,6 +280,6 @@ def checkerboard(n: int, *, explicit: bool) -> Ratings:
 def test_the_withheld_diagonal_of_a_checkerboard_comes_first(name):
     """Of all that a user has not seen, the withheld item alone is of the user's kind."""
     board = checkerboard(20, explicit=CONFIGS[name].kind in RATES)
-    scores = fit(CONFIGS[name], board, FitContext(seed=1, device="cpu")).score(everyone(board))
+    scores = fit(CONFIGS[name], board, seed=1).score(everyone(board))
     scores[board.rows(), board.columns] = -np.inf
     assert (scores.argmax(axis=1) == np.arange(20)).mean() >= 0.9

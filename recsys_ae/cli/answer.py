@@ -27,7 +27,7 @@ def answering(*, as_json: bool) -> Iterator[Say]:
         yield lambda document, show: answers.append((document, show))
     for document, show in answers:
         if as_json:
-            from recsys_ae.experiments.result import json_values
+            from recsys_ae.results.result import json_values
 
             print(json.dumps(json_values(document), indent=2, allow_nan=False))
         else:

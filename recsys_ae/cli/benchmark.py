@@ -12,7 +12,7 @@ from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, show_table
 
 if TYPE_CHECKING:
-    from recsys_ae.experiments.entries import BenchmarkResult
+    from recsys_ae.results.benchmark import BenchmarkResult
 
 
 def benchmark(
@@ -29,24 +29,27 @@ def benchmark(
 ) -> None:
     """Compare models on the same splits.
 
-    Equal tuning budgets, paired differences, one table for quality and cost.
+    Equal tuning budgets, paired differences, one table for quality and cost. The exit code is 1 where a model
+    failed, after the table with all others, so that a scheduler notices.
     """
     options.use_threads(threads)
-    from recsys_ae.experiments.load import load_benchmark
+    from recsys_ae.settings.load import load_benchmark
 
     found = load_benchmark(config, overrides or [])
     with answering(as_json=as_json) as say:
-        from recsys_ae.experiments.benchmark import BenchmarkContext, run_benchmark
-        from recsys_ae.experiments.folder import new_folder
-        from recsys_ae.experiments.summary import as_json as document
+        from recsys_ae.experiments.benchmark import run_benchmark
+        from recsys_ae.results.folder import new_folder
+        from recsys_ae.training.runner import Context
 
-        folder = new_folder(found.name, out)
+        folder = new_folder(found, out)
         tracker = options.make_tracker(
             experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
         )
-        context = BenchmarkContext(folder, device.value, _silent if quiet else _tell)
-        result = run_benchmark(found, context, tracker)
-        say(document(result), lambda: _show(result))
+        context = Context(device=device.value, on_run=_silent if quiet else _tell)
+        result = run_benchmark(found, folder, context, tracker)
+        say(result.to_json(), lambda: _show(result))
+    if any(entry.error is not None for entry in result.entries):
+        raise typer.Exit(1)
 
 
 def _tell(text: str) -> None:
@@ -58,7 +61,7 @@ def _silent(text: str) -> None:
 
 
 def _show(result: BenchmarkResult) -> None:
-    from recsys_ae.experiments.standings import short_notes, short_table
+    from recsys_ae.results.benchmark import short_notes, short_table
 
     table, aside = short_table(result)
     show_table(table, aside=aside)

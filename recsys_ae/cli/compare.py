@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +13,13 @@ from recsys_ae.cli.answer import answering, show_table
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
+    from recsys_ae.evaluation.comparison import Difference
     from recsys_ae.evaluation.report import Report
+    from recsys_ae.metrics import Metric
     from recsys_ae.tracking.runs import TrackedRun
+
+_REFERENCE = "reference"
+_NO_MEAN = "not comparable: the metric is no mean over users of the test part"
 
 MetricOption = Annotated[str, typer.Option(help="What runs are sorted by.")]
 
@@ -30,36 +36,39 @@ def compare(
     Runs on the same split are compared with one of them in pairs, user by user.
     """
     with answering(as_json=as_json) as say:
+        from recsys_ae.metrics import higher_is_better
         from recsys_ae.tracking.runs import experiment_runs
 
         found = experiment_runs(experiment, uri=tracking_uri)
         runs = _sorted(found, metric, experiment)
         against = _reference(runs, reference, experiment)
-        rows = _rows(runs, against, metric, tracking_uri)
+        compared = _compared(runs, against, metric, tracking_uri)
         parents = {run.parent_id for run in found}
         without = [run.name for run in found if run not in runs and run.run_id not in parents]
         document = {
             "experiment": experiment,
             "metric": metric,
+            "higher_is_better": higher_is_better(metric),
             "reference": against.run_id,
-            "runs": rows,
+            "runs": [_as_json(run, metric, compared.get(run.run_id)) for run in runs],
             "without": without,
         }
-        say(document, lambda: _show(rows, metric, against.name, without))
+        say(document, lambda: _show(runs, metric, compared, against.name, without))
 
 
 def _sorted(runs: list[TrackedRun], metric: str, experiment: str) -> list[TrackedRun]:
-    """The runs that have the metric, best first."""
-    from recsys_ae.experiments.schema import advice
-    from recsys_ae.reporting.directions import lower_is_better
+    """The runs that have the metric, best first; highest first where no direction is known."""
+    from recsys_ae.metrics import higher_is_better, sort_key
+    from recsys_ae.results.result import is_test_metric
+    from recsys_ae.settings.schema import advice
 
     having = [run for run in runs if math.isfinite(run.metrics.get(metric, math.nan))]
     if not having:
-        known = sorted({name for run in runs for name in run.metrics if name.startswith("test/")})
+        known = sorted({name for run in runs for name in run.metrics if is_test_metric(name)})
         hint = advice(metric, known) if known else "train a model first"
         raise ConfigError(f"no run of experiment {experiment!r} has the metric {metric!r}; {hint}")
-    sign = 1 if lower_is_better(metric) else -1
-    return sorted(having, key=lambda run: (sign * run.metrics[metric], run.started))
+    high = higher_is_better(metric) is not False
+    return sorted(having, key=lambda run: (sort_key(run.metrics[metric], higher_is_better=high), run.started))
 
 
 def _reference(runs: list[TrackedRun], wanted: str | None, experiment: str) -> TrackedRun:
@@ -72,54 +81,51 @@ def _reference(runs: list[TrackedRun], wanted: str | None, experiment: str) -> T
     raise ConfigError(f"--reference {wanted}: no such run in experiment {experiment!r}; it has: {names}")
 
 
-def _rows(runs: list[TrackedRun], against: TrackedRun, metric: str, uri: str | None) -> list[dict[str, Any]]:
-    from recsys_ae.evaluation.comparison import compare as paired
+def _compared(
+    runs: list[TrackedRun], against: TrackedRun, name: str, uri: str | None
+) -> dict[str, Difference | str]:
+    """Run id -> difference to the reference, or why there is none. Reports are of the test part."""
+    from recsys_ae.evaluation.comparison import compare as compare_reports
+    from recsys_ae.metrics import find_metric
 
-    name = metric.removeprefix("test/")
-    reports, notes = _reports(runs, against, name, uri)
-    found = paired(reports, reference=against.run_id, metric=name) if len(reports) > 1 else []
-    differences = {difference.name: difference for difference in found}
-    return [_row(run, metric, differences.get(run.run_id), notes.get(run.run_id)) for run in runs]
+    metric = find_metric(name)
+    if metric is None or name != f"test/{metric.key}" or not metric.columns:
+        return {run.run_id: _REFERENCE if run is against else _NO_MEAN for run in runs}
+    reports, reasons = _reports(runs, against, metric, uri)
+    found = compare_reports(reports, reference=against.run_id, metric=metric) if len(reports) > 1 else []
+    return reasons | {difference.name: difference for difference in found}
 
 
 def _reports(
-    runs: list[TrackedRun], against: TrackedRun, metric: str, uri: str | None
-) -> tuple[dict[str, list[Report]], dict[str, str]]:
+    runs: list[TrackedRun], against: TrackedRun, metric: Metric, uri: str | None
+) -> tuple[dict[str, list[Report]], dict[str, Difference | str]]:
     """Reports of the runs that can be paired with the reference, and why the others cannot."""
     from recsys_ae.errors import RecsysError
     from recsys_ae.evaluation.report import Report
     from recsys_ae.tracking.runs import download_report
 
     reports: dict[str, list[Report]] = {}
-    notes = {against.run_id: "reference"}
+    reasons: dict[str, Difference | str] = {against.run_id: _REFERENCE}
     for run in [against, *(run for run in runs if run is not against)]:
         try:
             report = Report.from_parquet(download_report(run, uri=uri))
         except RecsysError:
-            notes[run.run_id] = "not comparable: no values per user"
+            report = None
+        if report is None or report.sums(metric) is None:
+            reasons[run.run_id] = "not comparable: no values per user"
             continue
         base = reports.get(against.run_id, [report])[0]
         if (report.split_fingerprint, report.relevant) != (base.split_fingerprint, base.relevant):
-            notes[run.run_id] = "not comparable: other data, split or relevance"
-        elif not _has_values(report, metric):
-            notes[run.run_id] = "not comparable: the metric is no mean over users"
+            reasons[run.run_id] = "not comparable: other data, split or relevance"
         else:
             reports[run.run_id] = [report]
-    return (reports if against.run_id in reports else {}), notes
+    return (reports if against.run_id in reports else {}), reasons
 
 
-def _has_values(report: Report, metric: str) -> bool:
-    sums = {
-        "rmse": "squared_error_sum",
-        "mae": "absolute_error_sum",
-        "rmse_warm": "squared_error_sum_warm",
-        "mae_warm": "absolute_error_sum_warm",
-    }
-    return sums.get(metric, metric) in report.per_user
-
-
-def _row(run: TrackedRun, metric: str, difference: Any, note: str | None) -> dict[str, Any]:
-    row = {
+def _as_json(run: TrackedRun, metric: str, found: Difference | str | None) -> dict[str, Any]:
+    known = None if found is None or isinstance(found, str) else found
+    parts = ("difference", "low", "high", "p_value", "p_adjusted", "n_users")
+    return {
         "name": run.name,
         "run_id": run.run_id,
         "status": run.status,
@@ -127,52 +133,54 @@ def _row(run: TrackedRun, metric: str, difference: Any, note: str | None) -> dic
         "value": run.metrics[metric],
         "fit_seconds": run.metrics.get("fit_seconds"),
         "peak_memory_mb": run.metrics.get("peak_memory_mb"),
-        "note": note,
-        "difference": None,
+        "note": found if isinstance(found, str) else None,
+        "difference": known and {part: getattr(known, part) for part in parts},
     }
-    if difference is not None:
-        row["difference"] = {
-            key: getattr(difference, key)
-            for key in ("difference", "low", "high", "p_value", "p_adjusted", "n_users")
-        }
-    return row
 
 
-def _difference_cell(row: dict[str, Any]) -> str | None:
-    from recsys_ae.experiments.standings import shortly
+def _cell(found: Difference | str | None) -> str | None:
+    from recsys_ae.reporting.tables import difference_text
 
-    found = row["difference"]
-    if found is None:
-        return row["note"] and row["note"].partition(":")[0]
-    low, high, p_adjusted = found["low"], found["high"], found["p_adjusted"]
-    return shortly(found["difference"], low=low, high=high, p_adjusted=p_adjusted)
+    if found is None or isinstance(found, str):
+        return found and found.partition(":")[0]
+    return difference_text(found)
 
 
-def _show(rows: list[dict[str, Any]], metric: str, against: str, without: list[str]) -> None:
-    from recsys_ae.experiments.standings import STARS
-    from recsys_ae.reporting.tables import Table
+def _show(
+    runs: list[TrackedRun],
+    metric: str,
+    compared: Mapping[str, Difference | str],
+    against: str,
+    without: list[str],
+) -> None:
+    from recsys_ae.metrics import higher_is_better
+    from recsys_ae.reporting.tables import STARS, Table
 
     column = f"Δ {metric}"
     cells = tuple(
         (
-            row["name"],
-            row["value"],
-            _difference_cell(row),
-            row["fit_seconds"],
-            row["peak_memory_mb"],
-            row["started"][:16].replace("T", " "),
-            row["run_id"],
+            run.name,
+            run.metrics[metric],
+            _cell(compared.get(run.run_id)),
+            run.metrics.get("fit_seconds"),
+            run.metrics.get("peak_memory_mb"),
+            f"{run.started:%Y-%m-%d %H:%M}",
+            run.run_id,
         )
-        for row in rows
+        for run in runs
     )
     columns = ("run", metric, column, "fit s", "memory MB", "started", "run id")
     show_table(
         Table(columns, cells, tight=frozenset({"run", column, "started", "run id"})),
         aside=["started", "run id"],
     )
-    if any(row["difference"] is not None for row in rows):
+    if higher_is_better(metric) is None:
+        print(f"sorted highest first: it is not known whether a high or a low {metric} is better")
+    if not all(isinstance(found, str) for found in compared.values()):
         print(f"Δ: difference to {against}, ± half of its 95 % interval; {STARS}")
     if without:
         print(f"without {metric}: {', '.join(dict.fromkeys(without))}")
-    for note in dict.fromkeys(row["note"] for row in rows if row["note"] not in (None, "reference")):
-        print(f"{note}: {', '.join(dict.fromkeys(row['name'] for row in rows if row['note'] == note))}")
+    reasons = (found for found in compared.values() if isinstance(found, str) and found != _REFERENCE)
+    for reason in dict.fromkeys(reasons):
+        names = dict.fromkeys(run.name for run in runs if compared.get(run.run_id) == reason)
+        print(f"{reason}: {', '.join(names)}")

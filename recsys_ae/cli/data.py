@@ -53,7 +53,7 @@ def describe(
     with answering(as_json=as_json) as say:
         from recsys_ae.data.describe import describe as described
         from recsys_ae.data.load import load_ratings
-        from recsys_ae.experiments.load import data_config
+        from recsys_ae.settings.load import data_config
 
         found = described(load_ratings(data_config(source, overrides or [])))
         say(found, lambda: _show(source, found))

@@ -22,7 +22,7 @@ def evaluate(
     """
     options.use_threads(threads)
     with answering(as_json=as_json) as say:
-        from recsys_ae.experiments.retest import retest
+        from recsys_ae.experiments.run import retest
         from recsys_ae.tracking.registry import resolve_model
 
         found = retest(resolve_model(model, uri=tracking_uri))

@@ -40,8 +40,8 @@ for command, example in (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the answer is the exit code: 0, 2 for what the user can mend (one sentence on
-    stderr), 130 for Ctrl-C. Anything else is a defect, and traces."""
+    """Run one command; the answer is the exit code: 0, 1 for a benchmark in which a model failed, 2 for what
+    the user can mend (one sentence on stderr), 130 for Ctrl-C. Anything else is a defect, and traces."""
     _log_to_stderr()
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, show_table
 from recsys_ae.errors import ConfigError
-
-if TYPE_CHECKING:
-    from recsys_ae.experiments.lists import Lists
 
 
 def recommend(
@@ -43,33 +41,40 @@ def recommend(
             "as --users 12,40"
         )
     with answering(as_json=as_json) as say:
-        from recsys_ae.experiments.lists import ListOptions, make_lists
+        from recsys_ae.data.datasets import item_titles
+        from recsys_ae.data.load import load_newer
+        from recsys_ae.models.storage import load_model
+        from recsys_ae.serving.lists import chosen_rows, frame_of
+        from recsys_ae.serving.lists import recommend as recommend_to
+        from recsys_ae.serving.writer import write_top_n
         from recsys_ae.tracking.registry import resolve_model
 
-        settings = ListOptions(
-            n=n, users=users, data=data, exclude_seen=not include_seen, batch_size=batch_size
+        stored = load_model(resolve_model(model, uri=tracking_uri))
+        trained, items = stored.info.get("config", {}).get("data", {}), stored.recommender.items
+        histories = stored.histories if data is None else stored.reading(load_newer(data, trained))
+        rows = chosen_rows(users, histories.users)
+        blocks = recommend_to(
+            stored.recommender,
+            histories,
+            rows=rows,
+            n=n,
+            exclude_seen=not include_seen,
+            batch_size=batch_size,
         )
-        made = make_lists(resolve_model(model, uri=tracking_uri), settings)
+        document = {"users": len(rows), "n": n, "unknown_items": histories.n_unknown_items}
         if out is not None:
-            n_rows = made.write(out)
-            document = {
-                "out": str(out),
-                "rows": n_rows,
-                "users": made.n_users,
-                "n": n,
-                "unknown_items": made.n_unknown_items,
-            }
-            say(document, lambda: print(f"{out}: {n_rows} rows, the top {n} of {made.n_users} users"))
+            n_rows = write_top_n(out, blocks, users=histories.users, items=items)
+            told = f"{out}: {n_rows} rows, the top {n} of {len(rows)} users"
+            say({"out": str(out), "rows": n_rows, **document}, lambda: print(told))
         else:
-            rows = list(made.rows())
-            document = {"users": made.n_users, "n": n, "unknown_items": made.n_unknown_items, "rows": rows}
-            say(document, lambda: _show(rows, made))
+            lists = frame_of(blocks, users=histories.users, items=items).to_dict("records")
+            titles = item_titles(trained.get("source", "")) or {}
+            say({**document, "rows": lists}, lambda: _show(lists, titles))
 
 
-def _show(rows: list[dict[str, Any]], made: Lists) -> None:
+def _show(lists: list[dict[Hashable, Any]], titles: Mapping[Any, str]) -> None:
     from recsys_ae.reporting.tables import Table
 
-    titles = made.titles() or {}
     columns = ("user", "rank", "item", *(["title"] if titles else []), "score")
     cells = tuple(
         (
@@ -79,6 +84,6 @@ def _show(rows: list[dict[str, Any]], made: Lists) -> None:
             *([titles.get(row["item"])] if titles else []),
             row["score"],
         )
-        for row in rows
+        for row in lists
     )
     show_table(Table(columns, cells))

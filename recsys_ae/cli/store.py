@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering
+
+if TYPE_CHECKING:
+    from recsys_ae.tracking.tracker import Tracker
 
 
 def ui(
@@ -37,26 +40,24 @@ def upload(
     For when the tracking server was down.
     """
     with answering(as_json=as_json) as say:
-        from recsys_ae.experiments.folder import CONFIG
-        from recsys_ae.experiments.load import load_benchmark
-        from recsys_ae.experiments.upload import is_benchmark, read_run, upload_benchmark
-        from recsys_ae.experiments.upload import upload as upload_run
+        from recsys_ae.results.folder import CONFIG, read_run
+        from recsys_ae.results.tracking import is_benchmark, upload_benchmark, upload_run
+        from recsys_ae.settings.load import load_benchmark
+
+        def tracker_of(default: str, name: str) -> Tracker:
+            return options.make_tracker(
+                experiment or default, name, uri=tracking_uri, off=False, folder=folder, must_work=True
+            )
 
         if is_benchmark(folder):
             comparison = load_benchmark(folder / CONFIG)
-            tracker = options.make_tracker(experiment or comparison.name, comparison.name, uri=tracking_uri,
-                                           off=False, folder=folder, must_work=True)  # fmt: skip
+            tracker = tracker_of(comparison.name, comparison.name)
             n_runs = upload_benchmark(folder, comparison, tracker)
-            say(
-                {"run_id": tracker.run_id, "runs": n_runs},
-                lambda: print(f"uploaded {n_runs} runs of {folder}"),
-            )
+            text = f"uploaded {n_runs} runs of {folder}"
+            say({"run_id": tracker.run_id, "runs": n_runs}, lambda: print(text))
             return
         config, _ = read_run(folder)
-        name = experiment or Path(config.data.source).stem
-        tracker = options.make_tracker(name, config.name, uri=tracking_uri, off=False, folder=folder,
-                                       must_work=True)  # fmt: skip
-        result = upload_run(folder, tracker)
+        result = upload_run(folder, tracker_of(Path(config.data.source).stem, config.name))
         say(
             result.to_json(),
             lambda: print(f"uploaded {folder} as run {result.run_id}\nmodel: {result.model}"),

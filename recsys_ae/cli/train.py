@@ -12,8 +12,8 @@ from recsys_ae.cli.answer import answering
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
-    from recsys_ae.experiments.config import ExperimentConfig
-    from recsys_ae.experiments.result import RunResult
+    from recsys_ae.results.result import RunResult
+    from recsys_ae.settings.configs import ExperimentConfig
 
 
 def train(
@@ -40,11 +40,12 @@ def train(
     found = _config(config, data, model, changes)
     with answering(as_json=as_json) as say:
         from recsys_ae.cli.progress import EpochBar
-        from recsys_ae.experiments.folder import new_folder
-        from recsys_ae.experiments.prepare import validation_metric
-        from recsys_ae.experiments.run import RunContext, run
+        from recsys_ae.evaluation.validation import validation_metric
+        from recsys_ae.experiments.run import run
+        from recsys_ae.results.folder import new_folder
+        from recsys_ae.training.runner import Context
 
-        folder = new_folder(found.name, out)
+        folder = new_folder(found, out, resume=resume)
         tracker = options.make_tracker(
             experiment or Path(found.data.source).stem,
             found.name,
@@ -54,16 +55,17 @@ def train(
         )
         metric = None
         if found.validation is not None:
-            metric = validation_metric(found.model, found.validation, found.evaluation)
-        with EpochBar(found.model.max_epochs, metric=metric, quiet=quiet) as bar:
-            result = run(
-                found, RunContext(out=folder, device=device.value, resume=resume, on_epoch=bar), tracker
+            metric = validation_metric(
+                found.validation.metric, found.evaluation, predicts_ratings=found.model.predicts_ratings
             )
+        with EpochBar(found.model.max_epochs, metric=metric, quiet=quiet) as bar:
+            context = Context(device=device.value, resume=resume, on_epoch=bar)
+            result = run(found, folder, context, tracker)
         say(result.to_json(), lambda: _show(result))
 
 
 def _config(config: Path | None, data: str | None, model: str | None, changes: list[str]) -> ExperimentConfig:
-    from recsys_ae.experiments.load import default_experiment, load_experiment
+    from recsys_ae.settings.load import default_experiment, load_experiment
 
     if config is not None and (data is not None or model is not None):
         raise ConfigError(
@@ -80,21 +82,23 @@ def _config(config: Path | None, data: str | None, model: str | None, changes: l
 
 
 def _show(result: RunResult) -> None:
-    epochs = f"{result.epochs_run} epochs, the best {result.best_epoch}; " if result.epochs_run else ""
+    from recsys_ae.results.result import tracked
+
+    fit, cost, report = result.fit, result.cost, result.report
+    epochs = f"{fit.epochs_run} epochs, the best {fit.best_epoch}; " if fit.epochs_run else ""
     print(
-        f"{result.name}: {epochs}fitted in {result.fit_seconds:.1f} s, "
-        f"tested in {result.evaluate_seconds:.1f} s, peak memory {result.peak_memory_mb:.0f} MB"
+        f"{result.name}: {epochs}fitted in {cost.fit_seconds:.1f} s, "
+        f"tested in {cost.evaluate_seconds:.1f} s, peak memory {cost.peak_memory_mb:.0f} MB"
     )
-    for name, value in result.metrics.items():
+    for name, value in tracked(report.metrics).items():
         print(f"  {name:32} {value:.4f}")
-    cold = {name: value for name, value in result.counts.items() if name.startswith("cold") and value}
+    cold = {name: value for name, value in report.counts.items() if name.startswith("cold") and value}
     if cold:
         print("  " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in cold.items()))
     print(f"folder: {result.folder}")
     print(f"model:  {result.model}")
-    if result.interrupted:
+    if fit.interrupted:
         print(
-            "stopped early by Ctrl-C: this is the best model so far; the same command with --resume (and "
-            "another --out, if given) continues"
+            "stopped early by Ctrl-C: this is the best model so far; the same command with --resume continues"
         )
     print(f"next:   recsys-ae recommend {result.model} --users all -n 10 --out recs.parquet")

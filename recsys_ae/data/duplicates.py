@@ -7,7 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from recsys_ae.data.config import Duplicates
+from recsys_ae.data.configs import Duplicates
 from recsys_ae.types import BoolVector, PositionVector
 
 

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings, select_rows
+from recsys_ae.errors import DataError
 from recsys_ae.types import PositionVector
 
 _CELLS_AT_ONCE = 1 << 25  # 128 MiB of float32 scores
@@ -39,7 +40,7 @@ class Histories:
     `users`: (n_users,) ids, one for each row. `positions`: (n_users,) int64 in the model's user map, -1 for a
     user whom the model never saw. `matrix`: (n_users, n_items) csr_array float32. `timestamps`: aligned with
     `matrix.data`, or None. `n_unknown_items` distinct items with `n_dropped` ratings in all were left out,
-    because the model does not know them.
+    because the model does not know them. Raises DataError where the parts differ in length.
     """
 
     users: IdMap
@@ -48,6 +49,15 @@ class Histories:
     timestamps: np.ndarray | None = None
     n_unknown_items: int = 0
     n_dropped: int = 0
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.users), len(self.positions), self.matrix.shape[0]}
+        n_times = len(self.matrix.data) if self.timestamps is None else len(self.timestamps)
+        if len(lengths) > 1 or n_times != len(self.matrix.data):
+            raise DataError(
+                f"histories of {len(self.users)} users with {len(self.positions)} positions, "
+                f"{self.matrix.shape[0]} rows and {n_times} timestamps for {len(self.matrix.data)} ratings"
+            )
 
     @classmethod
     def of(cls, ratings: Ratings, *, users: IdMap, items: IdMap) -> Histories:

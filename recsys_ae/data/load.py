@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from recsys_ae.data.config import ColumnsConfig, DataConfig, FiltersConfig, Format
+from recsys_ae.data.configs import ColumnsConfig, DataConfig, FiltersConfig, Format
 from recsys_ae.data.datasets import DATASETS, Dataset
 from recsys_ae.data.datasets.places import absent, close_names, find
 from recsys_ae.data.filters import apply_filters
@@ -39,6 +41,21 @@ def load_ratings(config: DataConfig) -> Ratings:
     source = _located(config)
     triples = read(source.path, source.format, source.columns, encoding=config.encoding)
     return apply_filters(_rescaled(_checked(triples, config, source), source), config.filters)
+
+
+def load_newer(source: str, trained: Mapping[str, Any]) -> Ratings:
+    """Ratings newer than those of a training, read as these were.
+
+    `trained`: the data config of the training, as JSON values. The scale and the filters by counts are left
+    out, which would drop new users; the format is kept for a path with the same suffix.
+    """
+    path, known = Path(source), source in DATASETS
+    shared = ("duplicates", "encoding") if known else ("duplicates", "encoding", "columns")
+    settings = {name: trained[name] for name in shared if name in trained}
+    if not known and path.suffix == Path(trained.get("source", "")).suffix:
+        settings["format"] = trained.get("format")
+    filters = FiltersConfig(threshold=trained.get("filters", {}).get("threshold"))
+    return load_ratings(DataConfig(source=source, filters=filters, **settings))
 
 
 def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolVector]:

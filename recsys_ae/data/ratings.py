@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.config import Duplicates
+from recsys_ae.data.configs import Duplicates
 from recsys_ae.data.duplicates import Cells, Grouping
 from recsys_ae.data.ids import IdColumn, IdMap
 from recsys_ae.data.schema import Where, check_ids, check_timestamps, check_values, row_of_input
@@ -110,6 +110,10 @@ class Ratings:
         if self.n_observed == 0:
             raise DataError("no ratings left: loosen the filters or the split")
         return float(self.values.mean(dtype=np.float64))
+
+    def limits(self) -> tuple[float, float]:
+        """The declared scale, else the observed range, of ratings that are not empty."""
+        return self.scale or (float(self.values.min()), float(self.values.max()))
 
     def keep(self, mask: BoolVector) -> Ratings:
         """The observed entries where `mask` (n_observed,) is true; same shape and ids."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys_ae.data.config import ColumnsConfig
+from recsys_ae.data.configs import ColumnsConfig
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.errors import DataError
 

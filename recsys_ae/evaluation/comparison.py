@@ -9,19 +9,20 @@ import numpy as np
 
 from recsys_ae.errors import CapabilityError, ConfigError, DataError
 from recsys_ae.evaluation.report import Report
+from recsys_ae.metrics import Metric
 from recsys_ae.rng import numpy_generator
-from recsys_ae.types import CountVector, FloatMatrix, FloatVector
+from recsys_ae.types import FloatMatrix, FloatVector
 
 _DRAWS_AT_ONCE = 1 << 22
-_ERROR_SUMS = {"rmse": "squared_error_sum", "mae": "absolute_error_sum"}
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """`difference` = metric of `name` − metric of the reference, both means over seeds; so a better rmse is a
-    negative difference. `low`, `high`: its confidence interval. `p_value`: two-sided, of no difference;
-    `p_adjusted`: the same by Holm's method over all differences of the comparison. `n_users`: users that the
-    two models could be compared on; `n_skipped`: evaluated users for whom the metric is not defined."""
+    negative difference. `metric`: the key of the metric. `low`, `high`: the confidence interval. `p_value`:
+    two-sided, of no difference; `p_adjusted`: the same by Holm's method over all differences of the
+    comparison. `n_users`: users that the two models could be compared on; `n_skipped`: evaluated users for
+    whom the metric is not defined."""
 
     name: str
     metric: str
@@ -36,20 +37,20 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sums:
-    """The metric of seed s is `sums[:, s].sum() / counts[:, s].sum()`, its root where `rooted`.
+    """The figure of seed s is `metric.figure(sums[:, s].sum(), counts[:, s].sum())`.
     Two models' sums (n_users, n_seeds) over the same counts."""
 
+    metric: Metric
     sums: FloatMatrix
     reference_sums: FloatMatrix
     counts: FloatMatrix
-    rooted: bool
 
 
 def compare(
     reports: Mapping[str, Sequence[Report]],
     *,
     reference: str,
-    metric: str,
+    metric: Metric,
     confidence: float = 0.95,
     samples: int = 2000,
     seed: int = 0,
@@ -63,9 +64,8 @@ def compare(
     counterpart, never 0 (Davison and Hinkley, "Bootstrap methods and their application", 1997, section 4.2).
     What varies is the users: the fits of the given seeds are taken as they are.
 
-    `metric`: a key of `Report.per_user`, or rmse, mae, rmse_warm, mae_warm. Raises ConfigError for a metric
-    that is no mean over users or unknown models, CapabilityError where a model lacks the metric, DataError
-    where reports are not of the same split and the same relevance.
+    Raises ConfigError for a metric that is no mean over users or unknown models, CapabilityError where a
+    model lacks the metric, DataError where reports are not of the same split and the same relevance.
     """
     _check_request(reports, reference, confidence, samples)
     _check_same_splits(reports, reference)
@@ -80,7 +80,7 @@ def compare(
         results.append((found, float(low), float(high), _p_value(draws), len(paired.counts), n_skipped))
     adjusted = holm(np.array([result[3] for result in results]))
     return [
-        Difference(name, metric, found, low, high, p_value, float(p_adjusted), n_users, n_skipped)
+        Difference(name, metric.key, found, low, high, p_value, float(p_adjusted), n_users, n_skipped)
         for name, (found, low, high, p_value, n_users, n_skipped), p_adjusted in zip(
             others, results, adjusted, strict=True
         )
@@ -133,14 +133,13 @@ def _difference(paired: _Sums, weights: FloatMatrix) -> FloatVector:
     counts = weights @ paired.counts
     defined = counts > 0
     safe = np.where(defined, counts, 1.0)
-    values, reference = weights @ paired.sums / safe, weights @ paired.reference_sums / safe
-    if paired.rooted:
-        values, reference = np.sqrt(values), np.sqrt(reference)
+    values = paired.metric.figure(weights @ paired.sums, safe)
+    reference = paired.metric.figure(weights @ paired.reference_sums, safe)
     return np.where(defined, values - reference, 0.0).sum(axis=1) / defined.sum(axis=1)
 
 
 def _pair(
-    reports: Sequence[Report], reference: Sequence[Report], metric: str, names: tuple[str, str]
+    reports: Sequence[Report], reference: Sequence[Report], metric: Metric, names: tuple[str, str]
 ) -> tuple[_Sums, int]:
     """Sums of the users for whom both models have the metric, and how many users have not."""
     users = np.unique(np.concatenate([report.users for report in reference]))
@@ -148,35 +147,30 @@ def _pair(
     sums, reference_sums, counts = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for seed, (ours, theirs) in enumerate(zip(reports, reference, strict=True)):
         rows = np.searchsorted(users, theirs.users)
-        a, count = _column(ours, metric, names[0])
-        b, _ = _column(theirs, metric, names[1])
+        a, count = _sums(ours, metric, names[0])
+        b, _ = _sums(theirs, metric, names[1])
         both = ~(np.isnan(a) | np.isnan(b))
         sums[rows, seed] = np.where(both, a, 0.0)
         reference_sums[rows, seed] = np.where(both, b, 0.0)
         counts[rows, seed] = np.where(both, count, 0.0)
     kept = counts.any(axis=1)
     _check_users(int(kept.sum()), metric, names)
-    paired = _Sums(sums[kept], reference_sums[kept], counts[kept], metric.startswith("rmse"))
+    paired = _Sums(metric, sums[kept], reference_sums[kept], counts[kept])
     return paired, int((~kept).sum())
 
 
-def _column(report: Report, metric: str, name: str) -> tuple[FloatVector, CountVector | FloatVector]:
-    """(n_users,) sums and counts whose quotient is the metric (of rmse: its square)."""
-    base, _, suffix = metric.partition("_")
-    if base in _ERROR_SUMS and suffix in ("", "warm"):
-        ending = f"_{suffix}" if suffix else ""
-        column, count = _ERROR_SUMS[base] + ending, f"n_predicted{ending}"
-        if column in report.per_user:
-            return report.per_user[column], report.per_user[count]
-    elif metric in report.per_user and metric in report.metrics:
-        values = report.per_user[metric]
-        return values, np.ones(len(values))
-    elif metric in report.metrics:
+def _sums(report: Report, metric: Metric, name: str) -> tuple[FloatVector, FloatVector]:
+    """(n_users,) sums and counts of which the figure is made."""
+    if not metric.columns:
         raise ConfigError(
-            f"{metric} is no mean over users, so its difference has no paired test; "
+            f"{metric.key} is no mean over users, so its difference has no paired test; "
             "compare another metric, such as ndcg_at_10"
         )
-    raise CapabilityError(f"{name!r} has no {metric}; it has {', '.join(report.metrics) or 'no metrics'}")
+    found = report.sums(metric)
+    if found is None:
+        known = ", ".join(report.metrics) or "no metrics"
+        raise CapabilityError(f"{name!r} has no {metric.key}; it has {known}")
+    return found
 
 
 def _check_request(
@@ -212,9 +206,9 @@ def _check_same_splits(reports: Mapping[str, Sequence[Report]], reference: str) 
         raise DataError("the seeds are of different data; compare reports of the same ratings")
 
 
-def _check_users(n_users: int, metric: str, names: tuple[str, str]) -> None:
+def _check_users(n_users: int, metric: Metric, names: tuple[str, str]) -> None:
     if n_users < 2:
         raise DataError(
-            f"{metric} of {names[0]!r} and {names[1]!r} can be compared on {n_users} users; "
+            f"{metric.key} of {names[0]!r} and {names[1]!r} can be compared on {n_users} users; "
             "it takes at least 2"
         )

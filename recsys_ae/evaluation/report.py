@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from recsys_ae.errors import StorageError
 from recsys_ae.files import replaced
-from recsys_ae.types import IdVector
+from recsys_ae.metrics import Metric, Predictions
+from recsys_ae.types import FloatVector, IdVector
 
 FORMAT = 1
 _KEY = b"recsys_ae.report"
@@ -42,6 +43,8 @@ class Report:
     `counts`: evaluated_users, holdout_ratings, cold_users, cold_items, cold_pairs, users_without_relevant.
     `fallback`: how ratings of cold users and items were predicted.
     `relevant`: the least rating that counts as a hit; None: all do.
+    `predictions`: the predicted ratings behind the errors; None where there are none, and in a report that
+    was read from a file.
     """
 
     metrics: Mapping[str, float]
@@ -54,6 +57,17 @@ class Report:
     data_fingerprint: str
     split_fingerprint: str
     relevant: float | None = None
+    predictions: Predictions | None = None
+
+    def sums(self, metric: Metric) -> tuple[FloatVector, FloatVector] | None:
+        """(n_users,) sums and counts of which the figure of `metric` is made, NaN where a user has none.
+        None where the report does not have the metric for each user."""
+        if metric.key not in self.metrics or not metric.columns:
+            return None
+        if not all(name in self.per_user for name in metric.columns):
+            return None
+        sums, *counts = (self.per_user[name] for name in metric.columns)
+        return sums, counts[0] if counts else np.ones(len(sums))
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -1,86 +1,120 @@
-"""One number for a candidate, asked after every epoch."""
+"""One figure for a candidate, asked after every epoch."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
+from typing import assert_never
 
 import numpy as np
 
 from recsys_ae.errors import ConfigError, DataError
-from recsys_ae.evaluation.blocks import (
+from recsys_ae.evaluation.configs import EvaluationConfig
+from recsys_ae.evaluation.holdout import (
     Block,
-    check_predicts,
-    check_ranks,
+    Popularity,
+    check_capable,
     holdout_blocks,
-    ranking_size,
+    predictions,
+    ranked_lists,
     relevant_part,
-    warm_pairs,
+    unpredicted,
 )
-from recsys_ae.evaluation.config import EvaluationConfig
-from recsys_ae.evaluation.judging import Familiarity, judge
-from recsys_ae.metrics import RANKING, RATING, Predictions, mean_over_users, rating_value
+from recsys_ae.metrics import METRICS, Metric, Predictions, find_metric, main_metrics
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
-from recsys_ae.types import PositionVector
 
-Validator = Callable[[Recommender], float]
-_Pairs = tuple[Block, PositionVector, PositionVector]
+_CHOICES = tuple(m.key for m in METRICS if m.family in ("rating", "ranking"))
 
 
-def validator(split: Split, metric: str, config: EvaluationConfig, *, batch_size: int = 1024) -> Validator:
-    """The score of a candidate on the holdout of `split`, higher is better: rmse and mae with a minus.
+@dataclass(frozen=True, slots=True, eq=False)
+class Validator:
+    """What candidates are chosen by: a metric on the holdout of a split. Called with a candidate it gives the
+    figure that `evaluate` reports on the same split, in the metric's own units.
 
-    `metric`: "rmse", "mae", or a ranking metric ("ndcg", "recall", ...) at the first of `config.cutoffs`;
-    only that one is computed, and what does not depend on the candidate is prepared once, here. The value
-    is the one that `evaluate` reports on the same split.
-    Raises ConfigError for an unknown metric and DataError where the holdout has nothing to judge by; the
-    function that it returns raises CapabilityError for a model that lacks the metric.
+    Raises CapabilityError for a candidate that cannot do what the metric measures.
     """
-    if metric in RATING:
-        return _rating_validator(split, metric, batch_size)
-    if metric in RANKING:
-        return _ranking_validator(split, metric, config, batch_size)
-    raise ConfigError(f"unknown validation metric {metric!r}; choose one of {', '.join([*RATING, *RANKING])}")
+
+    metric: Metric
+    split: Split
+    relevant: float | None
+    figure: Callable[[Recommender], float]
+
+    def __call__(self, candidate: Recommender) -> float:
+        check_capable(candidate, self.metric)
+        return self.figure(candidate)
+
+    def is_better(self, score: float, than: float) -> bool:
+        """Whether `score` is the better figure of the two."""
+        return self.metric.is_better(score, than)
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits of all that decides the figure of a candidate."""
+        text = f"{self.metric.key} {self.relevant} {self.split.fingerprint()}"
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _rating_validator(split: Split, metric: str, batch_size: int) -> Validator:
-    holdout = split.holdout
-    _check_something(holdout.n_observed)
-    pairs = [(block, *block.pairs()) for block in holdout_blocks(split, holdout, batch_size)]
-    unknown = np.full(holdout.n_observed, np.nan, dtype=np.float32)
-    blank = Predictions(
-        holdout.rows(), holdout.columns.astype(np.int64), holdout.values, unknown, warm_pairs(split)
-    )
-    return partial(_rating_score, metric=metric, pairs=pairs, blank=blank)
+def validation_metric(name: str | None, config: EvaluationConfig, *, predicts_ratings: bool) -> Metric:
+    """What the candidates of a model are chosen by: the metric of this name, else rmse for models that
+    predict ratings and ndcg for others; metrics of lists at the first cutoff."""
+    cutoff = config.cutoffs[0]
+    if name is None:
+        of_ratings, of_lists = main_metrics(cutoff)
+        return of_ratings if predicts_ratings else of_lists
+    found = find_metric(name)
+    if found is None:
+        raise _unusable(name)
+    return found if found.cutoff is not None else found.at(cutoff)
 
 
-def _rating_score(recommender: Recommender, *, metric: str, pairs: list[_Pairs], blank: Predictions) -> float:
-    check_predicts(recommender, metric)
-    parts = [recommender.score_pairs(block.batch, rows, items) for block, rows, items in pairs]
-    predicted: np.ndarray = np.concatenate(parts)
-    return -rating_value(metric, replace(blank, predicted=predicted))
+def validator(split: Split, metric: Metric, config: EvaluationConfig, *, batch_size: int = 1024) -> Validator:
+    """The validator of `metric` on the holdout of `split`; a metric of lists without a cutoff gets the first
+    of `config.cutoffs`. Only this metric is computed, and what does not depend on the candidate is prepared
+    once, here.
+
+    Raises ConfigError for a metric that says nothing of the holdout, and DataError where the holdout has
+    nothing to judge by.
+    """
+    figure: Callable[[Recommender], float]
+    match metric.family:
+        case "rating":
+            _check_something(split.holdout.n_observed)
+            blocks = tuple(holdout_blocks(split, split.holdout, batch_size))
+            figure = partial(_rating_figure, metric=metric, blocks=blocks, blank=unpredicted(split))
+        case "ranking":
+            metric = metric if metric.cutoff is not None else metric.at(config.cutoffs[0])
+            relevant = relevant_part(split.holdout, config.relevant)
+            _check_something(relevant.n_observed)
+            blocks = tuple(holdout_blocks(split, relevant, batch_size))
+            figure = partial(_ranking_figure, metric=metric, blocks=blocks, popularity=Popularity.of(split))
+        case "beyond" | "catalogue":
+            raise _unusable(metric.key)
+        case _:
+            assert_never(metric.family)
+    return Validator(metric, split, config.relevant, figure)
 
 
-def _ranking_validator(split: Split, metric: str, config: EvaluationConfig, batch_size: int) -> Validator:
-    relevant = relevant_part(split.holdout, config.relevant)
-    _check_something(relevant.n_observed)
-    size = ranking_size(batch_size, split.train.n_items)
-    blocks = list(holdout_blocks(split, relevant, size))
-    familiarity = Familiarity.of(split)
-    return partial(
-        _ranking_score, metric=metric, blocks=blocks, familiarity=familiarity, cutoff=config.cutoffs[0]
-    )
-
-
-def _ranking_score(
-    recommender: Recommender, *, metric: str, blocks: list[Block], familiarity: Familiarity, cutoff: int
+def _rating_figure(
+    candidate: Recommender, *, metric: Metric, blocks: tuple[Block, ...], blank: Predictions
 ) -> float:
-    check_ranks(recommender, metric)
-    judged = (judge(recommender, block, familiarity, n=cutoff) for block in blocks)
-    values: np.ndarray = np.concatenate([RANKING[metric](part, cutoff=cutoff) for part in judged])
-    return mean_over_users(values)
+    found = predictions(candidate, blocks, blank)
+    return metric.figure_of(metric.function(found.warm_only() if metric.warm else found))
+
+
+def _ranking_figure(
+    candidate: Recommender, *, metric: Metric, blocks: tuple[Block, ...], popularity: Popularity
+) -> float:
+    cutoff = metric.cutoff
+    assert cutoff is not None  # `validator` sees to it
+    lists = ranked_lists(candidate, blocks, popularity, n=cutoff)
+    return metric.figure_of(np.concatenate([metric.function(judged, cutoff=cutoff) for judged in lists]))
+
+
+def _unusable(name: str) -> ConfigError:
+    return ConfigError(f"unknown validation metric {name!r}; choose one of {', '.join(_CHOICES)}")
 
 
 def _check_something(n_ratings: int) -> None:

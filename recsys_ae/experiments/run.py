@@ -1,123 +1,148 @@
-"""One run from ratings to results: the whole data flow."""
+"""One run from ratings to results: the whole data flow. And its test again, from a stored model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from recsys_ae.errors import DataError, StorageError
 from recsys_ae.evaluation.evaluator import evaluate
 from recsys_ae.evaluation.report import Report
-from recsys_ae.experiments.config import ExperimentConfig
-from recsys_ae.experiments.fitting import FitOptions, Fitted, fit_on
-from recsys_ae.experiments.folder import MODEL, curve_point, new_folder, rewrite_result, write_run
-from recsys_ae.experiments.prepare import prepare, validation_metric
-from recsys_ae.experiments.resources import measured, timed
-from recsys_ae.experiments.result import RunResult
-from recsys_ae.experiments.tracking import sizes, track_origin, track_outcome
-from recsys_ae.models.context import ignore
+from recsys_ae.evaluation.validation import validation_metric
+from recsys_ae.experiments.fit import Fit, fit_split
+from recsys_ae.experiments.prepare import prepare
+from recsys_ae.experiments.resources import measured
+from recsys_ae.models.fit import check_resumable
+from recsys_ae.models.storage import load_model
 from recsys_ae.provenance import code_commit, versions
+from recsys_ae.results.folder import MODEL, curve_point, new_folder, write_run
+from recsys_ae.results.result import Cost, FitRecord, Origin, RunResult, tracked
+from recsys_ae.results.tracking import sizes, track_origin, track_outcome
+from recsys_ae.settings.configs import ExperimentConfig
+from recsys_ae.settings.explain import checked
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import Tracker
+from recsys_ae.training.runner import Context
 from recsys_ae.types import Epoch
 
 
-@dataclass(frozen=True, slots=True)
-class RunContext:
-    """Where and how a run happens; nothing here decides its result. `out`: the run folder, None makes one
-    under `runs`, where the states of interrupted trainings are kept too."""
+def run(config: ExperimentConfig, out: Path | None, context: Context, tracker: Tracker) -> RunResult:
+    """Load, split, fit, test once, keep. Nothing is written or tracked before the data and the split hold.
 
-    out: Path | None = None
-    runs: Path = Path("runs")
-    device: str = "auto"
-    resume: bool = False
-    on_epoch: Callable[[Epoch], None] = ignore
-
-
-def run(config: ExperimentConfig, context: RunContext, tracker: Tracker) -> RunResult:
-    """Load, split, fit, test once, keep. Nothing is written or tracked before the data and the split hold."""
-    folder = new_folder(config.name, context.out, context.runs)
-    return run_on(config, prepare(config.data, config.split, config.seed), folder, context, tracker)
+    `out`: the run folder; None makes one under `runs`. The state of a training that is stopped is kept beside
+    the run folder, in `.checkpoints`, unless the context names another place.
+    """
+    check_resumable(config.model, context)
+    folder = new_folder(config, out, resume=context.resume)
+    checkpoints = context.checkpoints or folder.parent / ".checkpoints"
+    split = prepare(config.data, config.split, config.seed)
+    return run_on(config, split, folder, replace(context, checkpoints=checkpoints), tracker)
 
 
 def run_on(
-    config: ExperimentConfig, split: Split, folder: Path, context: RunContext, tracker: Tracker
+    config: ExperimentConfig,
+    split: Split,
+    folder: Path,
+    context: Context,
+    tracker: Tracker,
+    *,
+    fit: Fit | None = None,
 ) -> RunResult:
-    """The same on a split that is made already."""
+    """The same on a split that is made already. `fit`: where the model is fitted already, too."""
     with tracker:
         track_origin(tracker, config, split)
-        with measured() as usage:
-            fitted = _fit(config, split, context, tracker)
-            with timed() as testing:
-                report = evaluate(fitted.recommender, split, config.evaluation)  # the test part's only use
-        result = _result(
-            config,
-            split,
-            fitted,
-            report,
+        fit = _fit(config, split, context, tracker) if fit is None else _told_again(fit, tracker)
+        with measured() as testing:
+            report = evaluate(fit.trained.model, split, config.evaluation)  # the test part's only use
+        result = RunResult(
+            name=config.name,
+            report=replace(report, counts={**sizes(split), **report.counts}),
+            fit=_fit_record(fit),
+            origin=_origin(config, report),
+            cost=Cost(fit.seconds, testing.seconds, max(fit.peak_memory_mb, testing.peak_memory_mb)),
             folder=folder,
+            model=str(folder / MODEL),
             run_id=tracker.run_id,
-            evaluate_seconds=testing.seconds,
-            peak_memory_mb=usage.peak_memory_mb,
         )
-        write_run(folder, config, split, fitted, report, result)
-        fitted.forget()  # not before: until here Ctrl-C leaves a training that can be continued
-        uri = track_outcome(tracker, folder, result)
-        result = replace(result, model=uri or result.model, run_id=tracker.run_id)
-        tracker.artifact(rewrite_result(folder, result))
-    return result
+        histories = split.histories(trained=fit.train)
+        write_run(result, config, model=fit.trained.model, histories=histories, epochs=fit.trained.epochs)
+        fit.trained.forget()  # not before: until here Ctrl-C leaves a training that can be continued
+        return track_outcome(tracker, folder, result)
 
 
-def _fit(config: ExperimentConfig, split: Split, context: RunContext, tracker: Tracker) -> Fitted:
+def _fit(config: ExperimentConfig, split: Split, context: Context, tracker: Tracker) -> Fit:
     metric = None
     if config.validation is not None:
-        metric = validation_metric(config.model, config.validation, config.evaluation)
+        metric = validation_metric(
+            config.validation.metric, config.evaluation, predicts_ratings=config.model.predicts_ratings
+        )
+    on_epoch: Callable[[Epoch], None] = context.on_epoch
 
     def hear(epoch: Epoch) -> None:
         tracker.metrics(curve_point(epoch, metric), step=epoch.number)
-        context.on_epoch(epoch)
+        on_epoch(epoch)
 
-    options = FitOptions(context.device, hear, context.runs / ".checkpoints", context.resume)
-    return fit_on(
+    return fit_split(
         config.model,
         split,
         validation=config.validation,
         seed=config.seed,
         evaluation=config.evaluation,
-        options=options,
+        context=replace(context, on_epoch=hear),
     )
 
 
-def _result(
-    config: ExperimentConfig,
-    split: Split,
-    fitted: Fitted,
-    report: Report,
-    *,
-    folder: Path,
-    run_id: str | None,
-    evaluate_seconds: float,
-    peak_memory_mb: float,
-) -> RunResult:
-    return RunResult(
-        name=config.name,
-        run_id=run_id,
-        model=str(folder / MODEL),
-        folder=str(folder),
-        metrics={f"test/{name}": float(value) for name, value in report.metrics.items()},
-        counts={**sizes(split), **report.counts},
-        fallback=report.fallback,
-        fit_seconds=fitted.seconds,
-        evaluate_seconds=evaluate_seconds,
-        peak_memory_mb=peak_memory_mb,
-        epochs_run=len(fitted.epochs),
-        best_epoch=fitted.best_epoch,
-        interrupted=fitted.interrupted,
+def _told_again(fit: Fit, tracker: Tracker) -> Fit:
+    """The fit, whose epochs the tracker has not heard of."""
+    for epoch in fit.trained.epochs:
+        tracker.metrics(curve_point(epoch, fit.metric), step=epoch.number)
+    return fit
+
+
+def _fit_record(fit: Fit) -> FitRecord:
+    return FitRecord(
+        epochs_run=len(fit.trained.epochs),
+        best_epoch=fit.trained.best_epoch,
+        interrupted=fit.trained.interrupted,
+        device=fit.device,
+        threads=fit.threads,
+        metric=None if fit.metric is None else fit.metric.key,
+    )
+
+
+def _origin(config: ExperimentConfig, report: Report) -> Origin:
+    return Origin(
         seed=config.seed,
-        device=fitted.device,
-        threads=fitted.threads,
         data_fingerprint=report.data_fingerprint,
         split_fingerprint=report.split_fingerprint,
         versions=versions(),
         git_commit=code_commit(),
     )
+
+
+def retest(folder: Path) -> dict[str, Any]:
+    """Test a stored model again, by the config in its folder: "metrics" beside "stored_metrics", which should
+    be equal.
+
+    Raises StorageError where the folder names no config, DataError where the data have changed since.
+    """
+    stored = load_model(folder)
+    if "config" not in stored.info:
+        raise StorageError(
+            f"{folder}: the model does not say how it was trained; evaluate one that train has made"
+        )
+    config = checked(ExperimentConfig, stored.info["config"], where=str(folder / "model.json"))
+    split = prepare(config.data, config.split, config.seed)
+    if split.fingerprint() != stored.info["split_fingerprint"]:
+        raise DataError(
+            f"{config.data.source}: the ratings are not those that the model was trained on (other "
+            "fingerprint); put the old file back, or train again"
+        )
+    report = evaluate(stored.recommender, split, config.evaluation)
+    return {
+        "metrics": tracked(report.metrics),
+        "stored_metrics": stored.info["metrics"],
+        "split_fingerprint": report.split_fingerprint,
+    }

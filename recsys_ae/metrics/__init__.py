@@ -1,81 +1,75 @@
-"""Metrics: pure functions of arrays. The names under which reports list them stand here, family by family."""
+"""All metrics, family by family, and the only readers of their names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+import re
+from collections.abc import Sequence
 
-import numpy as np
+from recsys_ae.metrics.beyond import BEYOND
+from recsys_ae.metrics.catalogue import CATALOGUE, COVERAGE
+from recsys_ae.metrics.metric import Exposure, Judged, Metric, Predictions, sort_key
+from recsys_ae.metrics.ranking import NDCG, RANKING, RECALL
+from recsys_ae.metrics.rating import MAE, RATING, RMSE
 
-from recsys_ae.metrics.beyond import novelty, popularity_bias
-from recsys_ae.metrics.catalogue import coverage, gini
-from recsys_ae.metrics.inputs import Exposure, Judged, Predictions
-from recsys_ae.metrics.ranking import (
-    average_precision,
-    hit_rate,
-    ndcg,
-    precision,
-    recall,
-    reciprocal_rank,
-)
-from recsys_ae.metrics.rating import mae, rmse
-from recsys_ae.types import FloatVector, Mean
+METRICS = (*RATING, *RANKING, *BEYOND, *CATALOGUE)
+_COSTS = frozenset({"fit_seconds", "evaluate_seconds", "tuning_seconds", "peak_memory_mb"})
 
 
-class UserMetric(Protocol):
-    """One value per user of a block; NaN where the metric is not defined for a user."""
-
-    def __call__(self, judged: Judged, *, cutoff: int) -> FloatVector: ...
-
-
-RATING: dict[str, Callable[[Predictions], Mean]] = {"rmse": rmse, "mae": mae}
-RANKING: dict[str, UserMetric] = {
-    "precision": precision,
-    "recall": recall,
-    "hit_rate": hit_rate,
-    "map": average_precision,
-    "mrr": reciprocal_rank,
-    "ndcg": ndcg,
-}
-BEYOND: dict[str, UserMetric] = {"novelty": novelty, "popularity_bias": popularity_bias}
-CATALOGUE: dict[str, Callable[[Exposure], float]] = {"coverage": coverage, "gini": gini}
+def metrics_at(cutoffs: Sequence[int]) -> tuple[Metric, ...]:
+    """Every metric that a report can have, in its order: those of lists once for each different cutoff."""
+    depths = tuple(dict.fromkeys(cutoffs))
+    of_users = [metric.at(depth) for depth in depths for metric in (*RANKING, *BEYOND)]
+    return (*RATING, *of_users, *(metric.at(depth) for depth in depths for metric in CATALOGUE))
 
 
-def mean_over_users(values: FloatVector) -> float:
-    """Mean over the users for whom a metric is defined (not NaN); NaN where it is for none."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
+def main_metrics(cutoff: int) -> tuple[Metric, Metric]:
+    """The metrics that models are chosen and compared by: one of predicted ratings, one of lists."""
+    return RMSE, NDCG.at(cutoff)
 
 
-def rating_value(name: str, predictions: Predictions) -> float:
-    """A rating metric as it is reported, in rating units; NaN where nothing is predicted."""
-    if len(predictions) == 0:
-        return float("nan")
-    mean = RATING[name](predictions).value
-    return mean**0.5 if name == "rmse" else mean
+def summary_metrics(cutoff: int) -> tuple[Metric, ...]:
+    """The metrics that a table of models shows."""
+    return tuple(metric.at(cutoff) for metric in (RMSE, MAE, NDCG, RECALL, COVERAGE))
+
+
+def find_metric(name: str) -> Metric | None:
+    """The metric that a name means: a key of a report ("ndcg_at_10"), with or without something before the
+    last slash ("test/rmse", "validation/ndcg_at_10", "i-autorec/rmse"), or without its cutoff ("ndcg").
+    None where the name means none."""
+    found = re.fullmatch(r"(?:.*/)?(?P<key>.+?)(?:_at_(?P<cutoff>[1-9][0-9]*))?", name, re.DOTALL)
+    metric = next((metric for metric in METRICS if found and metric.key == found["key"]), None)
+    if metric is None or found is None or found["cutoff"] is None:
+        return metric
+    return None if metric.family == "rating" else metric.at(int(found["cutoff"]))
+
+
+def higher_is_better(name: str) -> bool | None:
+    """The direction of anything that is tracked: metrics, losses ("train/total"), costs ("fit_seconds").
+    None where it has none, or none is known."""
+    if metric := find_metric(name):
+        return metric.higher_is_better
+    return False if name.startswith("train/") or name.rpartition("/")[2] in _COSTS else None
 
 
 __all__ = [
     "BEYOND",
     "CATALOGUE",
+    "COVERAGE",
+    "MAE",
+    "METRICS",
+    "NDCG",
     "RANKING",
     "RATING",
+    "RECALL",
+    "RMSE",
     "Exposure",
     "Judged",
+    "Metric",
     "Predictions",
-    "UserMetric",
-    "average_precision",
-    "coverage",
-    "gini",
-    "hit_rate",
-    "mae",
-    "mean_over_users",
-    "ndcg",
-    "novelty",
-    "popularity_bias",
-    "precision",
-    "rating_value",
-    "recall",
-    "reciprocal_rank",
-    "rmse",
+    "find_metric",
+    "higher_is_better",
+    "main_metrics",
+    "metrics_at",
+    "sort_key",
+    "summary_metrics",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsys_ae.metrics.inputs import Judged
+from recsys_ae.metrics.metric import Judged, Metric
 from recsys_ae.types import FloatVector
 
 
@@ -43,3 +43,15 @@ def _mean_of_recommended(judged: Judged, values: FloatVector, cutoff: int) -> Fl
     total = np.where(listed, values[items], 0.0).sum(axis=1)
     count = listed.sum(axis=1)
     return np.divide(total, count, out=np.full(len(items), np.nan), where=count > 0)
+
+
+BEYOND = (
+    Metric("novelty", "beyond", higher_is_better=True, unit="bits", function=novelty),
+    Metric(
+        "popularity_bias",
+        "beyond",
+        higher_is_better=False,
+        unit="share of the usual popularity",
+        function=popularity_bias,
+    ),
+)

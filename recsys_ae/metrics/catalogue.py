@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsys_ae.metrics.inputs import Exposure
+from recsys_ae.metrics.metric import Exposure, Metric
 
 
 def coverage(exposure: Exposure) -> float:
@@ -32,3 +32,18 @@ def gini(exposure: Exposure) -> float:
         return float("nan")
     weights = 2 * np.arange(1, n + 1) - n - 1
     return float((weights * counts).sum() / (total * (n - 1)))
+
+
+COVERAGE = Metric(
+    "coverage", "catalogue", higher_is_better=True, unit="share of the catalogue", function=coverage
+)
+CATALOGUE = (
+    COVERAGE,
+    Metric(
+        "gini",
+        "catalogue",
+        higher_is_better=False,
+        unit="inequality from 0 to 1",
+        function=gini,
+    ),
+)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_ae.metrics.inputs import Judged
+from recsys_ae.metrics.metric import Judged, Metric
 from recsys_ae.types import FloatMatrix, FloatVector
 
 BoolMatrix = NDArray[np.bool_]
@@ -83,3 +83,15 @@ def _dcg(gains: FloatMatrix) -> FloatVector:
 
 def _defined(judged: Judged, values: FloatVector) -> FloatVector:
     return np.where(judged.n_relevant > 0, values, np.nan)
+
+
+NDCG = Metric("ndcg", "ranking", higher_is_better=True, unit="share of the best gain", function=ndcg)
+RECALL = Metric("recall", "ranking", higher_is_better=True, unit="share of relevant items", function=recall)
+RANKING = (
+    Metric("precision", "ranking", higher_is_better=True, unit="share of the places", function=precision),
+    RECALL,
+    Metric("hit_rate", "ranking", higher_is_better=True, unit="share of the users", function=hit_rate),
+    Metric("map", "ranking", higher_is_better=True, unit="precision at hits", function=average_precision),
+    Metric("mrr", "ranking", higher_is_better=True, unit="1 / place of first hit", function=reciprocal_rank),
+    NDCG,
+)

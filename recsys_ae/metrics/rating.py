@@ -1,4 +1,5 @@
-"""Errors of predicted ratings, in rating units. Sums in float64, divided once, where they are reported.
+"""Errors of predicted ratings, in rating units. Every rating counts the same, not every user: errors travel
+as sum and count, and are divided once, where they are reported.
 
 Herlocker, Konstan, Terveen and Riedl, "Evaluating collaborative filtering recommender systems", ACM TOIS
 22(1), 2004, section 4.1.
@@ -6,10 +7,12 @@ Herlocker, Konstan, Terveen and Riedl, "Evaluating collaborative filtering recom
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from recsys_ae.metrics.inputs import Predictions
-from recsys_ae.types import FloatVector, Mean
+from recsys_ae.metrics.metric import Metric, Predictions
+from recsys_ae.types import FloatVector
 
 
 def squared_errors(predictions: Predictions) -> FloatVector:
@@ -22,18 +25,25 @@ def absolute_errors(predictions: Predictions) -> FloatVector:
     return np.abs(_errors(predictions))
 
 
-def rmse(predictions: Predictions) -> Mean:
-    """Mean squared error as (sum, count); the root is taken by who reports: `value ** 0.5`.
-
-    Every rating counts the same, not every user.
-    """
-    return Mean(float(squared_errors(predictions).sum()), len(predictions))
-
-
-def mae(predictions: Predictions) -> Mean:
-    """Mean absolute error as (sum, count). Every rating counts the same, not every user."""
-    return Mean(float(absolute_errors(predictions).sum()), len(predictions))
-
-
 def _errors(predictions: Predictions) -> FloatVector:
     return predictions.predicted.astype(np.float64) - predictions.actual.astype(np.float64)
+
+
+RMSE = Metric(
+    "rmse",
+    "rating",
+    higher_is_better=False,
+    unit="rating units",
+    function=squared_errors,
+    error_sum="squared_error_sum",
+    rooted=True,
+)
+MAE = Metric(
+    "mae",
+    "rating",
+    higher_is_better=False,
+    unit="rating units",
+    function=absolute_errors,
+    error_sum="absolute_error_sum",
+)
+RATING = (RMSE, MAE, replace(RMSE, warm=True), replace(MAE, warm=True))

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.kernels.als import solve_rows
-from recsys_ae.models.baselines import damped_means, rating_limits
+from recsys_ae.kernels.ridge import solve_rows
+from recsys_ae.models.biases import damped_means
 from recsys_ae.models.configs import BiasedMFConfig
-from recsys_ae.models.context import FitContext
 from recsys_ae.models.factors import FactorRecommender
-from recsys_ae.models.folding import RidgeFolding
+from recsys_ae.models.folding import RidgeFoldIn
 from recsys_ae.rng import numpy_generator
-from recsys_ae.training.interrupts import deferred_interrupt
+from recsys_ae.training.checkpoints import Arrays
+from recsys_ae.training.runner import EpochRules, Trained, TrainingOptions, run_training
 from recsys_ae.types import Epoch, FloatMatrix
 
 _START_DEVIATION = 0.1  # of the first item factors
@@ -32,39 +32,58 @@ class Sides:
     items: FloatMatrix
 
 
-def fit_biased_mf(config: BiasedMFConfig, train: Ratings, context: FitContext) -> FactorRecommender:
-    """The iteration with the best validation score, or the last one where nothing validates. Ctrl-C ends
-    the fit after the iteration at hand. An item without training ratings scores mean + user bias."""
-    best, best_score, best_number = None, -np.inf, 0
-    with deferred_interrupt() as interrupt:
-        for epoch, sides in iterations(config, train, context.seed):
-            candidate = _recommender(config, train, sides)
-            score = None if context.validate is None else context.validate(candidate)
-            if best is None or score is None or score > best_score:
-                best, best_number = candidate, epoch.number
-                best_score = -np.inf if score is None else score
-            context.on_epoch(replace(epoch, score=score))
-            if interrupt.requested:
-                context.on_interrupt(epoch.number)
-                break
-            if config.patience is not None and epoch.number - best_number >= config.patience:
-                break
-    assert best is not None  # a config has at least one iteration
-    return best
+def fit_biased_mf(
+    config: BiasedMFConfig, train: Ratings, options: TrainingOptions
+) -> Trained[FactorRecommender]:
+    """The iteration with the best validation score, or the last one where nothing validates. An item without
+    training ratings scores mean + user bias."""
+    trainee = AlternatingTrainee(config, train, start(config, train, options.seed))
+    return run_training(trainee, EpochRules(config.iterations, config.patience), options)
 
 
-def iterations(config: BiasedMFConfig, train: Ratings, seed: int) -> Iterator[tuple[Epoch, Sides]]:
-    """Each epoch solves for all users with the items fixed, then for all items with the users fixed; its
-    total is the objective divided by the number of ratings."""
-    by_user, by_item = train.matrix, train.transposed().matrix
-    mean = train.mean()
-    sides = start(config, train, seed)
-    for number in range(1, config.iterations + 1):
-        begun = time.perf_counter()
-        sides = replace(sides, users=half_step(config, by_user, sides.items, mean=mean))
-        sides = replace(sides, items=half_step(config, by_item, sides.users, mean=mean))
-        terms = {name: value / train.n_observed for name, value in objective(config, train, sides).items()}
-        yield Epoch(number, terms, sum(terms.values()), time.perf_counter() - begun, 2), sides
+@dataclass(slots=True)
+class AlternatingTrainee:
+    """Both sides of a factorisation, solved for in turn. `sides`: as they are now."""
+
+    config: BiasedMFConfig
+    train: Ratings
+    sides: Sides
+
+    def epochs(self, done: Sequence[Epoch]) -> Iterator[Epoch]:
+        """Each epoch solves for all users with the items fixed, then for all items with the users fixed; its
+        total is the objective divided by the number of ratings."""
+        by_user, by_item = self.train.matrix, self.train.transposed().matrix
+        mean = self.train.mean()
+        for number in range(len(done) + 1, self.config.iterations + 1):
+            begun = time.perf_counter()
+            users = half_step(self.config, by_user, self.sides.items, mean=mean)
+            self.sides = Sides(users, half_step(self.config, by_item, users, mean=mean))
+            sums = objective(self.config, self.train, self.sides)
+            terms = {name: value / self.train.n_observed for name, value in sums.items()}
+            yield Epoch(number, terms, sum(terms.values()), time.perf_counter() - begun, 2)
+
+    def parameters(self) -> Arrays:
+        return {"users": self.sides.users, "items": self.sides.items}
+
+    def progress(self) -> Arrays:
+        return {}
+
+    def restore(self, parameters: Arrays, progress: Arrays | None = None) -> None:
+        self.sides = Sides(**parameters)
+
+    def candidate(self) -> FactorRecommender:
+        users, items = self.sides.users.astype(np.float32), self.sides.items.astype(np.float32)
+        return FactorRecommender(
+            users=self.train.users,
+            items=self.train.items,
+            user_factors=np.ascontiguousarray(users[:, :-1]),
+            item_factors=np.ascontiguousarray(items[:, :-1]),
+            user_biases=users[:, -1].copy(),
+            item_biases=items[:, -1].copy(),
+            mean=self.train.mean(),
+            limits=self.train.limits(),
+            fold_in=RidgeFoldIn(self.config.l2, self.config.bias_l2, self.config.power),
+        )
 
 
 def start(config: BiasedMFConfig, train: Ratings, seed: int) -> Sides:
@@ -86,7 +105,7 @@ def half_step(config: BiasedMFConfig, rows: csr_array, others: FloatMatrix, *, m
     targets = rows.data - mean - others[rows.indices, -1]
     penalties = np.full(design.shape[1], config.l2)
     penalties[-1] = config.bias_l2
-    return solve_rows(rows.indptr, rows.indices, targets, design, penalties, config.power)
+    return solve_rows(rows.indptr, rows.indices, targets, design, penalties, power=config.power)
 
 
 def objective(config: BiasedMFConfig, train: Ratings, sides: Sides) -> dict[str, float]:
@@ -107,19 +126,3 @@ def objective(config: BiasedMFConfig, train: Ratings, sides: Sides) -> dict[str,
 def _penalty(config: BiasedMFConfig, side: FloatMatrix, counts: np.ndarray) -> float:
     squares = config.l2 * (side[:, :-1] ** 2).sum(axis=1) + config.bias_l2 * side[:, -1] ** 2
     return float((counts**config.power * squares)[counts > 0].sum())
-
-
-def _recommender(config: BiasedMFConfig, train: Ratings, sides: Sides) -> FactorRecommender:
-    users, items = sides.users.astype(np.float32), sides.items.astype(np.float32)
-    return FactorRecommender(
-        users=train.users,
-        items=train.items,
-        user_factors=np.ascontiguousarray(users[:, :-1]),
-        item_factors=np.ascontiguousarray(items[:, :-1]),
-        user_biases=users[:, -1].copy(),
-        item_biases=items[:, -1].copy(),
-        mean=train.mean(),
-        limits=rating_limits(train),
-        fold_in_l2=config.l2,
-        folding=RidgeFolding(config.bias_l2, config.power),
-    )

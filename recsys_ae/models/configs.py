@@ -1,14 +1,14 @@
 """All model configs: what can be fitted, with the defaults of the papers. Imports no torch.
 
-Each model config also states what a run must know before it fits: `predicts_ratings` (its scores
-are in rating units), `stops_early` (fitting asks validation ratings for the best epoch), `fits_on_gpu` (it
-heeds the device; all others fit on the CPU) and `max_epochs` (how many epochs fitting reports at most; None
-where it reports none).
+Each model config also states what a run must know before it fits: `predicts_ratings` (its scores are in
+rating units), `trains_in_epochs` (validation ratings choose its epoch, and a training that was stopped can be
+resumed), `fits_on_gpu` (it heeds the device; all others fit on the CPU) and `max_epochs` (how many epochs
+fitting reports at most; None where it reports none).
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, assert_never
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -78,7 +78,7 @@ class BiasesConfig(Config):
     Koren damps items by 10 and users by 15."""
 
     predicts_ratings: ClassVar[bool] = True
-    stops_early: ClassVar[bool] = False
+    trains_in_epochs: ClassVar[bool] = False
     fits_on_gpu: ClassVar[bool] = False
     max_epochs: ClassVar[int | None] = None
     kind: Literal["biases"] = "biases"
@@ -101,7 +101,7 @@ class AutoRecConfig(Config):
     """
 
     predicts_ratings: ClassVar[bool] = True
-    stops_early: ClassVar[bool] = True
+    trains_in_epochs: ClassVar[bool] = True
     fits_on_gpu: ClassVar[bool] = True
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (500,)
     activation: Activation = "sigmoid"
@@ -141,7 +141,7 @@ class MeanConfig(Config):
     """The mean training rating, for every pair."""
 
     predicts_ratings: ClassVar[bool] = True
-    stops_early: ClassVar[bool] = False
+    trains_in_epochs: ClassVar[bool] = False
     fits_on_gpu: ClassVar[bool] = False
     max_epochs: ClassVar[int | None] = None
     kind: Literal["mean"] = "mean"
@@ -151,7 +151,7 @@ class PopularityConfig(Config):
     """Score = how many training users rated the item (at or above `positive`, where given)."""
 
     predicts_ratings: ClassVar[bool] = False
-    stops_early: ClassVar[bool] = False
+    trains_in_epochs: ClassVar[bool] = False
     fits_on_gpu: ClassVar[bool] = False
     max_epochs: ClassVar[int | None] = None
     kind: Literal["popularity"] = "popularity"
@@ -169,7 +169,7 @@ class BiasedMFConfig(Config):
     """
 
     predicts_ratings: ClassVar[bool] = True
-    stops_early: ClassVar[bool] = True
+    trains_in_epochs: ClassVar[bool] = True
     fits_on_gpu: ClassVar[bool] = False
     kind: Literal["biased-mf"] = "biased-mf"
     factors: PositiveInt = 20
@@ -190,7 +190,7 @@ class ALSConfig(Config):
     chosen by validation NDCG on ml-100k, ml-1m and movietweetings; a few dozen users need a lower `l2`."""
 
     predicts_ratings: ClassVar[bool] = False
-    stops_early: ClassVar[bool] = False
+    trains_in_epochs: ClassVar[bool] = False
     fits_on_gpu: ClassVar[bool] = False
     kind: Literal["als"] = "als"
     factors: PositiveInt = 64
@@ -209,7 +209,7 @@ class BPRConfig(Config):
     seed gives one model. Defaults chosen by validation NDCG on ml-100k and movietweetings."""
 
     predicts_ratings: ClassVar[bool] = False
-    stops_early: ClassVar[bool] = False
+    trains_in_epochs: ClassVar[bool] = False
     fits_on_gpu: ClassVar[bool] = False
     kind: Literal["bpr"] = "bpr"
     factors: PositiveInt = 64
@@ -228,7 +228,7 @@ class ItemKNNConfig(Config):
     item's users before the cosine (tf-idf did best on validation data), or BM25's own product."""
 
     predicts_ratings: ClassVar[bool] = False
-    stops_early: ClassVar[bool] = False
+    trains_in_epochs: ClassVar[bool] = False
     fits_on_gpu: ClassVar[bool] = False
     max_epochs: ClassVar[int | None] = None
     kind: Literal["item-knn"] = "item-knn"
@@ -249,3 +249,20 @@ ModelConfig = Annotated[
     | ItemKNNConfig,
     Field(discriminator="kind"),
 ]
+
+
+def with_epochs(config: ModelConfig, epochs: int) -> ModelConfig:
+    """The same model fitted in `epochs` epochs, at which a schedule of the learning rate ends, too. A model
+    without epochs stays as it is."""
+    match config:
+        case AutoRecConfig():
+            training = config.training.model_copy(update={"epochs": epochs})
+            return config.model_copy(update={"training": training})
+        case BiasedMFConfig() | ALSConfig():
+            return config.model_copy(update={"iterations": epochs})
+        case BPRConfig():
+            return config.model_copy(update={"epochs": epochs})
+        case MeanConfig() | BiasesConfig() | PopularityConfig() | ItemKNNConfig():
+            return config
+        case _:
+            assert_never(config)

@@ -18,20 +18,20 @@ from threadpoolctl import threadpool_limits
 from recsys_ae.data.ratings import Ratings, entry_rows
 from recsys_ae.errors import DataError, DivergenceError
 from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
-from recsys_ae.models.context import FitContext
 from recsys_ae.models.factors import FactorRecommender
-from recsys_ae.models.folding import ConfidenceFolding
+from recsys_ae.models.folding import ConfidenceFoldIn
 from recsys_ae.models.linear import LinearRecommender
 from recsys_ae.models.positives import positives
 from recsys_ae.rng import derived_seed
+from recsys_ae.training.runner import Trained, TrainingOptions
 from recsys_ae.types import Epoch, FloatMatrix
 
 _NEIGHBOURS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
 
 
 def fit_implicit(
-    config: ALSConfig | BPRConfig | ItemKNNConfig, train: Ratings, context: FitContext
-) -> FactorRecommender | LinearRecommender:
+    config: ALSConfig | BPRConfig | ItemKNNConfig, train: Ratings, options: TrainingOptions
+) -> Trained[FactorRecommender] | Trained[LinearRecommender]:
     """Fit to the liked items alone, on the CPU; the same seed gives the same model whatever the number of
     threads. All epochs are run: these models are not validated on the way.
 
@@ -45,16 +45,18 @@ def fit_implicit(
     with threadpool_limits(limits=1, user_api="blas"):  # the library has threads of its own
         match config:
             case ALSConfig():
-                return _fit_als(config, train, likes, context)
+                return _fit_als(config, train, likes, options)
             case BPRConfig():
-                return _fit_bpr(config, train, likes, context)
+                return _fit_bpr(config, train, likes, options)
             case ItemKNNConfig():
-                return _fit_item_knn(config, train, likes)
+                return Trained(_fit_item_knn(config, train, likes))
             case _:
                 assert_never(config)
 
 
-def _fit_als(config: ALSConfig, train: Ratings, likes: csr_array, context: FitContext) -> FactorRecommender:
+def _fit_als(
+    config: ALSConfig, train: Ratings, likes: csr_array, options: TrainingOptions
+) -> Trained[FactorRecommender]:
     confidence = 1.0 + config.alpha
     model = AlternatingLeastSquares(
         factors=config.factors,
@@ -62,45 +64,51 @@ def _fit_als(config: ALSConfig, train: Ratings, likes: csr_array, context: FitCo
         alpha=1.0,
         iterations=config.iterations,
         calculate_training_loss=True,
-        random_state=_seed(context.seed, config.kind),
+        random_state=_seed(options.seed, config.kind),
     )
 
-    def tell(iteration: int, seconds: float, loss: float) -> None:
-        context.on_epoch(Epoch(iteration + 1, {"weighted_error": float(loss)}, float(loss), seconds, 2))
+    n_cells = likes.shape[0] * likes.shape[1]
+    all_confidences = n_cells + (confidence - 1.0) * likes.nnz  # what the library divides its loss by
 
-    _run(model.fit, _library_matrix(likes, confidence), tell, config.kind)
-    return FactorRecommender(
+    def epoch(iteration: int, seconds: float, loss: float) -> Epoch:
+        total = float(loss) * all_confidences / likes.nnz
+        return Epoch(iteration + 1, {"weighted_error": total}, total, seconds, 2)
+
+    epochs = _run(model.fit, _library_matrix(likes, confidence), epoch, config.kind, options)
+    recommender = FactorRecommender(
         users=train.users,
         items=train.items,
         user_factors=model.user_factors,
         item_factors=model.item_factors,
         user_biases=np.zeros(train.n_users, dtype=np.float32),
         item_biases=np.zeros(train.n_items, dtype=np.float32),
-        fold_in_l2=config.l2,
-        folding=ConfidenceFolding(confidence, config.positive),
+        fold_in=ConfidenceFoldIn(config.l2, confidence, config.positive),
         predicts_ratings=False,
     )
+    return _trained(recommender, epochs)
 
 
-def _fit_bpr(config: BPRConfig, train: Ratings, likes: csr_array, context: FitContext) -> FactorRecommender:
+def _fit_bpr(
+    config: BPRConfig, train: Ratings, likes: csr_array, options: TrainingOptions
+) -> Trained[FactorRecommender]:
     model = BayesianPersonalizedRanking(
         factors=config.factors,
         learning_rate=config.learning_rate,
         regularization=config.l2,
         iterations=config.epochs,
         num_threads=1,
-        random_state=_seed(context.seed, config.kind),
+        random_state=_seed(options.seed, config.kind),
     )
 
-    def tell(iteration: int, seconds: float, correct: int, skipped: int) -> None:
+    def epoch(iteration: int, seconds: float, correct: int, skipped: int) -> Epoch:
         wrong = 1.0 - correct / max(likes.nnz - skipped, 1)
-        context.on_epoch(Epoch(iteration + 1, {"wrong_pairs": wrong}, wrong, seconds, likes.nnz))
+        return Epoch(iteration + 1, {"wrong_pairs": wrong}, None, seconds, likes.nnz)
 
-    _run(model.fit, _library_matrix(likes, 1.0), tell, config.kind)
+    epochs = _run(model.fit, _library_matrix(likes, 1.0), epoch, config.kind, options)
     item_biases = model.item_factors[:, -1].copy()
     never_liked = np.bincount(likes.indices, minlength=train.n_items) == 0
     item_biases[never_liked] = item_biases.min()  # they were never compared; 0 would rank them in the middle
-    return FactorRecommender(
+    recommender = FactorRecommender(
         users=train.users,
         items=train.items,
         user_factors=_without_last(model.user_factors),
@@ -109,6 +117,7 @@ def _fit_bpr(config: BPRConfig, train: Ratings, likes: csr_array, context: FitCo
         item_biases=item_biases,
         predicts_ratings=False,
     )
+    return _trained(recommender, epochs)
 
 
 def _fit_item_knn(config: ItemKNNConfig, train: Ratings, likes: csr_array) -> LinearRecommender:
@@ -136,13 +145,31 @@ def _strongest_others(similarities: csr_array, n: int) -> csr_array:
     return csr_array(parts, shape=similarities.shape)
 
 
-def _run(fit: Callable[..., None], likes: csr_matrix, tell: Callable[..., None], kind: str) -> None:
+def _run(
+    fit: Callable[..., None],
+    likes: csr_matrix,
+    epoch: Callable[..., Epoch],
+    kind: str,
+    options: TrainingOptions,
+) -> list[Epoch]:
+    """Fit, and tell of each iteration as `epoch` puts the library's figures."""
+    epochs: list[Epoch] = []
+
+    def tell(*figures: float) -> None:
+        epochs.append(epoch(*figures))
+        options.context.on_epoch(epochs[-1])
+
     try:
         fit(likes, show_progress=False, callback=tell)
     except ModelFitError as error:
         raise DivergenceError(
             f"model {kind!r} reached factors that are not numbers; raise `l2` or lower the learning rate"
         ) from error
+    return epochs
+
+
+def _trained(recommender: FactorRecommender, epochs: list[Epoch]) -> Trained[FactorRecommender]:
+    return Trained(recommender, tuple(epochs), epochs[-1].number if epochs else None)
 
 
 def _library_matrix(likes: csr_array, value: float) -> csr_matrix:

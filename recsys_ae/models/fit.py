@@ -2,58 +2,92 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import assert_never
 
 import numpy as np
 
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.errors import DivergenceError
+from recsys_ae.errors import ConfigError, DivergenceError
 from recsys_ae.models import configs as c
-from recsys_ae.models.context import FitContext
+from recsys_ae.models.codec import state_of
 from recsys_ae.recommender import Recommender
+from recsys_ae.training.runner import Context, Trained, TrainingOptions, Validator
 
 
-def fit(config: c.ModelConfig, train: Ratings, context: FitContext | None = None) -> Recommender:
+def fit(
+    config: c.ModelConfig,
+    train: Ratings,
+    *,
+    seed: int = 0,
+    validator: Validator[Recommender] | None = None,
+    context: Context | None = None,
+) -> Trained[Recommender]:
     """Fit a model to observed ratings only. The same config, seed and ratings give the same model, bit for
     bit on one machine with as many threads; on another device or with other threads up to rounding.
 
-    Raises DataError where `train` is empty, DivergenceError where training reaches NaN.
+    `validator`: chooses the epoch of models that train over epochs; the others ignore it.
+    Raises DataError where `train` is empty, DivergenceError where training reaches NaN, ConfigError where a
+    model without epochs of our own is to be resumed.
     """
     train.mean()  # refuses an empty training part with a sentence
-    recommender = _fitted(config, train, context or FitContext())
-    _check_finite(recommender)
-    return recommender
+    context = context or Context()
+    check_resumable(config, context)
+    key = _key(config, train, seed, validator) if context.checkpoints is not None else ""
+    trained = _fitted(config, train, TrainingOptions(seed, validator, context, key))
+    _check_finite(trained.model)
+    return trained
 
 
-def _fitted(config: c.ModelConfig, train: Ratings, context: FitContext) -> Recommender:
+def check_resumable(config: c.ModelConfig, context: Context) -> None:
+    """Raises ConfigError where a training is to be resumed whose model keeps no state."""
+    if context.resume and not config.trains_in_epochs:
+        raise ConfigError(
+            f"model {config.kind!r} is fitted in one go and keeps no state to resume from; leave out --resume"
+        )
+
+
+def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> Trained[Recommender]:
     match config:
         case c.ItemAutoRecConfig():
             from recsys_ae.models.autorec import fit_item_autorec
 
-            return fit_item_autorec(config, train, context)
+            return fit_item_autorec(config, train, options)
         case c.UserAutoRecConfig():
             from recsys_ae.models.autorec import fit_user_autorec
 
-            return fit_user_autorec(config, train, context)
+            return fit_user_autorec(config, train, options)
         case c.BiasedMFConfig():
             from recsys_ae.models.biased_mf import fit_biased_mf
 
-            return fit_biased_mf(config, train, context)
+            return fit_biased_mf(config, train, options)
         case c.MeanConfig() | c.BiasesConfig() | c.PopularityConfig():
-            from recsys_ae.models.baselines import fit_baseline
+            from recsys_ae.models.biases import fit_biases
 
-            return fit_baseline(config, train)
+            return Trained(fit_biases(config, train))
         case c.ALSConfig() | c.BPRConfig() | c.ItemKNNConfig():
             from recsys_ae.models.factorization import fit_implicit
 
-            return fit_implicit(config, train, context)
+            return fit_implicit(config, train, options)
         case _:
             assert_never(config)
 
 
+def _key(config: c.ModelConfig, train: Ratings, seed: int, validator: Validator[Recommender] | None) -> str:
+    """A hash of all that decides the result of this very training."""
+    parts = [
+        config.model_dump(mode="json"),
+        train.fingerprint(),
+        seed,
+        None if validator is None else validator.fingerprint,
+    ]
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=10).hexdigest()
+
+
 def _check_finite(recommender: Recommender) -> None:
     """The loss is known before each update, so that of the last one nobody has seen."""
-    for name, array in recommender.state().arrays.items():
+    for name, array in state_of(recommender).arrays.items():
         with np.errstate(invalid="ignore"):
             total = array.sum(dtype=np.float64)  # unlike a mask it takes no memory
         if not np.isfinite(total):

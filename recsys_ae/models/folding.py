@@ -1,85 +1,76 @@
-"""Ways to find the factors of a user who was not there in training, the item side being fixed."""
+"""Ways to find the factors of users who were not there in training, the item side being fixed.
+
+Each solves one least-squares problem for each user, all users at once (`kernels.ridge`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array
 
-from recsys_ae.errors import StorageError
+from recsys_ae.kernels.ridge import solve_rows
+from recsys_ae.models.positives import positives
 from recsys_ae.types import FloatMatrix, FloatVector
 
 
 @dataclass(frozen=True, slots=True)
-class RidgeFolding:
+class RidgeFoldIn:
     """Least squares on the observed entries alone, as in explicit matrix factorisation.
 
-    The penalty is l2 · n^power on each squared factor and `bias_l2` (None: l2) · n^power on the squared
-    bias, n being the length of the history.
+    The penalty is `l2` · n^power on each squared factor and `bias_l2` · n^power on the squared bias, n being
+    the length of the history.
     """
 
-    bias_l2: float | None = None
+    l2: float
+    bias_l2: float
     power: float = 0.0
 
     kind: ClassVar[str] = "ridge"
 
-    def solve(self, factors: FloatMatrix, targets: FloatVector, l2: float) -> tuple[FloatVector, float]:
-        """(k,) factors and the bias of one user. `factors`: (n, k) of the rated items; `targets`: (n,)
-        ratings less everything that is not the user's. A user without history gets zeros."""
-        n, k = factors.shape
-        if n == 0:
-            return np.zeros(k), 0.0
-        design = np.column_stack([factors, np.ones(n)]).astype(np.float64)
-        penalties = np.full(k + 1, l2)
-        penalties[-1] = l2 if self.bias_l2 is None else self.bias_l2
-        solution = _ridge(design, np.asarray(targets, dtype=np.float64), penalties * n**self.power)
-        return solution[:-1], float(solution[-1])
+    def solve(self, targets: csr_array, item_factors: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
+        """(b, k) factors and (b,) biases, float64. `targets`: (b, n_items) histories less everything that is
+        not the user's; `item_factors`: (n_items, k). A user without history gets zeros."""
+        k = item_factors.shape[1]
+        design = np.ones((len(item_factors), k + 1))
+        design[:, :-1] = item_factors
+        penalties = np.full(k + 1, self.l2)
+        penalties[-1] = self.bias_l2
+        solutions = solve_rows(
+            targets.indptr, targets.indices, targets.data, design, penalties, power=self.power
+        )
+        return solutions[:, :-1], solutions[:, -1]
 
 
 @dataclass(frozen=True, slots=True)
-class ConfidenceFolding:
+class ConfidenceFoldIn:
     """Weighted least squares on all items, as in implicit-feedback ALS (Hu, Koren, Volinsky 2008, eq. 4):
     liked items are 1 with `confidence`, all others 0 with confidence 1. `positive`: lowest rating that
     counts as liked; None: every observed entry. There are no biases."""
 
+    l2: float
     confidence: float
     positive: float | None = None
 
     kind: ClassVar[str] = "confidence"
 
-    def solve(self, factors: FloatMatrix, gram: FloatMatrix, l2: float) -> FloatVector:
-        """(k,) factors of one user. `factors`: (n, k) of the liked items; `gram`: (k, k), QᵀQ of all."""
-        chosen = factors.astype(np.float64)
-        system = gram + (self.confidence - 1.0) * (chosen.T @ chosen) + l2 * np.eye(len(gram))
-        return np.linalg.solve(system, self.confidence * chosen.sum(axis=0))
+    def solve(self, targets: csr_array, item_factors: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
+        """(b, k) factors and (b,) biases, all zero. `targets`: (b, n_items) histories as they are;
+        `item_factors`: (n_items, k). A user without liked items gets zeros."""
+        likes = positives(targets, self.positive)
+        factors = item_factors.astype(np.float64)
+        solutions = solve_rows(
+            likes.indptr,
+            likes.indices,
+            np.full(len(likes.data), self.confidence),
+            factors,
+            np.full(factors.shape[1], self.l2),
+            base=factors.T @ factors,
+            weight=self.confidence - 1.0,
+        )
+        return solutions, np.zeros(len(solutions))
 
 
-Folding = RidgeFolding | ConfidenceFolding
-
-
-def folding_to_meta(folding: Folding) -> dict[str, Any]:
-    """The same as a JSON value."""
-    return {"kind": folding.kind, **asdict(folding)}
-
-
-def folding_from_meta(meta: dict[str, Any]) -> Folding:
-    """Inverse of `folding_to_meta`; StorageError for a kind that is not known here."""
-    fields = {name: value for name, value in meta.items() if name != "kind"}
-    match meta["kind"]:
-        case "ridge":
-            return RidgeFolding(**fields)
-        case "confidence":
-            return ConfidenceFolding(**fields)
-        case other:
-            raise StorageError(f"a model that folds users in by {other!r} needs a newer recsys-ae")
-
-
-def _ridge(design: FloatMatrix, targets: FloatVector, penalties: FloatVector) -> FloatVector:
-    """Minimiser of |y - Xw|² + Σ penalties · w²; penalties > 0. Solves the smaller of the two systems."""
-    n, k = design.shape
-    if n >= k:
-        return cho_solve(cho_factor(design.T @ design + np.diag(penalties)), design.T @ targets)
-    scaled = design / penalties  # w = D⁻¹Xᵀ (X D⁻¹ Xᵀ + I)⁻¹ y
-    return scaled.T @ cho_solve(cho_factor(scaled @ design.T + np.eye(n)), targets)
+FoldIn = RidgeFoldIn | ConfidenceFoldIn

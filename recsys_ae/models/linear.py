@@ -11,7 +11,6 @@ from scipy.sparse import csr_array, issparse
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.models.positives import liked, positives
-from recsys_ae.recommender import State
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
 
@@ -49,35 +48,3 @@ class LinearRecommender:
             return ones
         values = history.data[liked(history, self.positive)]
         return csr_array((values, ones.indices, ones.indptr), shape=history.shape)
-
-    def state(self) -> State:
-        meta = {
-            "reads": self.reads,
-            "positive": self.positive,
-            "predicts_ratings": self.predicts_ratings,
-            "ranks": self.ranks,
-        }
-        weights = self.item_weights
-        if isinstance(weights, np.ndarray):
-            return State({"item_weights": weights}, meta)
-        arrays = {"data": weights.data, "indices": weights.indices, "indptr": weights.indptr}
-        return State({f"item_weights_{name}": array for name, array in arrays.items()}, meta)
-
-    @classmethod
-    def from_state(cls, users: IdMap, items: IdMap, state: State) -> LinearRecommender:
-        """Inverse of `state`."""
-        meta, arrays = state.meta, state.arrays
-        if "item_weights" in arrays:
-            weights = arrays["item_weights"]
-        else:
-            parts = tuple(arrays[f"item_weights_{name}"] for name in ("data", "indices", "indptr"))
-            weights = csr_array(parts, shape=(len(items), len(items)))
-        return cls(
-            users,
-            items,
-            weights,
-            reads=meta["reads"],
-            positive=meta["positive"],
-            predicts_ratings=meta["predicts_ratings"],
-            ranks=meta["ranks"],
-        )

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
 import torch
+from torch import nn
 
-from recsys_ae.errors import ConfigError
+from recsys_ae.data.ratings import Ratings
+from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.models import configs as c
-from recsys_ae.nn import corruption, schedules
+from recsys_ae.nn import corruption
+from recsys_ae.nn.autoencoder import Architecture
+from recsys_ae.nn.objective import Objective
+from recsys_ae.nn.penalties import L2Penalty
+from recsys_ae.training import gradient
+
+
+def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
+    """The network for such rows. Raises DataError where a scaled output has nothing to stretch over."""
+    limits = None
+    if config.output == "scaled":
+        limits = low, high = rows.limits()
+        if low == high:
+            raise DataError(
+                f"output 'scaled' has nothing to stretch over: all ratings are {low:g} and no scale is "
+                "declared; declare one, or set output: identity"
+            )
+    return Architecture(rows.n_items, config.hidden, activation=config.activation, limits=limits)
+
+
+def make_objective(config: c.AutoRecConfig, *, n_observed: int) -> Objective:
+    """What is minimised over rows with `n_observed` entries in all."""
+    penalties: dict[str, nn.Module] = {}
+    if config.l2 > 0:
+        penalties["l2"] = L2Penalty(config.l2, n_observed=n_observed)
+    return Objective(corruption=make_corruption(config.corruption), penalties=penalties)
 
 
 def make_corruption(config: c.CorruptionConfig | None) -> corruption.Corruption:
@@ -25,14 +51,14 @@ def make_corruption(config: c.CorruptionConfig | None) -> corruption.Corruption:
             assert_never(config)
 
 
-def make_schedule(config: c.ScheduleConfig, *, epochs: int) -> Callable[[int], float]:
+def make_schedule(config: c.ScheduleConfig, *, epochs: int) -> gradient.Schedule:
     match config:
         case c.ConstantSchedule():
-            return schedules.constant
+            return gradient.constant
         case c.CosineSchedule():
-            return partial(schedules.cosine, epochs=epochs, final_share=config.final_share)
+            return partial(gradient.cosine, epochs=epochs, final_share=config.final_share)
         case c.StepSchedule():
-            return partial(schedules.step_decay, every=config.every, factor=config.factor)
+            return partial(gradient.step_decay, every=config.every, factor=config.factor)
         case _:
             assert_never(config)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,38 +17,58 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 
+from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
-from recsys_ae.errors import RecsysError, StorageError
+from recsys_ae.data.ratings import Ratings
+from recsys_ae.errors import DataError, RecsysError, StorageError
 from recsys_ae.files import replaced
-from recsys_ae.recommender import Recommender, State
+from recsys_ae.models.codec import State, recommender_of, state_of
+from recsys_ae.recommender import Recommender
 
-FORMAT = 1  # raised when older programs could no longer read what newer ones write
+log = logging.getLogger(__name__)
+
+FORMAT = 2  # raised when older programs could no longer read what newer ones write
 _PACKAGES = ("recsys-ae", "numpy", "scipy", "torch", "implicit", "numba")
-_HISTORY = ("data", "indices", "indptr")
+_MATRIX = ("data", "indices", "indptr")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredModel:
     """What a model folder holds.
 
-    `history`: (n_users, n_items) csr_array float32, the training part: what to read and to exclude when
-    recommending to known users. `info`: what the saver wrote beside it (config, fingerprints, metrics).
+    `histories`: what may be read of each of the model's users, in the order of its user map. `info`: what the
+    saver wrote beside it (config, fingerprints, metrics).
     """
 
     recommender: Recommender
-    history: csr_array
+    histories: Histories
     info: dict[str, Any]
+
+    def reading(self, ratings: Ratings) -> Histories:
+        """The histories that newer `ratings` are for this model. A user whom the training held out stays
+        unseen, although the model's user map has a place for that user. A warning counts what is left out
+        because the model does not know the item."""
+        known = Histories.of(ratings, users=self.recommender.users, items=self.recommender.items)
+        if known.n_unknown_items:
+            log.warning(
+                "%d items are unknown to the model; their %d ratings are left out",
+                known.n_unknown_items,
+                known.n_dropped,
+            )
+        seen = np.append(self.histories.positions, -1)  # the last place is that of unknown users
+        return replace(known, positions=seen[known.positions])
 
 
 def save_model(
-    folder: Path, recommender: Recommender, *, history: csr_array, info: Mapping[str, Any]
+    folder: Path, recommender: Recommender, *, histories: Histories, info: Mapping[str, Any]
 ) -> None:
-    """Write a model folder, whole or not at all; one of that name is replaced. `info`: JSON values.
+    """Write a model folder, whole or not at all; one of that name is replaced.
 
-    Raises StorageError where the folder cannot be written.
+    `histories`: of the model's users, in the order of its user map. `info`: JSON values.
+    Raises DataError for histories of other users or items, StorageError where the folder cannot be written.
     """
-    state = recommender.state()
-    parts = {name: getattr(history, name) for name in _HISTORY}
+    state = state_of(recommender)
+    parts = _history_arrays(recommender, histories)
     document = {
         "format": FORMAT,
         "kind": recommender.kind,
@@ -71,6 +92,7 @@ def save_model(
 def load_model(folder: Path) -> StoredModel:
     """Read a model folder; scores are those of the saved model, bit for bit.
 
+    Folders of format 1 have neither positions nor timestamps: all their users were seen in training.
     Raises StorageError, naming the file, where something is missing, broken, or newer than this program.
     """
     document = _read_document(folder)
@@ -78,9 +100,10 @@ def load_model(folder: Path) -> StoredModel:
         users = _read_ids(folder / "users.parquet", document["n_users"])
         items = _read_ids(folder / "items.parquet", document["n_items"])
         arrays = _read_arrays(folder / "arrays.safetensors", document["arrays"])
-        parts = _read_arrays(folder / "history.safetensors", document["history"])
-        recommender = _restore(document["kind"], users, items, State(arrays, document["meta"]))
-        info = document["info"]
+        state = State(arrays, document["meta"])
+        recommender = recommender_of(document["kind"], users, items, state)
+        histories = _read_histories(folder / "history.safetensors", document, users, items)
+        return StoredModel(recommender, histories, document["info"])
     except RecsysError:
         raise
     except (KeyError, TypeError, IndexError, ValueError, RuntimeError) as error:
@@ -88,33 +111,26 @@ def load_model(folder: Path) -> StoredModel:
             f"{folder / 'model.json'}: does not describe a model ({type(error).__name__}: {error}); "
             "save the model again"
         ) from error
-    history = csr_array(tuple(parts[name] for name in _HISTORY), shape=(len(users), len(items)))
-    return StoredModel(recommender, history, info)
 
 
-def _restore(kind: str, users: IdMap, items: IdMap, state: State) -> Recommender:
-    """The one `match` over kinds."""
-    match kind:
-        case "factor":
-            from recsys_ae.models.factors import FactorRecommender
+def _history_arrays(recommender: Recommender, histories: Histories) -> dict[str, np.ndarray]:
+    users, shape = recommender.users, (len(recommender.users), len(recommender.items))
+    if histories.users is not users and not np.array_equal(histories.users.ids, users.ids):
+        raise DataError("histories of other users than the model's; keep those that it was trained with")
+    if histories.matrix.shape != shape:
+        raise DataError(f"histories of shape {histories.matrix.shape} for a model of {shape}; align them")
+    parts = {name: getattr(histories.matrix, name) for name in _MATRIX} | {"positions": histories.positions}
+    return parts if histories.timestamps is None else parts | {"timestamps": histories.timestamps}
 
-            return FactorRecommender.from_state(users, items, state)
-        case "bias":
-            from recsys_ae.models.baselines import BiasRecommender
 
-            return BiasRecommender.from_state(users, items, state)
-        case "linear":
-            from recsys_ae.models.linear import LinearRecommender
-
-            return LinearRecommender.from_state(users, items, state)
-        case "network":
-            from recsys_ae.models.network import NetworkRecommender
-
-            return NetworkRecommender.from_state(users, items, state)
-        case _:
-            raise StorageError(
-                f"a model of the unknown kind {kind!r}: load it with the program that saved it"
-            )
+def _read_histories(path: Path, document: Mapping[str, Any], users: IdMap, items: IdMap) -> Histories:
+    parts = _read_arrays(path, document["history"])
+    positions = np.arange(len(users)) if document["format"] == 1 else parts["positions"]
+    try:
+        matrix = csr_array(tuple(parts[name] for name in _MATRIX), shape=(len(users), len(items)))
+        return Histories(users, positions, matrix, parts.get("timestamps"))
+    except (ValueError, DataError) as error:
+        raise StorageError(f"{path}: does not hold histories ({error}); save the model again") from error
 
 
 def _read_document(folder: Path) -> dict[str, Any]:

@@ -1,50 +1,64 @@
-"""The network of all autoencoders here: observed entries in, reconstructions out where they are asked for."""
+"""The network of all autoencoders here: an encoder, a bottleneck and a decoder.
+
+Observed entries go in, reconstructions come out where they are asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recsys_ae.nn.layers import ACTIVATIONS, SampledLinear, SparseLinear, dense_layer
+from recsys_ae.nn.bottleneck import Bottleneck, Deterministic, Gaussian
+from recsys_ae.nn.layers import ACTIVATIONS, DenseLayers, SampledLinear, SparseLinear
 from recsys_ae.nn.rows import RowBatch
 
 
-class Autoencoder(nn.Module):
-    """Reconstructs rows of `n_columns` entries through hidden layers of the given widths.
+class Encoder(nn.Module):
+    """Reads the observed entries of rows of `n_columns` entries through layers of the given `widths`."""
 
-    With one width this is AutoRec (Sedhain et al. 2015, eq. 2): f(W · g(V r + mu) + b). Every hidden layer
-    has the same activation. `limits`: where given, the output is a sigmoid stretched over them, else the
-    identity.
+    def __init__(
+        self, n_columns: int, widths: Sequence[int], activation: str, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.first = SparseLinear(n_columns, widths[0], generator)
+        self.rest = DenseLayers(widths, activation, generator)
+
+    def forward(self, batch: RowBatch) -> Tensor:
+        """(b, last width)."""
+        return self.rest(self.activation(self.first(batch)))
+
+
+class Decoder(nn.Module):
+    """Goes from codes through dense layers to the outputs of `n_columns` columns.
+
+    `widths`: of the codes and of each hidden layer, so (50,) has no hidden layer. `limits`: where given, an
+    output is a sigmoid stretched over them, else the identity.
     """
 
     def __init__(
         self,
-        n_columns: int,
         widths: Sequence[int],
-        *,
-        activation: str = "sigmoid",
-        limits: tuple[float, float] | None = None,
+        n_columns: int,
+        activation: str,
+        limits: tuple[float, float] | None,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        self.activation = ACTIVATIONS[activation]
         self.limits = limits
-        self.first = SparseLinear(n_columns, widths[0], generator)
-        self.hidden = nn.ModuleList(dense_layer(a, b, generator) for a, b in pairwise(widths))
+        self.hidden = DenseLayers(widths, activation, generator)
         self.last = SampledLinear(widths[-1], n_columns, generator)
 
-    def forward(self, batch: RowBatch) -> Reconstruction:
-        hidden = self.activation(self.first(batch))
-        for layer in self.hidden:
-            hidden = self.activation(layer(hidden))
-        return Reconstruction(hidden, self)
+    def forward(self, code: Tensor) -> Tensor:
+        """(b, width) what the output layer reads."""
+        return self.hidden(code)
 
     def stretch(self, raw: Tensor) -> Tensor:
-        """Raw outputs in rating units."""
+        """Raw outputs in the units of the rows."""
         if self.limits is None:
             return raw
         low, high = self.limits
@@ -60,16 +74,104 @@ class Autoencoder(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
-    """The output for some rows, computed where it is asked for. `hidden`: (b, width) of the last hidden
-    layer: what the output layer sees."""
+    """The output for some rows, computed where it is asked for.
 
+    `code`: (b, code_size). `posterior`: what the codes were drawn from; None for a code that is not drawn.
+    `hidden`: (b, width) what the output layer reads of the code; the code itself in a decoder without hidden
+    layers.
+    """
+
+    code: Tensor
+    posterior: Gaussian | None
     hidden: Tensor
-    network: Autoencoder
+    decoder: Decoder
 
     def at(self, batch: RowBatch) -> Tensor:
         """(m,) outputs at the observed entries of `batch` only."""
-        return self.network.stretch(self.network.last.at(self.hidden, batch))
+        return self.decoder.stretch(self.decoder.last.at(self.hidden, batch))
+
+    def pairs(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """(m,) outputs of row rows[j] at column columns[j]; both int64."""
+        return self.decoder.stretch(self.decoder.last.pairs(self.hidden, rows, columns))
 
     def dense(self) -> Tensor:
         """(b, n_columns) all outputs."""
-        return self.network.stretch(self.network.last(self.hidden))
+        return self.decoder.stretch(self.decoder.last(self.hidden))
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """All that is to be known of a network beside its parameters.
+
+    `encoder`: widths of the layers up to the code; `decoder`: widths of the hidden layers after it. Every
+    hidden layer has the same `activation`. `limits`: see `Decoder`. With one encoder layer and no hidden
+    decoder layer this is AutoRec (Sedhain et al. 2015, eq. 2): f(W · g(V r + mu) + b).
+    """
+
+    n_columns: int
+    encoder: tuple[int, ...]
+    decoder: tuple[int, ...] = ()
+    activation: str = "sigmoid"
+    limits: tuple[float, float] | None = None
+
+
+class Autoencoder(nn.Module):
+    """Reconstructs rows. `architecture`: what it was built from; None for one put together by hand, which
+    cannot be stored."""
+
+    architecture: Architecture | None = None
+    encoder: Encoder
+    decoder: Decoder
+
+    def __init__(self, encoder: Encoder, bottleneck: Bottleneck, decoder: Decoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.bottleneck = bottleneck
+        self.decoder = decoder
+
+    @classmethod
+    def build(cls, architecture: Architecture, generator: torch.Generator) -> Autoencoder:
+        """A network with the parameters that the generator draws."""
+        a = architecture
+        encoder = Encoder(a.n_columns, a.encoder, a.activation, generator)
+        decoder = Decoder((a.encoder[-1], *a.decoder), a.n_columns, a.activation, a.limits, generator)
+        network = cls(encoder, Deterministic(), decoder)
+        network.architecture = architecture
+        return network
+
+    @classmethod
+    def from_parameters(cls, architecture: Architecture, parameters: Mapping[str, np.ndarray]) -> Autoencoder:
+        """The network with these parameters, ready to reconstruct. Inverse of `copied_parameters`."""
+        network = cls.build(architecture, torch.Generator())
+        network.load_state_dict({name: torch.from_numpy(np.array(p)) for name, p in parameters.items()})
+        return network.eval()
+
+    def copied_parameters(self) -> dict[str, np.ndarray]:
+        """Name -> a copy of each parameter and buffer, on the CPU."""
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    def forward(self, batch: RowBatch, generator: torch.Generator | None = None) -> Reconstruction:
+        """`generator`: of codes that are drawn at random in training; a deterministic code needs none."""
+        code, posterior = self.bottleneck(self.encoder(batch), generator)
+        return Reconstruction(code, posterior, self.decoder(code), self.decoder)
+
+    @torch.no_grad()
+    def start_at(self, means: np.ndarray, *, observed: np.ndarray) -> None:
+        """Prepare new parameters for rows whose columns have these `means` (n_columns,): output biases start
+        there. Columns that are not `observed` (n_columns,) bool get no weights: nothing would ever train
+        them, so they neither add noise to a code nor leave their mean."""
+        last = self.decoder.last
+        last.bias.copy_(self.decoder.unstretch(torch.from_numpy(means).float()))
+        for layer in (self.encoder.first, last):
+            layer.weight[torch.from_numpy(~observed)] = 0.0
+
+    def output_layer(self) -> tuple[np.ndarray, np.ndarray]:
+        """Copies of the (n_columns, width) weights and (n_columns,) biases, float32, that make raw outputs of
+        what `Reconstruction.hidden` holds."""
+        last = self.decoder.last
+        return last.weight.detach().cpu().numpy().copy(), last.bias.detach().cpu().numpy().copy()

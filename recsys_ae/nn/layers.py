@@ -6,13 +6,16 @@ Cost and memory of both passes grow with the observed entries of the batch, neve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from recsys_ae.nn.rows import RowBatch
+
+_PAIRS_AT_ONCE = 1 << 14  # pairs whose vectors fit into the processor's cache together
 
 
 def identity(x: Tensor) -> Tensor:
@@ -60,13 +63,36 @@ class SampledLinear(nn.Module):
         """(m,) outputs for `hidden` (b, width) at the observed entries of `batch`."""
         return _SampledProduct.apply(hidden, self.weight, self.bias, batch)
 
+    def pairs(self, hidden: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """(m,) outputs of hidden[rows[j]] for column columns[j], in any order."""
+        products = [
+            (hidden[r] * self.weight[c]).sum(dim=1)
+            for r, c in zip(rows.split(_PAIRS_AT_ONCE), columns.split(_PAIRS_AT_ONCE), strict=True)
+        ]
+        return torch.cat(products) + self.bias[columns] if products else self.bias[columns]
+
     def forward(self, hidden: Tensor) -> Tensor:
         """(b, n_columns), every output."""
         return nn.functional.linear(hidden, self.weight, self.bias)
 
 
-def dense_layer(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A layer between two hidden ones: `weight` (outputs, inputs), `bias` (outputs,)."""
+class DenseLayers(nn.Module):
+    """Layers between wide ones: `widths` of what goes in and of what each layer gives, so (8, 4) is one layer
+    from 8 to 4, and (8,) is none. Each has the same activation."""
+
+    def __init__(self, widths: Sequence[int], activation: str, generator: torch.Generator) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.layers = nn.ModuleList(_dense_layer(a, b, generator) for a, b in pairwise(widths))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(b, last width) from (b, first width)."""
+        for layer in self.layers:
+            hidden = self.activation(layer(hidden))
+        return hidden
+
+
+def _dense_layer(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     layer = nn.Linear(inputs, outputs)
     with torch.no_grad():
         layer.weight.copy_(xavier_uniform(outputs, inputs, generator))

@@ -1,14 +1,17 @@
-"""Data terms: functions of an output and the clean batch, as sum and count."""
+"""Data terms: how far a reconstruction is from the clean rows, as sum and count."""
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Callable
 
+from recsys_ae.nn.autoencoder import Reconstruction
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.types import Mean
 
+Loss = Callable[[Reconstruction, RowBatch], Mean]
 
-def masked_squared_error(output: Tensor, clean: RowBatch) -> Mean:
-    """Squared error of `output` (m,) over the m observed entries (rating units squared): the data term of
-    Sedhain et al. 2015, eq. 1, as a mean."""
-    return Mean((output - clean.values).square().sum(), len(clean.values))
+
+def masked_squared_error(reconstruction: Reconstruction, clean: RowBatch) -> Mean:
+    """Squared error over the observed entries alone (rating units squared): the data term of Sedhain et al.
+    2015, eq. 1, as a mean."""
+    return Mean((reconstruction.at(clean) - clean.values).square().sum(), len(clean.values))

@@ -1,26 +1,60 @@
-"""What training minimises."""
+"""All that training minimises."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
 from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.corruption import Corruption, keep_clean
-from recsys_ae.nn.losses import masked_squared_error
+from recsys_ae.nn.losses import Loss, masked_squared_error
+from recsys_ae.nn.penalties import KnownGradient
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.types import Terms
 
 
 class Objective(nn.Module):
-    """Corrupt the input, reconstruct, compare with the clean values. The corruption happens here so that no
-    caller can mix input and target up."""
+    """Corrupt the input, reconstruct, compare with the clean values, add the penalties.
 
-    def __init__(self, corruption: Corruption = keep_clean) -> None:
+    The corruption happens here so that no caller can mix input and target up. `penalties`: name -> module as
+    `penalties.Penalty` describes it; the name is the term's name in the curves.
+    """
+
+    def __init__(
+        self,
+        *,
+        corruption: Corruption = keep_clean,
+        loss: Loss = masked_squared_error,
+        penalties: Mapping[str, nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         self.corruption = corruption
+        self.loss = loss
+        self.penalties = nn.ModuleDict(penalties or {})
 
-    def forward(self, network: Autoencoder, clean: RowBatch, *, generator: torch.Generator) -> Terms:
-        """Terms of one batch: "reconstruction" is the squared error over observed entries."""
-        output = network(self.corruption(clean, generator)).at(clean)
-        return {"reconstruction": masked_squared_error(output, clean)}
+    def forward(
+        self,
+        network: Autoencoder,
+        clean: RowBatch,
+        *,
+        step: int,
+        epoch: int,
+        generator: torch.Generator,
+    ) -> Terms:
+        """The terms of one batch, whose means add up to what is minimised: "reconstruction" and each penalty
+        under its name. `step`: updates done before, over all epochs; `epoch`: from 1."""
+        reconstruction = network(self.corruption(clean, generator), generator)
+        terms = {"reconstruction": self.loss(reconstruction, clean)}
+        for name, penalty in self.penalties.items():
+            terms[name] = penalty(network, reconstruction, step=step, epoch=epoch)
+        return terms
+
+    def backward(self, network: Autoencoder, terms: Terms) -> None:
+        """Add the gradient of the sum of the terms' means to that of the parameters."""
+        means = [term.value for term in terms.values()]
+        sum(mean for mean in means if mean.requires_grad).backward()
+        for penalty in self.penalties.values():
+            if isinstance(penalty, KnownGradient):
+                penalty.add_gradient(network)

@@ -33,7 +33,7 @@ class RowBatch:
     n_columns: int
 
     @classmethod
-    def of(cls, matrix: csr_array, *, device: str = "cpu") -> RowBatch:
+    def of(cls, matrix: csr_array, *, device: str | torch.device = "cpu") -> RowBatch:
         """All entries stored in `matrix` (b, n_columns), zeros included."""
         numbered = csr_array((np.arange(len(matrix.data)), matrix.indices, matrix.indptr), shape=matrix.shape)
         by_column = numbered.tocsc()

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from recsys_ae.errors import ConfigError
 from recsys_ae.files import replaced
-from recsys_ae.reporting.directions import lower_is_better
+from recsys_ae.metrics import Metric, sort_key
 from recsys_ae.types import Epoch, FloatVector
 
 # Okabe and Ito's palette, told apart with every kind of colour vision
@@ -26,17 +26,16 @@ _MOST_LEVELS = 25
 _METADATA = {"svg": {"Date": None, "Creator": None, "Format": None, "Type": None}, "png": {"Software": None}}
 
 
-def plot_curves(epochs: Sequence[Epoch], path: Path, *, metric: str | None = None) -> None:
+def plot_curves(epochs: Sequence[Epoch], path: Path, *, metric: Metric | None = None) -> None:
     """Loss by epoch, each term labelled; below it the validation score, with the best epoch marked.
 
-    `metric`: what the score is ("rmse" is shown as it is, though its score is negated). Epochs without a
-    score leave the lower panel out.
+    `metric`: what the scores are figures of. Without it, or without scores, there is no lower panel.
     """
-    scored = [epoch for epoch in epochs if epoch.score is not None]
+    scored = [] if metric is None else [epoch for epoch in epochs if epoch.score is not None]
     figure = _figure(7.2, 5.0 if scored else 3.2)
     panels = figure.subplots(2 if scored else 1, 1, sharex=True, squeeze=False)[:, 0]
     _draw_loss(panels[0], epochs)
-    if scored:
+    if metric is not None and scored:
         best = _draw_score(panels[1], scored, metric)
         for panel in panels:
             panel.axvline(best, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
@@ -68,7 +67,12 @@ def plot_predictions(actual: FloatVector, predicted: FloatVector, path: Path) ->
 
 
 def plot_metric_bars(
-    names: Sequence[str], values: Sequence[float], errors: Sequence[float] | None, *, metric: str, path: Path
+    names: Sequence[str],
+    values: Sequence[float],
+    errors: Sequence[float] | None,
+    *,
+    metric: Metric,
+    path: Path,
 ) -> None:
     """One line per model, best on top: its value and, where known, its confidence interval.
 
@@ -77,8 +81,8 @@ def plot_metric_bars(
     """
     widths = np.full(len(names), np.nan) if errors is None else np.array([_number(e) for e in errors])
     numbers = np.array([_number(value) for value in values])
-    low_first = lower_is_better(metric)
-    order = np.argsort(np.where(np.isnan(numbers), np.inf, numbers if low_first else -numbers), kind="stable")
+    keys = [sort_key(number, higher_is_better=metric.higher_is_better) for number in numbers]
+    order = np.argsort(keys, kind="stable")
     figure = _figure(7.2, 1.1 + 0.36 * len(names))
     panel = figure.subplots()
     _tidy(panel, grid="x")
@@ -87,7 +91,7 @@ def plot_metric_bars(
     panel.set_yticks(range(len(names)), [names[row] for row in order], color=INK)
     panel.set_ylim(max(len(names), 1) - 0.5, -0.5)
     panel.margins(x=0.16)
-    panel.set_xlabel(f"{metric}  ({'lower' if low_first else 'higher'} is better)", color=INK)
+    panel.set_xlabel(f"{metric.key}, {metric.unit}  ({metric.direction})", color=INK)
     _save(figure, path)
 
 
@@ -95,12 +99,12 @@ def _draw_loss(panel: Axes, epochs: Sequence[Epoch]) -> None:
     numbers = [epoch.number for epoch in epochs]
     names = list(epochs[0].terms) if epochs else []
     curves = {name: [epoch.terms.get(name, np.nan) for epoch in epochs] for name in names}
-    if len(names) != 1:
-        curves = {"total": [epoch.total for epoch in epochs], **curves}
+    totals = [epoch.total for epoch in epochs if epoch.total is not None]
+    if len(names) != 1 and len(totals) == len(epochs):
+        curves = {"total": totals, **curves}
     _tidy(panel)
     for colour, values in zip(COLOURS * len(curves), curves.values(), strict=False):
         _draw_line(panel, numbers, values, colour)
-    totals = [epoch.total for epoch in epochs]
     if totals and max(totals) > 20 * min(totals) and all(min(values) > 0 for values in curves.values()):
         panel.set_yscale("log")
         panel.minorticks_off()
@@ -109,24 +113,22 @@ def _draw_loss(panel: Axes, epochs: Sequence[Epoch]) -> None:
     panel.set_ylabel("training loss", color=INK)
 
 
-def _draw_score(panel: Axes, scored: Sequence[Epoch], metric: str | None) -> int:
+def _draw_score(panel: Axes, scored: Sequence[Epoch], metric: Metric) -> int:
     """Draw the curve; the answer is the best epoch."""
-    negated = metric is not None and lower_is_better(metric)
     numbers = [epoch.number for epoch in scored]
-    scores = np.array([epoch.score for epoch in scored], dtype=np.float64)
-    values = -scores if negated else scores
-    best = int(np.argmax(scores))
+    values = np.array([epoch.score for epoch in scored], dtype=np.float64)
+    best = metric.best(values.tolist()) or 0
     _tidy(panel)
     _draw_line(panel, numbers, values, COLOURS[2])
     panel.plot(numbers[best], values[best], "o", color=COLOURS[1], markersize=6, zorder=4)
     late = numbers[best] > (numbers[0] + numbers[-1]) / 2
     panel.annotate(
         f"best: {values[best]:.4f} in epoch {numbers[best]}", (numbers[best], values[best]),
-        xytext=(-10 if late else 10, -12 if negated else 12), textcoords="offset points",
+        xytext=(-10 if late else 10, 12 if metric.higher_is_better else -12), textcoords="offset points",
         ha="right" if late else "left", va="center", color=COLOURS[1], fontsize=9,
     )  # fmt: skip
     panel.margins(y=0.22)  # room for the words beyond the best point
-    panel.set_ylabel(f"validation {metric or 'score'}", color=INK)
+    panel.set_ylabel(f"validation {metric.key}", color=INK)
     return numbers[best]
 
 

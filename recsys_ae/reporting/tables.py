@@ -8,14 +8,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from rich.cells import cell_len
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from recsys_ae.evaluation.comparison import Difference
+
 MISSING = "–"
+STARS = "* p < 0.05, ** p < 0.01, *** p < 0.001 (Holm's method)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,17 @@ class Table:
                 [(text, cell in best) for text, cell in zip(format_column(cells), cells, strict=True)]
             )
         return [list(row) for row in zip(*columns, strict=True)]
+
+
+def difference_text(found: Difference) -> str:
+    """A difference with half the width of its interval and the stars that its p-value earns (see STARS)."""
+    stars = "*" * sum(found.p_adjusted < limit for limit in (0.05, 0.01, 0.001))
+    return f"{found.difference:+.4f} ±{(found.high - found.low) / 2:.4f} {stars}".rstrip()
+
+
+def interval_text(found: Difference) -> str:
+    """A difference with its interval and p-value."""
+    return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] p={found.p_adjusted:.3f}"
 
 
 def format_column(cells: Sequence[Any]) -> list[str]:

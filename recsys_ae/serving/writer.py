@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.files import replaced
-from recsys_ae.serving.rows import rows_of_block
-from recsys_ae.serving.topn import TopNBlock
+from recsys_ae.serving.lists import TopNBlock, columns_of
 
 _ROWS_AT_ONCE = 1 << 17  # a row group
 
@@ -61,7 +60,7 @@ def _id_type(ids: IdMap) -> pa.DataType:
 def _tables(blocks: Iterable[TopNBlock], users: IdMap, items: IdMap) -> Iterator[pa.Table]:
     schema = _schema(users, items)
     for block in blocks:
-        columns = rows_of_block(block, users, items)
+        columns = columns_of(block, users, items)
         arrays = [pa.array(columns[field.name], type=field.type) for field in schema]
         yield pa.Table.from_arrays(arrays, schema=schema)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +10,8 @@ import numpy as np
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError
-from recsys_ae.types import PositionVector
-
-Splitter = Callable[[Ratings, int], "Split"]  # (ratings, seed) -> Split
+from recsys_ae.splitting.configs import SplitConfig
+from recsys_ae.types import CountVector, PositionVector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,23 +20,26 @@ class Split:
     users (`fold_in`), and what they are judged by (`holdout`).
 
     For splits of ratings `fold_in is train`; for splits of users the evaluated users' rows of `train` are
-    empty. Raises DataError if the parts differ in ids, or if `holdout` shares a cell with `train` or with
-    `fold_in`: a leak cannot be made.
+    empty. `config` and `seed` say how the split was made. `data_fingerprint` is that of the ratings that were
+    split; a validation split keeps the one of the split that it is carved from.
+    Raises DataError if the parts differ in ids, or if `holdout` shares a cell with `train` or with `fold_in`:
+    a leak cannot be made.
     """
 
     train: Ratings
     fold_in: Ratings
     holdout: Ratings
-    name: str
+    config: SplitConfig
     seed: int
+    data_fingerprint: str
 
     def __post_init__(self) -> None:
         for part in (self.fold_in, self.holdout):
             if part.users is not self.train.users or part.items is not self.train.items:
                 raise DataError("the parts of a split must share their id maps: make them with Ratings.keep")
-        _check_disjoint(self.train, self.holdout, "training", self.name)
+        _check_disjoint(self.train, self.holdout, "training", self.config.kind)
         if self.fold_in is not self.train:
-            _check_disjoint(self.fold_in, self.holdout, "fold-in", self.name)
+            _check_disjoint(self.fold_in, self.holdout, "fold-in", self.config.kind)
 
     @property
     def of_users(self) -> bool:
@@ -48,13 +49,12 @@ class Split:
     @property
     def evaluated_users(self) -> PositionVector:
         """(n,) positions of the users with at least one holdout rating."""
-        return np.flatnonzero(np.diff(self.holdout.matrix.indptr) > 0)
+        return np.flatnonzero(_counts(self.holdout) > 0)
 
     @property
     def cold_users(self) -> int:
         """How many evaluated users have nothing in `fold_in`."""
-        known = np.diff(self.fold_in.matrix.indptr) > 0
-        return int((~known[self.evaluated_users]).sum())
+        return int((_counts(self.fold_in)[self.evaluated_users] == 0).sum())
 
     @property
     def cold_items(self) -> int:
@@ -65,20 +65,21 @@ class Split:
         """(n_items,) bool: rated at least once in `train`."""
         return np.bincount(self.train.columns, minlength=self.train.n_items) > 0
 
-    def histories(self) -> Histories:
+    def histories(self, *, trained: Ratings | None = None) -> Histories:
         """All that may be read of every user, one row each in the order of the user map: training ratings,
-        and the fold-in ratings of users held out, who stand at position -1."""
+        and the fold-in ratings of users held out, who stand at position -1.
+
+        `trained`: what the model was trained on, where that is less than `train`. In a split of users its
+        validation part holds users out whole, too, and the model has seen these as little as the others.
+        """
+        everyone = np.arange(self.train.n_users)
         if not self.of_users:
-            everyone = np.arange(self.train.n_users)
             return Histories(self.train.users, everyone, self.train.matrix, self.train.timestamps)
         read = self.train.joined(self.fold_in)
-        held_out = np.diff(self.fold_in.matrix.indptr) + np.diff(self.holdout.matrix.indptr) > 0
-        positions = np.where(held_out, -1, np.arange(self.train.n_users))
-        return Histories(self.train.users, positions, read.matrix, read.timestamps)
-
-    def validation(self, splitter: Splitter) -> Split:
-        """The training part split again: the place to choose epochs, settings and models."""
-        return splitter(self.train, self.seed)
+        unseen = (_counts(self.fold_in) > 0) | (_counts(self.holdout) > 0)
+        if trained is not None:
+            unseen |= (_counts(self.train) > 0) & (_counts(trained) == 0)
+        return Histories(self.train.users, np.where(unseen, -1, everyone), read.matrix, read.timestamps)
 
     def fingerprint(self) -> str:
         """32 hex digits of the three parts; equal only for the same split of the same data."""
@@ -90,13 +91,18 @@ class Split:
         return digest.hexdigest()
 
 
+def _counts(ratings: Ratings) -> CountVector:
+    """(n_users,) how many ratings each user has."""
+    return np.diff(ratings.matrix.indptr)
+
+
 def _cells(ratings: Ratings) -> np.ndarray:
     """(n_observed,) int64 row * n_items + column, ascending."""
     cells = ratings.rows() * ratings.n_items + ratings.columns
     return np.sort(cells, kind="stable")  # linear where they are in order already, as they should be
 
 
-def _check_disjoint(known: Ratings, holdout: Ratings, word: str, name: str) -> None:
+def _check_disjoint(known: Ratings, holdout: Ratings, word: str, kind: str) -> None:
     if known.n_observed == 0:
         return
     hidden, seen = _cells(holdout), _cells(known)
@@ -106,6 +112,6 @@ def _check_disjoint(known: Ratings, holdout: Ratings, word: str, name: str) -> N
         row, column = divmod(int(shared[0]), holdout.n_items)
         user, item = holdout.users.ids.item(row), holdout.items.ids.item(column)
         raise DataError(
-            f"split {name!r} leaks: {len(shared)} {word} ratings are also in the holdout, the first is user "
+            f"split {kind!r} leaks: {len(shared)} {word} ratings are also in the holdout, the first is user "
             f"{user!r}, item {item!r}; give each rating to one part"
         )

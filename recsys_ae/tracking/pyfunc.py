@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,16 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
-from recsys_ae.data.ratings import select_rows
 from recsys_ae.errors import DataError, UnknownIdError
 from recsys_ae.models.storage import StoredModel, load_model
-from recsys_ae.serving.rows import frame_of
-from recsys_ae.serving.topn import recommend
+from recsys_ae.serving.lists import frame_of, recommend
 from recsys_ae.tracking.packing import DEFAULT_N
 from recsys_ae.types import PositionVector
 
-_USERS_AT_ONCE = 1024
-
 
 class FolderModel(PythonModel):
-    """The recommender of a model folder, with the histories that it was trained on.
+    """The recommender of a model folder, with the histories that it is stored with.
 
     `predict` reads column `user`, and `item` where given. Without it: one row per recommendation, columns
     user, rank (1-based), item, score; params n (10) and exclude_seen (true). With it: user, item, score for
@@ -50,32 +44,25 @@ class FolderModel(PythonModel):
 
 def top_lists(stored: StoredModel, users: pd.Series, *, n: int, exclude_seen: bool) -> pd.DataFrame:
     """Columns user, rank (int64, 1-based), item, score (float32); users in the given order."""
-    recommender = stored.recommender
-    rows = _positions(recommender.users, users, "user")
-    blocks = recommend(recommender, stored.history, users=rows, n=n, exclude_seen=exclude_seen)
-    lists = frame_of(blocks, users=recommender.users, items=recommender.items)
+    recommender, histories = stored.recommender, stored.histories
+    rows = _positions(histories.users, users, "user")
+    blocks = recommend(recommender, histories, rows=rows, n=n, exclude_seen=exclude_seen)
+    lists = frame_of(blocks, users=histories.users, items=recommender.items)
     return lists.astype({"rank": np.int64})  # as the signature says
 
 
 def score_pairs(stored: StoredModel, users: pd.Series, items: pd.Series) -> pd.DataFrame:
     """Columns user, item, score (float32): the score of each pair, in the given order."""
-    recommender = stored.recommender
-    rows, columns = _positions(recommender.users, users, "user"), _positions(recommender.items, items, "item")
+    recommender, histories = stored.recommender, stored.histories
+    rows, columns = _positions(histories.users, users, "user"), _positions(recommender.items, items, "item")
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
     scores = np.empty(len(rows), dtype=np.float32)
-    for batch, places, users_of_batch in _pair_batches(stored, rows):
-        scores[places] = recommender.score_pairs(batch, users_of_batch, columns[places])
+    for chosen, batch in histories.batches(rows=np.unique(rows)):
+        pairs = slice(*np.searchsorted(ordered, [chosen[0], chosen[-1] + 1]))
+        of_batch = np.searchsorted(chosen, ordered[pairs])
+        scores[order[pairs]] = recommender.score_pairs(batch, of_batch, columns[order[pairs]])
     return pd.DataFrame({"user": users.to_numpy(), "item": items.to_numpy(), "score": scores})
-
-
-def _pair_batches(
-    stored: StoredModel, rows: PositionVector
-) -> Iterator[tuple[UserBatch, PositionVector, PositionVector]]:
-    """Blocks of distinct users: their batch, the places of their pairs, and each pair's row in the batch."""
-    distinct, which = np.unique(rows, return_inverse=True)
-    for start in range(0, len(distinct), _USERS_AT_ONCE):
-        block = distinct[start : start + _USERS_AT_ONCE]
-        places = np.flatnonzero((which >= start) & (which < start + len(block)))
-        yield UserBatch(block, select_rows(stored.history, block)), places, which[places] - start
 
 
 def _positions(known: IdMap, ids: pd.Series, word: str) -> PositionVector:

@@ -50,7 +50,7 @@ class Tracker(AbstractContextManager["Tracker"], Protocol):
         ...
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Names are "test/rmse", "validation/score", "train/reconstruction"; `step` is the epoch."""
+        """Names are "test/rmse", "validation/rmse", "train/reconstruction"; `step` is the epoch."""
         ...
 
     def artifact(self, path: Path) -> None:

@@ -3,114 +3,122 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import torch
+import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.numpy import load_file, save_file
 
 from recsys_ae.errors import StorageError
-from recsys_ae.files import replaced
-from recsys_ae.training.stopping import EarlyStopping
+from recsys_ae.files import remove_leftovers, replaced
 from recsys_ae.types import Epoch
 
+log = logging.getLogger(__name__)
+Arrays = dict[str, np.ndarray]
 _SECONDS_BETWEEN = 30.0  # a state can take a second to write: not after each of many short epochs
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """All that the next epoch depends on. Random streams need no keeping: each epoch derives its own from the
+    seed.
+
+    `parameters`: those of the last epoch; `progress`: what the optimiser and the objective remember; `best`:
+    the parameters of the epoch with the best score, empty where nothing was validated; `epochs`: the curve.
+    """
+
+    parameters: Arrays
+    progress: Arrays
+    best: Arrays
+    epochs: tuple[Epoch, ...]
 
 
 @dataclass(slots=True)
 class Checkpoint:
-    """Where training keeps its state: parameters, optimiser, best epoch and the curve so far. Random streams
-    need no keeping: each epoch derives its own from the seed.
+    """Where one training keeps its state.
 
-    `key`: says what is trained; a folder written for another key is refused.
+    `folder`: None keeps nothing. `key`: says what is trained; a folder written for another key is refused.
+    Where the folder cannot be written to, the training goes on without it, and says so once.
     """
 
     folder: Path | None
     key: str
     _last_saved: float = field(default_factory=time.monotonic)
+    _broken: bool = False
 
-    def save_if_due(
-        self,
-        module: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        stopping: EarlyStopping,
-        epochs: Sequence[Epoch],
-    ) -> None:
-        if self.folder is not None and time.monotonic() - self._last_saved >= _SECONDS_BETWEEN:
-            self.save(module, optimizer, stopping, epochs)
+    def save_if_due(self, state: Callable[[], TrainingState]) -> None:
+        """Save where the last time is half a minute ago; only then the state is asked for."""
+        if time.monotonic() - self._last_saved >= _SECONDS_BETWEEN:
+            self.save(state())
 
-    def save(
-        self,
-        module: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        stopping: EarlyStopping,
-        epochs: Sequence[Epoch],
-    ) -> None:
-        """Write the state after the last of `epochs`; does nothing without a folder."""
-        if self.folder is None:
+    def save(self, state: TrainingState) -> None:
+        """Write the state, whole or not at all."""
+        if self.folder is None or self._broken:
             return
-        tensors = {f"parameters/{name}": p for name, p in module.state_dict().items()}
-        tensors |= {f"best/{name}": p for name, p in stopping.best_parameters.items()}
-        tensors |= {
-            f"optimizer/{index}/{name}": value
-            for index, slots in optimizer.state_dict()["state"].items()
-            for name, value in slots.items()
-            if isinstance(value, Tensor)
-        }
-        meta = {
-            "key": self.key,
-            "best_score": stopping.best_score,
-            "best_epoch": stopping.best_epoch,
-            "epochs": [asdict(epoch) for epoch in epochs],
-        }
-        with replaced(self.folder) as temporary:
-            temporary.mkdir()
-            save_file(
-                {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
-                temporary / "state.safetensors",
-            )
-            (temporary / "state.json").write_text(json.dumps(meta))
+        try:
+            _write(self.folder, self.key, state)
+        except StorageError as error:
+            self._broken = True
+            log.warning("%s; training goes on, and cannot be resumed if it is stopped", error)
         self._last_saved = time.monotonic()
 
-    def load(
-        self, module: nn.Module, optimizer: torch.optim.Optimizer, stopping: EarlyStopping
-    ) -> list[Epoch]:
-        """Put the kept state back and return the epochs done; [] where nothing was kept.
+    def load(self) -> TrainingState | None:
+        """The state that was kept, None where there is none.
 
         Raises StorageError where the folder is damaged or was written by another training.
         """
         if self.folder is None or not self.folder.exists():
-            return []
+            return None
         try:
-            meta = json.loads((self.folder / "state.json").read_text())
-            tensors = load_file(self.folder / "state.safetensors")
-        except (OSError, ValueError, SafetensorError) as error:
+            document = json.loads((self.folder / "state.json").read_text())
+            arrays = load_file(self.folder / "state.safetensors")
+            key, epochs = document["key"], tuple(Epoch(**epoch) for epoch in document["epochs"])
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise StorageError(
                 f"{self.folder}: the checkpoint is damaged ({error}); train without --resume"
             ) from error
-        if meta["key"] != self.key:
+        if key != self.key:
             raise StorageError(
                 f"{self.folder}: the checkpoint belongs to another config, seed or training "
                 "part; train without --resume"
             )
-        module.load_state_dict(_below(tensors, "parameters/"))
-        stopping.best_parameters = _below(tensors, "best/")
-        stopping.best_score, stopping.best_epoch = meta["best_score"], meta["best_epoch"]
-        _load_optimizer(optimizer, _below(tensors, "optimizer/"))
-        return [Epoch(**epoch) for epoch in meta["epochs"]]
+        return TrainingState(
+            _below(arrays, "parameters/"), _below(arrays, "progress/"), _below(arrays, "best/"), epochs
+        )
+
+    def clear_leftovers(self) -> None:
+        """Remove what a killed process left half-written."""
+        if self.folder is not None:
+            remove_leftovers(self.folder)
+
+    def forget(self) -> None:
+        """Delete the state, for a training whose result is kept."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+def _write(folder: Path, key: str, state: TrainingState) -> None:
+    parts: Mapping[str, Arrays] = {
+        "parameters": state.parameters,
+        "progress": state.progress,
+        "best": state.best,
+    }
+    arrays = {
+        f"{part}/{name}": np.asarray(array, order="C")
+        for part, named in parts.items()
+        for name, array in named.items()
+    }
+    epochs: Sequence[dict] = [asdict(epoch) for epoch in state.epochs]
+    with replaced(folder) as temporary:
+        temporary.mkdir()
+        save_file(arrays, temporary / "state.safetensors")
+        (temporary / "state.json").write_text(json.dumps({"key": key, "epochs": epochs}))
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for path, tensor in tensors.items():
-        index, name = path.split("/")
-        state.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+def _below(arrays: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}

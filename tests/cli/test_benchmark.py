@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from commands import call, succeed
+from commands import Outcome, call, succeed
+from toys import fit
 
-from recsys_ae.data.config import DataConfig
+from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.models.configs import BiasesConfig
-from recsys_ae.models.fit import fit
-from recsys_ae.splitting.config import RandomSplitConfig
+from recsys_ae.splitting.configs import RandomSplitConfig
 from recsys_ae.splitting.make import validation_split
+from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 from recsys_ae.tracking.runs import experiment_runs
 
 BENCHMARK = """\
@@ -46,7 +47,14 @@ def config(ratings, here) -> Path:
 
 @pytest.fixture
 def answer(config):
-    return succeed("benchmark", config, "--no-tracking", "--json", "--out", "out").document
+    return compared(config, "--no-tracking", "--json", "--out", "out").document
+
+
+def compared(config: Path, *words: str) -> Outcome:
+    """A benchmark that ends with exit code 1, because the model called broken fails."""
+    outcome = call("benchmark", config, *words)
+    assert outcome.code == 1, outcome.err
+    return outcome
 
 
 def by_name(answer: dict) -> dict[str, dict]:
@@ -121,7 +129,7 @@ def test_results_are_kept_in_four_forms(answer):
 
 
 def test_terminal_shows_the_short_table_and_what_failed(config):
-    lines = succeed("benchmark", config, "--no-tracking", "--out", "out").out.splitlines()
+    lines = compared(config, "--no-tracking", "--out", "out").out.splitlines()
     assert re.sub(" {2,}", "|", lines[0]) == "model|rmse|ndcg_at_10|Δ rmse|Δ ndcg_at_10|fit s|memory MB"
     assert max(len(line.rstrip()) for line in lines[:5]) <= 100
     assert re.search(r"^u-autorec .* [+-]\d\.\d{4} ±\d\.\d{4}", lines[3])
@@ -130,7 +138,7 @@ def test_terminal_shows_the_short_table_and_what_failed(config):
 
 
 def test_full_table_has_no_column_without_meaning(config):
-    succeed("benchmark", config, "--no-tracking", "--out", "tuned", "--json")
+    compared(config, "--no-tracking", "--out", "tuned", "--json")
     assert {"tuning s", "trials", "error"} < set(pd.read_csv("tuned/table.csv").columns)
     config.write_text(config.read_text().replace("grid: {item_damping: [10, 1000000]}", "grid: {}"))
     words = ("--no-tracking", "--json", "--set", "trials=1", "--set", "seeds=[0]", "--out", "plain")
@@ -155,7 +163,7 @@ def test_budget_is_the_same_for_all(config, here):
 
 def test_tracked_benchmark_is_compared_in_pairs(config, store):
     one_seed = ("--set", "seeds=[0]", "--out", "out", "--json")
-    answer = succeed("benchmark", config, *one_seed).document
+    answer = compared(config, *one_seed).document
     found = succeed(
         "compare", "small", "--metric", "test/rmse", "--reference", "biases-seed-0", "--json"
     ).document
@@ -170,6 +178,39 @@ def test_tracked_benchmark_is_compared_in_pairs(config, store):
     assert "no mean over users" in text
 
 
+@pytest.mark.parametrize(
+    ("metric", "order"),
+    [
+        ("train/total", ["low", "middle", "high"]),
+        ("fit_seconds", ["low", "middle", "high"]),
+        ("mae-vs-mse/ndcg_at_10", ["high", "middle", "low"]),
+        ("mae-vs-mse/gini_at_10", ["low", "middle", "high"]),
+        ("count/cold_users", ["high", "middle", "low"]),
+    ],
+)
+def test_runs_are_sorted_best_first(metric, order, store):
+    for name, value in (("middle", 2.0), ("low", 1.0), ("high", 3.0)):
+        with MlflowTracker("demo", name) as tracker:
+            tracker.metrics({metric: value})
+    found = succeed("compare", "demo", "--metric", metric, "--json").document
+    assert [run["name"] for run in found["runs"]] == order
+    lines = succeed("compare", "demo", "--metric", metric).out.splitlines()
+    unknown = [line for line in lines if "it is not known whether a high or a low" in line]
+    assert len(unknown) == (found["higher_is_better"] is None) == (metric == "count/cold_users")
+
+
+def test_curves_are_listed_but_not_paired(ratings, store):
+    """A report knows the test part, and says nothing of a metric on validation ratings."""
+    small = ("--set", "model.hidden=[4]", "--set", "model.training.epochs=2")
+    for seed in ("0", "1"):
+        words = ("--data", ratings, "--model", "u-autorec", "--set", f"seed={seed}", "--out", f"run{seed}")
+        succeed("train", *words, *small)
+    runs = succeed("compare", "ratings", "--metric", "validation/rmse", "--json").document["runs"]
+    assert [run["difference"] for run in runs] == [None, None]
+    assert "no mean over users of the test part" in runs[1]["note"]
+    assert runs[0]["value"] <= runs[1]["value"]
+
+
 def test_runs_on_other_splits_are_listed_but_not_paired(ratings, store):
     for seed in ("0", "1"):
         succeed("train", "--data", ratings, "--model", "biases", "--seed", seed, "--out", f"run{seed}")
@@ -179,7 +220,7 @@ def test_runs_on_other_splits_are_listed_but_not_paired(ratings, store):
 
 def test_untracked_benchmark_is_uploaded_whole(config, store):
     one_seed = ("--no-tracking", "--set", "seeds=[0]", "--out", "out", "--json")
-    rows = by_name(succeed("benchmark", config, *one_seed).document)
+    rows = by_name(compared(config, *one_seed).document)
     uploaded = succeed("upload", "out", "--json").document
     assert uploaded["runs"] == 3
     parent = next(run for run in experiment_runs("small") if run.run_id == uploaded["run_id"])
@@ -190,7 +231,7 @@ def test_untracked_benchmark_is_uploaded_whole(config, store):
 
 @pytest.mark.parametrize("text", ["[1]", '{"models": [1]}', '{"models": '])
 def test_benchmark_with_a_broken_result_is_refused(text, config, store):
-    succeed("benchmark", config, "--no-tracking", "--set", "seeds=[0]", "--out", "out")
+    compared(config, "--no-tracking", "--set", "seeds=[0]", "--out", "out")
     Path("out/result.json").write_text(text)
     outcome = call("upload", "out")
     assert (outcome.code, outcome.out) == (2, "")

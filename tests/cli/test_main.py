@@ -70,7 +70,7 @@ def test_real_dataset_is_described(data_folder):
 def test_whole_process_answers_with_json_alone(ratings, tmp_path):
     words = ["train", "--data", str(ratings), "--model", "mean", "--no-tracking", "--json"]
     done = subprocess.run([*PROCESS, *words], capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert "test/rmse" in json.loads(done.stdout)["metrics"]
+    assert "test/rmse" in json.loads(done.stdout)["report"]["metrics"]
 
 
 def test_ctrl_c_while_reading_ends_with_130_and_a_sentence(tmp_path):

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from commands import rating_lines, succeed
+from commands import SMALL, rating_lines, succeed
+from oracles import slow_top_n
+from scipy.sparse import csr_array
+
+from recsys_ae.data.configs import DataConfig
+from recsys_ae.data.histories import UserBatch
+from recsys_ae.experiments.prepare import prepare
+from recsys_ae.models.storage import load_model
+from recsys_ae.recommender import Recommender
+from recsys_ae.splitting.configs import UsersSplitConfig
+from recsys_ae.splitting.make import validation_split
+from recsys_ae.splitting.split import Split
+from recsys_ae.tracking.pyfunc import score_pairs, top_lists
+from recsys_ae.types import BoolVector
 
 N_USERS = 40
 
@@ -29,12 +43,10 @@ def test_lists_of_all_users_leave_out_what_they_rated_in_training(model, here):
     assert (lists.groupby("user")["rank"].apply(list).map(lambda ranks: ranks == [1, 2, 3, 4, 5])).all()
     assert lists.groupby("user").score.apply(lambda scores: scores.is_monotonic_decreasing).all()
 
-    from recsys_ae.models.storage import load_model
-
     stored = load_model(Path(model))
     rows = stored.recommender.users.positions(lists.user.to_numpy())
     columns = stored.recommender.items.positions(lists.item.to_numpy())
-    observed = stored.history.copy()
+    observed = stored.histories.matrix.copy()
     observed.data[:] = 1
     assert not observed[rows, columns].any()
 
@@ -82,3 +94,55 @@ def test_newer_ratings_bring_new_users_and_count_unknown_items(model, ratings, h
     assert set(lists.user) == {"new", "u001"}
     newer = seen(Path("newer.csv"))
     assert not newer & set(zip(lists.user, lists.item, strict=True))
+
+
+HELD_OUT = ("--set", "split={kind: users, test_share: 0.4}", "--set", "validation.share=0.3", "--no-tracking")
+
+
+def users_split(ratings: Path) -> tuple[Split, BoolVector]:
+    """The split that a training with HELD_OUT makes, and which users it has trained on: those held out for
+    validation are unseen, too."""
+    split = prepare(DataConfig(source=str(ratings)), UsersSplitConfig(test_share=0.4), 0)
+    seen = np.diff(validation_split(split, share=0.3).train.matrix.indptr) > 0
+    assert (~seen).sum() > len(split.evaluated_users) + 5
+    return split, seen
+
+
+def best(model: Recommender, history: csr_array, seen: BoolVector) -> list[list[int]]:
+    """The three best items that each user has not rated, users who were not trained on folded in."""
+    batch = UserBatch(np.where(seen, np.arange(N_USERS), -1), history)
+    items, _ = slow_top_n(model.score(batch), 3, history)
+    return model.items.ids[np.array(items)].tolist()
+
+
+def items_of(lists: pd.DataFrame) -> list[list[int]]:
+    return lists.groupby("user", sort=True).item.apply(list).to_list()
+
+
+@pytest.mark.parametrize("kind", ["biased-mf", "i-autorec", "u-autorec"])
+def test_users_held_out_are_read_from_their_fold_in_ratings(kind, ratings, here):
+    words = SMALL if kind.endswith("autorec") else ()
+    succeed("train", "--data", ratings, "--model", kind, *HELD_OUT, *words, "--out", "run")
+    succeed("recommend", "run/model", "--out", "lists.csv", "-n", "3")
+    split, seen = users_split(ratings)
+    stored, history = load_model(Path("run/model")), split.train.joined(split.fold_in).matrix
+    expected = best(stored.recommender, history, seen)
+    assert items_of(pd.read_csv("lists.csv")) == expected
+    users, items = stored.recommender.users.ids, stored.recommender.items.ids
+    assert items_of(top_lists(stored, pd.Series(users), n=3, exclude_seen=True)) == expected
+
+    rng = np.random.default_rng(0)
+    rows, columns = rng.integers(0, N_USERS, 200), rng.integers(0, len(items), 200)
+    pairs = score_pairs(stored, pd.Series(users[rows]), pd.Series(items[columns]))
+    scores = stored.recommender.score(UserBatch(np.where(seen, np.arange(N_USERS), -1), history))
+    np.testing.assert_allclose(pairs.score, scores[rows, columns].clip(1, 5), rtol=1e-4)
+
+
+def test_newer_ratings_give_users_held_out_lists_of_their_own(ratings, here):
+    """Such a user is in the model's user map, and yet unseen."""
+    succeed("train", "--data", ratings, "--model", "biased-mf", *HELD_OUT, "--out", "run")
+    succeed("recommend", "run/model", "--data", ratings, "--out", "newer.csv", "-n", "3")
+    split, seen = users_split(ratings)
+    history = split.train.joined(split.fold_in).joined(split.holdout).matrix
+    expected = best(load_model(Path("run/model")).recommender, history, seen)
+    assert items_of(pd.read_csv("newer.csv")) == expected

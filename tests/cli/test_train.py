@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +35,14 @@ def train(ratings: Path, out: Path, *words: str, model: str = "u-autorec") -> di
 def test_answer_has_the_promised_shape(trained):
     assert trained["run_id"] is None
     assert trained["model"] == str(Path(trained["folder"]) / "model")
-    assert {"test/rmse", "test/mae", "test/ndcg_at_10"} <= set(trained["metrics"])
-    assert trained["fit_seconds"] > 0
-    assert trained["peak_memory_mb"] > 10
-    assert trained["epochs_run"] == 4
-    assert 1 <= trained["best_epoch"] <= 4
-    assert not trained["interrupted"]
-    assert trained["device"] in ("cpu", "cuda")
-    assert trained["threads"] >= 1
+    assert {"test/rmse", "test/mae", "test/ndcg_at_10"} <= set(trained["report"]["metrics"])
+    assert trained["cost"]["fit_seconds"] > 0
+    assert trained["cost"]["peak_memory_mb"] > 10
+    assert trained["fit"]["epochs_run"] == 4
+    assert 1 <= trained["fit"]["best_epoch"] <= 4
+    assert not trained["fit"]["interrupted"]
+    assert trained["fit"]["device"] in ("cpu", "cuda")
+    assert trained["fit"]["threads"] >= 1
 
 
 def test_run_folder_is_whole(trained):
@@ -53,21 +54,21 @@ def test_run_folder_is_whole(trained):
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
     best = min(rows, key=lambda row: float(row["validation/rmse"]))
-    assert int(best["epoch"]) == trained["best_epoch"]
+    assert int(best["epoch"]) == trained["fit"]["best_epoch"]
 
 
 def test_report_in_the_folder_adds_up_to_the_answer(trained):
     report = Report.from_parquet(Path(trained["folder"]) / "per_user.parquet")
     total = report.per_user["squared_error_sum"].sum() / report.per_user["n_predicted"].sum()
-    assert np.sqrt(total) == pytest.approx(trained["metrics"]["test/rmse"])
-    assert report.split_fingerprint == trained["split_fingerprint"]
+    assert np.sqrt(total) == pytest.approx(trained["report"]["metrics"]["test/rmse"])
+    assert report.split_fingerprint == trained["origin"]["split_fingerprint"]
 
 
 def test_whole_config_of_a_run_gives_the_same_run_again(trained, here):
     again = succeed(
         "train", Path(trained["folder"]) / "config.yaml", "--no-tracking", "--json", "--out", "again"
     )
-    assert again.document["metrics"] == trained["metrics"]
+    assert again.document["report"]["metrics"] == trained["report"]["metrics"]
 
 
 def test_same_seed_gives_the_same_lists_to_the_byte(ratings, here):
@@ -81,27 +82,27 @@ def test_same_seed_gives_the_same_lists_to_the_byte(ratings, here):
 
 def test_another_seed_splits_anew(ratings, here):
     one, two = (train(ratings, here / seed, "--seed", seed, model="biases") for seed in ("1", "2"))
-    assert one["data_fingerprint"] == two["data_fingerprint"]
-    assert one["split_fingerprint"] != two["split_fingerprint"]
+    assert one["origin"]["data_fingerprint"] == two["origin"]["data_fingerprint"]
+    assert one["origin"]["split_fingerprint"] != two["origin"]["split_fingerprint"]
 
 
 def test_choices_never_see_the_test_part(ratings, here):
     """Spoiling every test rating changes the test metrics, not the model."""
-    from recsys_ae.data.config import DataConfig
-    from recsys_ae.experiments.config import ValidationConfig
-    from recsys_ae.experiments.fitting import fit_on
+    from recsys_ae.data.configs import DataConfig
+    from recsys_ae.experiments.fit import fit_split
     from recsys_ae.experiments.prepare import prepare
+    from recsys_ae.models.codec import state_of
     from recsys_ae.models.configs import UserAutoRecConfig
-    from recsys_ae.splitting.config import RandomSplitConfig
-    from recsys_ae.splitting.split import Split
+    from recsys_ae.settings.configs import ValidationConfig
+    from recsys_ae.splitting.configs import RandomSplitConfig
 
     split = prepare(DataConfig(source=str(ratings)), RandomSplitConfig(), 0)
     spoilt_matrix = split.holdout.matrix.copy()
     spoilt_matrix.data[:] = 6 - spoilt_matrix.data
     spoilt_holdout = type(split.holdout)(spoilt_matrix, split.holdout.users, split.holdout.items)
-    spoilt = Split(split.train, split.fold_in, spoilt_holdout, split.name, split.seed)
+    spoilt = replace(split, holdout=spoilt_holdout)
     config = UserAutoRecConfig(hidden=(4,))
-    states = [fit_on(config, part, validation=ValidationConfig(), seed=0).recommender.state()
+    states = [state_of(fit_split(config, part, validation=ValidationConfig(), seed=0).trained.model)
               for part in (split, spoilt)]  # fmt: skip
     for name, array in states[0].arrays.items():
         np.testing.assert_array_equal(array, states[1].arrays[name])
@@ -110,25 +111,25 @@ def test_choices_never_see_the_test_part(ratings, here):
 @pytest.mark.parametrize("model", ["mean", "biases", "popularity", "biased-mf", "als", "item-knn"])
 def test_every_kind_of_baseline_is_one_option_away(ratings, here, model):
     answer = train(ratings, here / "out", model=model)
-    assert answer["metrics"]
-    assert ("test/rmse" in answer["metrics"]) == (model in ("mean", "biases", "biased-mf"))
+    assert answer["report"]["metrics"]
+    assert ("test/rmse" in answer["report"]["metrics"]) == (model in ("mean", "biases", "biased-mf"))
 
 
 def test_without_validation_training_goes_to_the_last_epoch(ratings, here):
     answer = train(ratings, here / "out", "--set", "validation=null")
-    assert answer["best_epoch"] == answer["epochs_run"] == 4
+    assert answer["fit"]["best_epoch"] == answer["fit"]["epochs_run"] == 4
 
 
 def test_all_ratings_can_be_trained_on(ratings, here):
     answer = train(ratings, here / "out", "--set", "split.kind=all", model="popularity")
-    assert answer["metrics"] == {}
+    assert answer["report"]["metrics"] == {}
     assert succeed("recommend", here / "out" / "model", "--out", "top.parquet").code == 0
 
 
 def test_unseen_users_are_folded_in(ratings, here):
     answer = train(ratings, here / "out", "--set", "split.kind=users")
-    assert answer["counts"]["cold_users"] == 0
-    assert "test/ndcg_at_10" in answer["metrics"]
+    assert answer["report"]["counts"]["cold_users"] == 0
+    assert "test/ndcg_at_10" in answer["report"]["metrics"]
 
 
 def test_text_for_people_names_what_comes_next(ratings, here):
@@ -145,7 +146,7 @@ def test_tracked_run_is_found_under_its_uri(ratings, store):
     succeed("recommend", answer["model"], "--users", "u001,u002", "-n", "3", "--out", "top.csv")
     assert len(pd.read_csv("top.csv")) == 6
     again = succeed("evaluate", answer["model"], "--json").document
-    assert again["metrics"] == again["stored_metrics"] == answer["metrics"]
+    assert again["metrics"] == again["stored_metrics"] == answer["report"]["metrics"]
     runs = succeed("compare", "ratings", "--json").document["runs"]
     assert [run["run_id"] for run in runs] == [answer["run_id"]]
 
@@ -157,8 +158,9 @@ def test_dead_server_costs_a_warning_and_nothing_else(ratings, store):
     assert "recsys-ae upload kept" in outcome.err
     uploaded = succeed("upload", "kept", "--json").document
     assert uploaded["model"] == f"runs:/{uploaded['run_id']}/model"
-    assert uploaded["metrics"] == outcome.document["metrics"]
-    assert succeed("evaluate", uploaded["model"], "--json").document["metrics"] == uploaded["metrics"]
+    assert uploaded["report"]["metrics"] == outcome.document["report"]["metrics"]
+    again = succeed("evaluate", uploaded["model"], "--json").document
+    assert again["metrics"] == uploaded["report"]["metrics"]
 
 
 def test_taken_folder_is_left_alone(ratings, here):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from recsys_ae.data.config import DataConfig, FiltersConfig
+from recsys_ae.data.configs import DataConfig, FiltersConfig
 from recsys_ae.data.load import load_pair, load_ratings
 from recsys_ae.errors import ConfigError, DataError
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from recsys_ae.data.config import ColumnsConfig, DataConfig
+from recsys_ae.data.configs import ColumnsConfig, DataConfig
 from recsys_ae.data.datasets import DATASETS, data_folder, find, item_titles, known
 from recsys_ae.data.datasets.places import BUNDLED
 from recsys_ae.data.describe import describe

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import small_ratings
 
-from recsys_ae.data.config import FiltersConfig
+from recsys_ae.data.configs import FiltersConfig
 from recsys_ae.data.filters import apply_filters, compacted, k_core, minimum_counts, to_implicit
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError

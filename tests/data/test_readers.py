@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from recsys_ae.data.config import ColumnsConfig, DataConfig
+from recsys_ae.data.configs import ColumnsConfig, DataConfig
 from recsys_ae.data.load import load_ratings
 from recsys_ae.data.readers import read
 from recsys_ae.data.readers.layout import text_layout

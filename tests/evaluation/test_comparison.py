@@ -13,6 +13,7 @@ from scipy.stats import bootstrap
 from recsys_ae.errors import CapabilityError, ConfigError, DataError
 from recsys_ae.evaluation.comparison import compare, holm
 from recsys_ae.evaluation.report import Report
+from recsys_ae.metrics import NDCG, find_metric
 
 KEY = "ndcg_at_10"
 
@@ -42,7 +43,7 @@ def rating_report(squares, counts):
 
 
 def one(ours, theirs, metric=KEY, **options):
-    (found,) = compare({"a": ours, "b": theirs}, reference="b", metric=metric, **options)
+    (found,) = compare({"a": ours, "b": theirs}, reference="b", metric=find_metric(metric), **options)
     return found
 
 
@@ -165,11 +166,11 @@ def test_adjusted_over_all_differences_in_the_order_given():
         name: [ranking_report(base + shift + 0.1 * rng.normal(size=50))]
         for name, shift in (("far", 0.2), ("ref", 0.0), ("near", 0.01))
     }
-    found = compare(reports, reference="ref", metric=KEY)
+    found = compare(reports, reference="ref", metric=NDCG.at(10))
     assert [difference.name for difference in found] == ["far", "near"]
     expected = holm(np.array([difference.p_value for difference in found]))
     assert [difference.p_adjusted for difference in found] == expected.tolist()
-    assert compare({"ref": reports["ref"]}, reference="ref", metric=KEY) == []
+    assert compare({"ref": reports["ref"]}, reference="ref", metric=NDCG.at(10)) == []
 
 
 def test_what_cannot_be_compared_is_refused():
@@ -190,6 +191,6 @@ def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ConfigError, match="no mean over users"):
         one([report], [report], metric="coverage_at_10")
     with pytest.raises(ConfigError, match="'c' is none of the models: a"):
-        compare({"a": [report]}, reference="c", metric=KEY)
+        compare({"a": [report]}, reference="c", metric=NDCG.at(10))
     with pytest.raises(ConfigError, match="confidence between 0 and 1"):
         one([report], [report], confidence=95)

@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import SLOW_RANKING, slow_delta_gap, slow_gini, slow_list, slow_novelty
 from scipy.sparse import csr_array
-from strategies import small_ratings
-from toys import Toy, splits, toy
+from strategies import grid
+from toys import Toy, split_by_hand, splits, toy
 
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import CapabilityError, DataError
-from recsys_ae.evaluation.config import EvaluationConfig
-from recsys_ae.evaluation.evaluator import evaluate, predict_holdout, whole
-from recsys_ae.splitting.split import Split
+from recsys_ae.evaluation.configs import EvaluationConfig
+from recsys_ae.evaluation.evaluator import evaluate, predict_holdout
+from recsys_ae.splitting.configs import AllSplitConfig, RandomSplitConfig, UsersSplitConfig
+from recsys_ae.splitting.make import make_split, validation_split
 
 
 def cells(ratings):
@@ -72,11 +73,13 @@ def brute_force(recommender, split, relevant, cutoff):
     return means, expected, users
 
 
-@given(splits(), st.sampled_from([None, 0.0, 1.0]), st.integers(1, 7))
-def test_equals_brute_force(split, relevant, cutoff):
+def check_against_brute_force(split, relevant, cutoffs):
     recommender = toy(split.train)
-    report = evaluate(recommender, split, EvaluationConfig(cutoffs=(cutoff,), relevant=relevant))
-    means, columns, users = brute_force(recommender, split, relevant, cutoff)
+    report = evaluate(recommender, split, EvaluationConfig(cutoffs=cutoffs, relevant=relevant))
+    means, columns, users = {}, {}, []
+    for cutoff in cutoffs:
+        found, per_user, users = brute_force(recommender, split, relevant, cutoff)
+        means, columns = means | found, columns | per_user
     assert report.users.tolist() == split.holdout.users.ids[users].tolist()
     assert report.metrics.keys() == means.keys()
     for name, value in means.items():
@@ -84,6 +87,22 @@ def test_equals_brute_force(split, relevant, cutoff):
     for name, column in columns.items() if users else ():
         expected = np.array([np.nan if value is None else value for value in column])
         np.testing.assert_allclose(report.per_user[name], expected, atol=1e-12, err_msg=name)
+
+
+@given(splits(), st.sampled_from([None, 0.0, 1.0]), st.integers(1, 7))
+def test_equals_brute_force(split, relevant, cutoff):
+    check_against_brute_force(split, relevant, (cutoff,))
+
+
+@pytest.mark.parametrize("cutoffs", [(1, 3, 8), (8, 1), (3, 3)])
+def test_each_cutoff_is_measured_as_if_it_were_the_only_one(cutoffs):
+    """Spread over the catalogue, too: longer lists reach more items. A cutoff named twice is one."""
+    rng = np.random.default_rng(2)
+    stars = rng.integers(1, 6, (15, 12)) * (rng.random((15, 12)) < 0.4)
+    ratings = Ratings(csr_array(stars.astype(np.float32)), IdMap.of(range(15)), IdMap.of(range(12)))
+    held = rng.random(ratings.n_observed) < 0.3
+    train = ratings.keep(~held)
+    check_against_brute_force(split_by_hand(train, ratings.keep(held)), 3.0, cutoffs)
 
 
 @given(splits(), st.integers(1, 8))
@@ -113,13 +132,15 @@ def test_sums_per_user_add_up_to_the_metrics(split):
     json.dumps(report.summary, allow_nan=False)
 
 
-@given(small_ratings(), st.randoms(use_true_random=False))
-def test_the_data_fingerprint_is_that_of_the_ratings_before_the_split(ratings, random):
-    part = np.array([random.randrange(3) for _ in range(ratings.n_observed)])
-    train, fold_in, holdout = (ratings.keep(part == number) for number in range(3))
-    assert whole(Split(train, fold_in, holdout, "toy", 0)).fingerprint() == ratings.fingerprint()
-    rest = ratings.keep(part != 2)
-    assert whole(Split(rest, rest, holdout, "toy", 0)).fingerprint() == ratings.fingerprint()
+@pytest.mark.parametrize(
+    "config", [RandomSplitConfig(), UsersSplitConfig(test_share=0.3)], ids=lambda c: c.kind
+)
+def test_the_data_fingerprint_is_that_of_the_ratings_before_the_split(config):
+    split = make_split(config, grid(), 2)
+    for part in (split, validation_split(split, share=0.3)):
+        report = evaluate(toy(part.train), part)
+        assert (report.data_fingerprint, report.split_name) == (grid().fingerprint(), config.kind)
+        assert report.split_fingerprint == part.fingerprint()
 
 
 def small_split():
@@ -134,7 +155,7 @@ def small_split():
         shape=(3, 4),
     )
     known = Ratings(train, users, items)
-    return Split(known, known, Ratings(holdout, users, items), "by hand", 7)
+    return split_by_hand(known, Ratings(holdout, users, items))
 
 
 def test_counts_cold_pairs_and_keeps_observed_zeros():
@@ -180,7 +201,7 @@ def test_a_model_is_measured_by_what_it_can_do():
 
 def test_nothing_held_out_is_a_report_without_metrics():
     train = small_split().train
-    split = Split(train, train, train.keep(np.zeros(3, dtype=bool)), "all", 0)
+    split = split_by_hand(train, train.keep(np.zeros(3, dtype=bool)), config=AllSplitConfig())
     report = evaluate(toy(train), split)
     assert report.metrics == {}
     assert report.counts["evaluated_users"] == report.counts["holdout_ratings"] == 0

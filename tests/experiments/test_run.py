@@ -6,14 +6,20 @@ import json
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import write_ratings
 
 from recsys_ae.errors import ConfigError, StorageError
-from recsys_ae.experiments.load import default_experiment
-from recsys_ae.experiments.run import RunContext, run
-from recsys_ae.experiments.upload import upload
+from recsys_ae.evaluation.configs import EvaluationConfig
+from recsys_ae.experiments.run import run
+from recsys_ae.models.biases import BiasRecommender
+from recsys_ae.results.result import RunResult
+from recsys_ae.results.tracking import upload_run
+from recsys_ae.settings.configs import ValidationConfig
+from recsys_ae.settings.load import default_experiment
 from recsys_ae.tracking.tracker import NullTracker, RecordingTracker
+from recsys_ae.training.runner import Context
 from recsys_ae.types import Epoch
 
 
@@ -31,62 +37,192 @@ def ctrl_c(epoch: Epoch) -> None:
 
 
 def test_interrupted_run_is_kept_and_continues_to_the_same_result(config):
-    whole = run(config, RunContext(out=Path("whole")), NullTracker())
-    stopped = run(config, RunContext(out=Path("stopped"), on_epoch=ctrl_c), NullTracker())
-    assert (stopped.interrupted, stopped.epochs_run) == (True, 2)
-    assert stopped.metrics.keys() == whole.metrics.keys()
-    assert json.loads(Path("stopped/result.json").read_text())["interrupted"]
+    whole = run(config, Path("whole"), Context(), NullTracker())
+    stopped = run(config, Path("stopped"), Context(on_epoch=ctrl_c), NullTracker())
+    assert (stopped.fit.interrupted, stopped.fit.epochs_run) == (True, 2)
+    assert stopped.report.metrics.keys() == whole.report.metrics.keys()
+    assert json.loads(Path("stopped/result.json").read_text())["fit"]["interrupted"]
 
-    resumed = run(config, RunContext(out=Path("resumed"), resume=True), NullTracker())
-    assert not resumed.interrupted
-    assert resumed.metrics == whole.metrics
-    assert resumed.best_epoch == whole.best_epoch
+    resumed = run(config, Path("resumed"), Context(resume=True), NullTracker())
+    assert not resumed.fit.interrupted
+    assert resumed.report.metrics == whole.report.metrics
+    assert resumed.fit.best_epoch == whole.fit.best_epoch
     assert Path("resumed/epochs.csv").read_text().count("\n") == Path("whole/epochs.csv").read_text().count(
         "\n"
     )
-    assert list(Path("runs/.checkpoints").iterdir()) == []
+    assert list(Path(".checkpoints").iterdir()) == []
 
 
 def test_training_whose_results_were_not_kept_can_still_be_continued(config, caplog):
     def get_in_the_way(epoch: Epoch) -> None:
-        Path("file").write_text("no folder")
+        Path("taken").write_text("no folder")
 
-    whole = run(config, RunContext(out=Path("whole")), NullTracker())
-    run(config, RunContext(out=Path("stopped"), on_epoch=ctrl_c), NullTracker())
+    whole = run(config, Path("whole"), Context(), NullTracker())
+    run(config, Path("stopped"), Context(on_epoch=ctrl_c), NullTracker())
     with pytest.raises(StorageError, match="cannot be written"):
-        run(config, RunContext(out=Path("file/out"), resume=True, on_epoch=get_in_the_way), NullTracker())
-    again = run(config, RunContext(out=Path("again"), resume=True), NullTracker())
-    assert again.metrics == whole.metrics
+        run(config, Path("taken"), Context(resume=True, on_epoch=get_in_the_way), NullTracker())
+    again = run(config, Path("again"), Context(resume=True), NullTracker())
+    assert again.report.metrics == whole.report.metrics
     assert "training starts anew" not in caplog.text
-    assert list(Path("runs/.checkpoints").iterdir()) == []
+    assert list(Path(".checkpoints").iterdir()) == []
 
 
 def test_what_a_killed_training_left_is_removed_when_it_starts_again(config):
-    run(config, RunContext(out=Path("stopped"), on_epoch=ctrl_c), NullTracker())
-    (state,) = Path("runs/.checkpoints").iterdir()
+    run(config, Path("stopped"), Context(on_epoch=ctrl_c), NullTracker())
+    (state,) = Path(".checkpoints").iterdir()
     for name in (f".{state.name}.0a1b2c3d.tmp", f".{state.name}.0a1b2c3d.old", ".other.0a1b2c3d.tmp"):
         (state.parent / name).mkdir()
         (state.parent / name / "state.json").write_text("{")
-    run(config, RunContext(out=Path("again")), NullTracker())
+    run(config, Path("again"), Context(), NullTracker())
     assert [path.name for path in state.parent.iterdir()] == [".other.0a1b2c3d.tmp"]
 
 
+@pytest.mark.parametrize("settings", [[], ["model={kind: biased-mf, factors: 3, iterations: 7}"]])
+def test_interrupted_results_are_replaced_by_those_of_the_resumed_training(config, settings):
+    """The same command with --resume, its --out and all."""
+    config = default_experiment("ratings.csv", "u-autorec", ["hidden=[6]", "training.epochs=6", *settings])
+    whole = run(config, Path("whole"), Context(), NullTracker())
+    run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
+    with pytest.raises(ConfigError, match="exists already"):
+        run(config, Path("mine"), Context(), NullTracker())
+    resumed = run(config, Path("mine"), Context(resume=True), NullTracker())
+    assert (resumed.fit.interrupted, resumed.fit.epochs_run) == (False, whole.fit.epochs_run)
+    assert RunResult.from_folder(Path("mine")).report.metrics == whole.report.metrics
+    with pytest.raises(ConfigError, match="exists already"):  # finished results are never overwritten
+        run(config, Path("mine"), Context(resume=True), NullTracker())
+
+
+def test_interrupted_results_of_another_config_are_left_alone(config):
+    run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
+    other = config.model_copy(update={"seed": 5})
+    with pytest.raises(ConfigError, match="exists already"):
+        run(other, Path("mine"), Context(resume=True), NullTracker())
+
+
+def test_state_is_kept_beside_the_results(config):
+    run(config, Path("deep/er/stopped"), Context(on_epoch=ctrl_c), NullTracker())
+    assert len(list(Path("deep/er/.checkpoints").iterdir())) == 1
+    assert not Path("runs").exists()
+
+
+def test_state_that_cannot_be_kept_ends_no_training(config, caplog):
+    Path(".checkpoints").write_text("in the way")
+    stopped = run(config, Path("stopped"), Context(on_epoch=ctrl_c), NullTracker())
+    assert stopped.fit.interrupted
+    assert "cannot be resumed" in caplog.text
+    assert RunResult.from_folder(Path("stopped")).report.metrics == stopped.report.metrics
+
+
+@pytest.mark.parametrize("kind", ["biases", "als", "bpr", "item-knn", "popularity", "mean"])
+def test_a_model_without_a_state_to_resume_from_says_so_before_anything_is_read(config, kind):
+    tracker = RecordingTracker()
+    other = default_experiment("nowhere.csv", kind)
+    with pytest.raises(ConfigError, match=f"model '{kind}' is fitted in one go.*leave out --resume"):
+        run(other, Path("out"), Context(resume=True), tracker)
+    assert tracker.status is None
+
+
 def test_resuming_nothing_starts_anew_and_says_so(config, caplog):
-    run(config, RunContext(out=Path("out"), resume=True), NullTracker())
+    run(config, Path("out"), Context(resume=True), NullTracker())
     assert "training starts anew" in caplog.text
 
 
 def test_state_of_another_config_is_not_continued(config, caplog):
-    run(config, RunContext(out=Path("stopped"), on_epoch=ctrl_c), NullTracker())
+    run(config, Path("stopped"), Context(on_epoch=ctrl_c), NullTracker())
     other = default_experiment("ratings.csv", "u-autorec", ["hidden=[5]", "training.epochs=3"])
-    assert run(other, RunContext(out=Path("other"), resume=True), NullTracker()).epochs_run == 3
+    assert run(other, Path("other"), Context(resume=True), NullTracker()).fit.epochs_run == 3
+    assert "training starts anew" in caplog.text
+
+
+def test_all_of_a_run_is_tracked(config):
+    tracker = RecordingTracker()
+    result = run(config, Path("out"), Context(), tracker)
+    answer = result.to_json()
+    assert tracker.status == "FINISHED"
+    assert tracker.models == ["model"]
+    assert {"config.yaml", "epochs.csv", "curves.svg", "predictions.svg", "per_user.parquet",
+            "result.json"} == set(tracker.artifacts)  # fmt: skip
+    logged = {name: value for name, value, step in tracker.logged_metrics if step is None}
+    assert logged.items() >= answer["report"]["metrics"].items()
+    assert logged.items() >= answer["cost"].items()
+    assert logged["count/train_ratings"] == result.report.counts["train_ratings"]
+    steps = [step for name, _, step in tracker.logged_metrics if name == "validation/rmse"]
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert tracker.datasets[0].split_fingerprint == answer["origin"]["split_fingerprint"]
+    assert tracker.logged_tags["data_fingerprint"] == answer["origin"]["data_fingerprint"]
+
+
+def test_result_in_the_folder_is_the_result_of_the_run(config):
+    result = run(config, Path("out"), Context(), NullTracker())
+    found = RunResult.from_folder(Path("out"))
+    assert found.to_json() == result.to_json()
+    assert found.report.summary == result.report.summary
+    for name, values in result.report.per_user.items():
+        np.testing.assert_array_equal(found.report.per_user[name], values)
+
+
+def test_run_that_an_earlier_program_wrote_can_be_uploaded(config):
+    """Its document was flat, without a format number."""
+    result = run(config, Path("out"), Context(), NullTracker())
+    document = result.to_json()
+    flat = {key: document[key] for key in ("name", "run_id", "model", "folder")}
+    flat |= document["report"] | document["fit"] | document["origin"] | document["cost"]
+    for key in ("metric", "relevant", "split_name"):
+        del flat[key]
+    Path("out/result.json").write_text(json.dumps(flat))
+    tracker = RecordingTracker(run_id="4f1c")
+    uploaded = upload_run(Path("out"), tracker)
+    assert uploaded.report.summary == result.report.summary
+    assert tracker.datasets[0].counts["train_ratings"] == result.report.counts["train_ratings"]
+    assert json.loads(Path("out/result.json").read_text()) == document | {"run_id": "4f1c"} | {
+        "fit": document["fit"] | {"metric": None}
+    }
+
+
+def test_no_pair_of_the_test_part_is_scored_twice(tmp_path, monkeypatch):
+    """Metrics, values per user and the plot of predictions come of one scoring."""
+    monkeypatch.chdir(tmp_path)
+    write_ratings(tmp_path / "ratings.csv")
+    asked, score_pairs = [], BiasRecommender.score_pairs
+
+    def counted(self, batch, rows, items):
+        asked.extend(zip(batch.positions[rows], items, strict=True))
+        return score_pairs(self, batch, rows, items)
+
+    monkeypatch.setattr(BiasRecommender, "score_pairs", counted)
+    result = run(default_experiment("ratings.csv", "biases"), Path("out"), Context(), NullTracker())
+    assert len(asked) == len(set(asked)) == result.report.counts["holdout_ratings"] > 0
+    assert Path("out/predictions.svg").exists()
+
+
+def test_validation_is_tracked_in_the_units_of_its_metric(config):
+    """Steps that are too long: the best epoch is not the last."""
+    tracker = RecordingTracker()
+    settings = ["hidden=[6]", "training.epochs=9", "training.batch_size=16", "training.learning_rate=0.3"]
+    config = default_experiment("ratings.csv", "u-autorec", settings)
+    result = run(config, Path("out"), Context(), tracker)
+    curve = {step: value for name, value, step in tracker.logged_metrics if name == "validation/rmse"}
+    assert len(curve) == result.fit.epochs_run
+    assert all(0 < value < 10 for value in curve.values())
+    assert result.fit.best_epoch == min(curve, key=lambda step: (curve[step], step)) < result.fit.epochs_run
+
+
+def test_state_of_a_training_chosen_by_other_figures_is_not_continued(config, caplog):
+    """What counts as a hit decides the scores that the epochs so far were compared by."""
+    changed = {"validation": ValidationConfig(metric="ndcg")}
+    first, other = (
+        config.model_copy(update=changed | {"evaluation": EvaluationConfig(relevant=least)})
+        for least in (None, 2.0)
+    )
+    run(first, Path("stopped"), Context(on_epoch=ctrl_c), NullTracker())
+    assert run(other, Path("other"), Context(resume=True), NullTracker()).fit.epochs_run == 6
     assert "training starts anew" in caplog.text
 
 
 def test_uploading_tells_what_live_tracking_told(config):
     live, later = RecordingTracker(), RecordingTracker()
-    run(config, RunContext(out=Path("out")), live)
-    upload(Path("out"), later)
+    run(config, Path("out"), Context(), live)
+    upload_run(Path("out"), later)
     assert later.logged_params == live.logged_params
     assert sorted(later.artifacts) == sorted(live.artifacts)
     assert later.models == live.models
@@ -107,7 +243,7 @@ def test_nothing_is_left_of_a_run_whose_results_cannot_be_written(config, monkey
         Path("file").write_text("no folder")
 
     with pytest.raises(StorageError, match="cannot be written"):
-        run(config, RunContext(out=Path("file/out"), on_epoch=get_in_the_way), NullTracker())
+        run(config, Path("file/out"), Context(on_epoch=get_in_the_way), NullTracker())
     assert {path.name for path in Path().iterdir()} <= {"file", "ratings.csv", "runs"}
 
 
@@ -115,5 +251,5 @@ def test_place_that_cannot_be_written_to_is_refused_before_fitting(config):
     Path("file").write_text("in the way")
     epochs = []
     with pytest.raises(ConfigError, match="is no folder that can be written to"):
-        run(config, RunContext(out=Path("file/out"), on_epoch=epochs.append), NullTracker())
+        run(config, Path("file/out"), Context(on_epoch=epochs.append), NullTracker())
     assert epochs == []

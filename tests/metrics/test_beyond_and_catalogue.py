@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import slow_delta_gap, slow_gini, slow_novelty
 
-from recsys_ae.metrics import Exposure, Judged, coverage, gini, novelty, popularity_bias
+from recsys_ae.metrics import Exposure, Judged
+from recsys_ae.metrics.beyond import novelty, popularity_bias
+from recsys_ae.metrics.catalogue import coverage, gini
 
 
 def judged(lists, raters, n_training_users, histories=None, n=4):

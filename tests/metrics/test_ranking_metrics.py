@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from oracles import SLOW_RANKING
 from sklearn.metrics import ndcg_score
 
-from recsys_ae.metrics import RANKING, Judged
+from recsys_ae.metrics import RANKING, Judged, find_metric
 
 N = 5
+NAMES = sorted(metric.name for metric in RANKING)
 
 
 def judged(lists, relevant, n=N):
@@ -71,7 +72,7 @@ NAN = np.nan
     ],
 )
 def test_hand_computed(name, cutoff, expected):
-    found = RANKING[name](HAND, cutoff=cutoff)
+    found = find_metric(name).function(HAND, cutoff=cutoff)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
@@ -86,22 +87,23 @@ def lists_and_relevant(draw):
     return lists, relevant
 
 
-@given(lists_and_relevant(), st.integers(1, N), st.sampled_from(sorted(RANKING)))
+@given(lists_and_relevant(), st.integers(1, N), st.sampled_from(NAMES))
 def test_equals_the_plain_loop(drawn, cutoff, name):
     lists, relevant = drawn
-    found = RANKING[name](judged(lists, relevant), cutoff=cutoff)
+    found = find_metric(name).function(judged(lists, relevant), cutoff=cutoff)
     slow = [SLOW_RANKING[name](row, good, cutoff) for row, good in zip(lists, relevant, strict=True)]
     expected = [np.nan if value is None else value for value in slow]
     np.testing.assert_allclose(found, np.array(expected, dtype=float), rtol=1e-12)
     assert ((found >= 0) & (found <= 1 + 1e-12) | np.isnan(found)).all()
 
 
-@given(lists_and_relevant(), st.sampled_from(sorted(RANKING)))
+@given(lists_and_relevant(), st.sampled_from(NAMES))
 def test_a_user_counts_the_same_alone_and_in_a_block(drawn, name):
     lists, relevant = drawn
-    together = RANKING[name](judged(lists, relevant), cutoff=4)
+    together = find_metric(name).function(judged(lists, relevant), cutoff=4)
     alone = [
-        RANKING[name](judged([row], [good]), cutoff=4)[0] for row, good in zip(lists, relevant, strict=True)
+        find_metric(name).function(judged([row], [good]), cutoff=4)[0]
+        for row, good in zip(lists, relevant, strict=True)
     ]
     assert together.tolist() == pytest.approx(alone, rel=0, abs=0, nan_ok=True)
 
@@ -128,7 +130,7 @@ print(json.dumps(scores, default=float))
 def test_agrees_with_ranx(random_runs):
     pytest.importorskip("ranx")
     lists, relevant = random_runs
-    names = [f"{name}@{cutoff}" for name in RANKING for cutoff in (1, 5, 20)]
+    names = [f"{name}@{cutoff}" for name in NAMES for cutoff in (1, 5, 20)]
     done = subprocess.run(
         [sys.executable, "-c", RANX],
         input=json.dumps([lists, [sorted(good) for good in relevant], names]),
@@ -143,7 +145,7 @@ def test_agrees_with_ranx(random_runs):
         expected = np.array(scores)
         if name == "map":  # ranx divides by all relevant items, also by those beyond the cutoff
             expected *= block.n_relevant / np.minimum(block.n_relevant, int(cutoff))
-        found = RANKING[name](block, cutoff=int(cutoff))
+        found = find_metric(name).function(block, cutoff=int(cutoff))
         np.testing.assert_allclose(found, expected, rtol=1e-9, err_msg=key)
 
 
@@ -152,7 +154,7 @@ def test_ndcg_agrees_with_scikit_learn(random_runs):
     scores = np.random.default_rng(6).random((len(relevant), 60))
     truth = np.array([[float(item in good) for item in range(60)] for good in relevant])
     lists = np.argsort(-scores, axis=1)[:, :10].tolist()
-    found = RANKING["ndcg"](judged(lists, relevant, n=10), cutoff=10)
+    found = find_metric("ndcg").function(judged(lists, relevant, n=10), cutoff=10)
     np.testing.assert_allclose(found.mean(), ndcg_score(truth, scores, k=10), rtol=1e-9)
 
 
@@ -169,5 +171,5 @@ def test_graded_gains_count_as_they_are():
         usual_popularity=0.0,
     )
     np.testing.assert_allclose(
-        RANKING["ndcg"](graded, cutoff=2), ndcg_score([[1.0, 3.0]], [[2.0, 1.0]]), rtol=1e-12
+        find_metric("ndcg").function(graded, cutoff=2), ndcg_score([[1.0, 3.0]], [[2.0, 1.0]]), rtol=1e-12
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,17 +10,18 @@ import torch
 from pydantic import ValidationError
 from scipy.sparse import csr_array
 from strategies import grid
+from toys import Scoring, fit
+from toys import train as train_model
 
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError, DataError, DivergenceError
 from recsys_ae.models import configs as c
-from recsys_ae.models.autorec import _initial_network, _item_recommender
-from recsys_ae.models.context import FitContext
-from recsys_ae.models.debias import Biases, find_biases, without_biases
-from recsys_ae.models.fit import fit
-from recsys_ae.models.network import build_network
+from recsys_ae.models.autorec import item_recommender, start_network
+from recsys_ae.models.biases import Biases
+from recsys_ae.models.codec import state_of
+from recsys_ae.nn.autoencoder import Architecture, Autoencoder
 from recsys_ae.nn.layers import ACTIVATIONS
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import numpy_generator, torch_generator
@@ -87,7 +87,7 @@ def test_best_epoch_is_restored(kind):
     config = kind(hidden=(32,), l2=0.0, corruption=None, debias=None,
                   training=c.TrainingConfig(epochs=40, learning_rate=0.03, patience=5))  # fmt: skip
     epochs = []
-    best = fit(config, ratings, FitContext(validate=validate, on_epoch=epochs.append))
+    best = fit(config, ratings, validator=Scoring(validate), on_epoch=epochs.append)
     assert -error(best, ratings, truth) == pytest.approx(max(scores), rel=1e-6)
     assert [epoch.score for epoch in epochs] == scores
     assert len(epochs) == min(40, int(np.argmax(scores)) + 1 + 5)
@@ -99,9 +99,76 @@ def test_patience_waits_for_the_next_validation():
     epochs: list[Epoch] = []
     training = c.TrainingConfig(epochs=70, patience=10, validate_every=20)
     fit(c.UserAutoRecConfig(hidden=(2,), training=training), grid(),
-        FitContext(validate=lambda recommender: next(scores), on_epoch=epochs.append))  # fmt: skip
+        validator=Scoring(lambda recommender: next(scores)), on_epoch=epochs.append)  # fmt: skip
     assert [epoch.number for epoch in epochs if epoch.score is not None] == [20, 40]
     assert len(epochs) == 40
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_last_epoch_is_validated_whatever_the_interval(kind):
+    epochs: list[Epoch] = []
+    training = c.TrainingConfig(epochs=10, patience=None, validate_every=4)
+    fit(kind(hidden=(2,), training=training), grid(), validator=Scoring(lambda model: 1.0),
+        on_epoch=epochs.append)  # fmt: skip
+    assert [epoch.number for epoch in epochs if epoch.score is not None] == [4, 8, 10]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_candidates_stay_as_they_were_while_training_goes_on(kind):
+    ratings, _ = low_rank()
+    kept, scores = [], []
+
+    def validate(candidate):
+        kept.append(candidate)
+        scores.append(candidate.score(everyone(ratings)))
+        return 0.0
+
+    training = c.TrainingConfig(epochs=3, learning_rate=0.05)
+    last = fit(kind(hidden=(4,), training=training), ratings, validator=Scoring(validate))
+    for candidate, score in zip(kept, scores, strict=True):
+        np.testing.assert_array_equal(candidate.score(everyone(ratings)), score)
+    assert (scores[0] != scores[2]).any()
+    np.testing.assert_array_equal(last.score(everyone(ratings)), scores[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_epoch_is_corrupted_anew(kind):
+    """With next to no learning, what differs between epochs is the mask alone."""
+    ratings, _ = low_rank()
+    training = c.TrainingConfig(epochs=4, batch_size=200, learning_rate=1e-12)
+    config = kind(hidden=(8,), l2=0.0, training=training)
+    losses = [epoch.terms["reconstruction"] for epoch in train_model(config, ratings).epochs]
+    assert len(set(losses)) == 4
+    assert losses == [epoch.terms["reconstruction"] for epoch in train_model(config, ratings).epochs]
+    clean = train_model(config.model_copy(update={"corruption": None}), ratings).epochs
+    assert np.ptp([epoch.terms["reconstruction"] for epoch in clean]) < 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_penalty_is_a_term_of_the_curve(kind):
+    """Of the first epoch, of one step, it is that of the weights that training starts from."""
+    ratings, _ = low_rank()
+    config = kind(hidden=(8, 5), l2=70.0, training=c.TrainingConfig(epochs=1, batch_size=200))
+    rows = ratings.transposed() if kind is c.ItemAutoRecConfig else ratings
+    weights = [p for p in start_network(config, rows, seed=0).parameters() if p.dim() == 2]
+    assert len(weights) == 3
+    expected = (
+        70.0 / 2 * sum(float(weight.detach().square().sum()) for weight in weights) / ratings.n_observed
+    )
+    (epoch,) = train_model(config, ratings).epochs
+    assert epoch.terms["l2"] == pytest.approx(expected, rel=1e-5)
+    assert epoch.total == pytest.approx(epoch.terms["reconstruction"] + epoch.terms["l2"])
+
+
+def test_the_average_user_is_one_of_those_with_ratings():
+    """The user factors are seen from it, so those of users with ratings cancel out."""
+    ratings, _ = low_rank()
+    train = ratings.keep(ratings.rows() % 3 > 0)  # every third user is cold
+    model = fit(c.ItemAutoRecConfig(hidden=(6,), training=c.TrainingConfig(epochs=5)), train)
+    warm = np.arange(120) % 3 > 0
+    np.testing.assert_allclose(model.user_factors[warm].mean(axis=0), 0.0, atol=1e-6)
+    assert np.abs(model.user_factors[warm]).max() > 1e-2
+    assert not model.user_factors[~warm].any()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,9 +177,7 @@ def test_resumed_training_equals_uninterrupted(kind, tmp_path):
     config = kind(hidden=(16,), training=c.TrainingConfig(epochs=9, batch_size=16, patience=None,
                                                           schedule=c.CosineSchedule()))  # fmt: skip
 
-    def context(on_epoch=lambda epoch: None, **options):
-        return FitContext(validate=lambda r: -error(r, ratings, truth), on_epoch=on_epoch, **options)
-
+    validator = Scoring(lambda model: error(model, ratings, truth), higher_is_better=False)
     before: list[Epoch] = []
 
     def press_ctrl_c(epoch):
@@ -120,19 +185,20 @@ def test_resumed_training_equals_uninterrupted(kind, tmp_path):
         if epoch.number == 4:
             signal.raise_signal(signal.SIGINT)
 
-    told: list[int] = []
-    early = fit(config, ratings, replace(context(press_ctrl_c), checkpoint=tmp_path / "state",
-                                         on_interrupt=told.append))  # fmt: skip
-    assert told == [4]
-    assert np.isfinite(early.score(everyone(ratings))).all()
+    states = tmp_path / "states"
+    early = train_model(config, ratings, validator=validator, on_epoch=press_ctrl_c, checkpoints=states)
+    assert early.interrupted
+    assert np.isfinite(early.model.score(everyone(ratings))).all()
     curve: list[Epoch] = []
-    resumed = fit(config, ratings, replace(context(curve.append), checkpoint=tmp_path / "state",
-                                           resume=True))  # fmt: skip
+    resumed = train_model(
+        config, ratings, validator=validator, on_epoch=curve.append, checkpoints=states, resume=True
+    )
     assert [epoch.number for epoch in curve] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert curve[:4] == before  # told again, seconds and all, not trained again
-    whole = fit(config, ratings, context())
-    for name, array in whole.state().arrays.items():
-        np.testing.assert_array_equal(resumed.state().arrays[name], array)
+    whole = train_model(config, ratings, validator=validator)
+    assert resumed.best_epoch == whole.best_epoch
+    for name, array in state_of(whole.model).arrays.items():
+        np.testing.assert_array_equal(state_of(resumed.model).arrays[name], array)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -158,11 +224,11 @@ def test_a_step_goes_down_the_papers_objective(kind):
     training = c.TrainingConfig(epochs=1, batch_size=200, optimizer="sgd", learning_rate=1e-2)
     config = kind(hidden=(8,), l2=300.0, debias=None, corruption=None, training=training)
     rows = ratings.transposed() if kind is c.ItemAutoRecConfig else ratings
-    network = _initial_network(config, rows, seed=0)
+    network = start_network(config, rows, seed=0)
     observed = torch.zeros(rows.matrix.shape)
     observed[rows.rows(), rows.columns] = 1.0
     dense = torch.from_numpy(rows.matrix.toarray())
-    first, last = network.first, network.last
+    first, last = network.encoder.first, network.decoder.last
     output = torch.sigmoid(dense @ first.weight + first.bias) @ last.weight.T + last.bias
     weights = first.weight.square().sum() + last.weight.square().sum()
     ((output - dense).square() * observed).sum().add(300.0 / 2 * weights).backward()
@@ -228,17 +294,20 @@ def test_scaled_output_over_a_single_value_is_refused(kind):
 def test_item_scores_are_the_reconstruction_of_the_items_rows_plus_biases(activation, output):
     """Factors and biases, seen from the average user, say just what the network says."""
     train, limits = grid().with_scale((-100.0, 100.0)), (-100.0, 100.0) if output == "scaled" else None
-    network = build_network(12, (6, 4), activation=activation, limits=limits, seed=1)
-    torch.nn.init.normal_(network.last.bias, generator=torch_generator(2, "test"))
+    plan = Architecture(12, (6, 4), activation=activation, limits=limits)
+    network = Autoencoder.build(plan, torch_generator(1, "parameters"))
+    torch.nn.init.normal_(network.decoder.last.bias, generator=torch_generator(2, "test"))
     rng = numpy_generator(0, "biases")
     biases = Biases(train.mean(), *(rng.normal(size=n).astype(np.float32) for n in (12, 15)), 5.0)
     if output == "scaled":
-        biases = find_biases(train, None)
-    rows = without_biases(train, biases).transposed()
+        biases = None
+    rows = (train if biases is None else biases.removed_from(train)).transposed()
     with torch.no_grad():
-        expected = network(RowBatch.of(rows.matrix)).dense().numpy().T + biases.users[:, None] + biases.items
+        expected = network(RowBatch.of(rows.matrix)).dense().numpy().T
+    if biases is not None:
+        expected = expected + biases.users[:, None] + biases.items
     config = c.ItemAutoRecConfig(hidden=(6, 4), activation=activation, output=output, debias=None)
-    scores = _item_recommender(config, train, rows, biases, network).score(everyone(train))
+    scores = item_recommender(config, train, rows, biases, network).score(everyone(train))
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -247,4 +316,4 @@ def test_device_that_is_not_there(name):
     if name == "cuda" and torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(ConfigError, match="use"):
-        fit(c.ItemAutoRecConfig(), grid(), FitContext(device=name))
+        fit(c.ItemAutoRecConfig(), grid(), device=name)

@@ -15,15 +15,15 @@ from numba import set_num_threads
 from numba.core.config import NUMBA_NUM_THREADS
 from scipy.sparse import coo_array, csr_array
 from strategies import small_ratings
+from toys import Scoring, fit
+from toys import train as train_model
 
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.kernels.als import solve_rows
-from recsys_ae.models.baselines import fit_baseline
-from recsys_ae.models.biased_mf import fit_biased_mf, half_step, iterations, objective, start
+from recsys_ae.kernels.ridge import solve_rows
+from recsys_ae.models.biased_mf import AlternatingTrainee, half_step, objective, start
 from recsys_ae.models.configs import BiasedMFConfig, BiasesConfig
-from recsys_ae.models.context import FitContext
 
 
 def rmse(model, history: Ratings, held: pd.DataFrame) -> float:
@@ -87,7 +87,9 @@ def test_every_half_step_lowers_the_objective(ratings, power):
 @given(small_ratings(min_observed=1))
 def test_the_objective_is_the_formula_of_the_config(ratings):
     config = BiasedMFConfig(factors=2, l2=0.7, bias_l2=0.2, power=0.5)
-    _, sides = next(iter(iterations(config, ratings, seed=4)))
+    trainee = AlternatingTrainee(config, ratings, start(config, ratings, seed=4))
+    next(trainee.epochs([]))
+    sides = trainee.sides
     error, penalty = 0.0, 0.0
     for user, item, value in zip(ratings.rows(), ratings.columns, ratings.values, strict=True):
         p, q = sides.users[user], sides.items[item]
@@ -105,13 +107,13 @@ def test_threads_decide_nothing():
     rng = np.random.default_rng(1)
     indptr = np.concatenate([[0], np.cumsum(rng.integers(0, 40, 300))])
     indices, targets = rng.integers(0, 90, indptr[-1]), rng.normal(size=indptr[-1])
-    arguments = indptr, indices, targets, rng.normal(size=(90, 7)), np.full(7, 0.3), 0.5
+    arguments = indptr, indices, targets, rng.normal(size=(90, 7)), np.full(7, 0.3)
     try:
         set_num_threads(1)
-        alone = solve_rows(*arguments)
+        alone = solve_rows(*arguments, power=0.5)
     finally:
         set_num_threads(NUMBA_NUM_THREADS)
-    np.testing.assert_array_equal(solve_rows(*arguments), alone)
+    np.testing.assert_array_equal(solve_rows(*arguments, power=0.5), alone)
 
 
 def test_a_matrix_of_rank_one_is_recovered_from_a_third_of_its_cells():
@@ -121,9 +123,7 @@ def test_a_matrix_of_rank_one_is_recovered_from_a_third_of_its_cells():
     rows, columns = np.argwhere(seen).T
     frame = pd.DataFrame({"user": rows, "item": columns, "rating": full[seen]})
     train = replace(ratings_of(frame, full.shape), scale=None)
-    model = fit_biased_mf(
-        BiasedMFConfig(factors=1, l2=1e-6, bias_l2=1e-6, iterations=300, patience=None), train, FitContext()
-    )
+    model = fit(BiasedMFConfig(factors=1, l2=1e-6, bias_l2=1e-6, iterations=300, patience=None), train)
     scores = model.score(UserBatch(np.arange(60), train.matrix))
     assert np.abs(scores - full)[~seen].max() < 0.02
 
@@ -145,8 +145,9 @@ def test_the_best_validated_iteration_is_returned_and_patience_ends_the_fit():
         return next(scores)
 
     config = BiasedMFConfig(factors=2, patience=2, iterations=5)
-    model = fit_biased_mf(config, train, FitContext(validate=validate, on_epoch=epochs.append))
-    assert model is candidates[1]
+    model = fit(config, train, validator=Scoring(validate), on_epoch=epochs.append)
+    for name in ("user_factors", "item_factors", "user_biases", "item_biases"):
+        np.testing.assert_array_equal(getattr(model, name), getattr(candidates[1], name))
     assert [epoch.number for epoch in epochs] == [1, 2, 3, 4]
     assert [epoch.score for epoch in epochs] == [1.0, 3.0, 2.0, 2.5]
     totals = [epoch.total for epoch in epochs]
@@ -155,17 +156,17 @@ def test_the_best_validated_iteration_is_returned_and_patience_ends_the_fit():
 
 def test_an_interrupt_keeps_the_iterations_so_far():
     frame = pd.DataFrame({"user": [0, 0, 1, 2], "item": [0, 1, 1, 0], "rating": [1, 5, 3, 2]})
-    train, heard = ratings_of(frame, (3, 2)), []
+    train = ratings_of(frame, (3, 2))
 
     def interrupt_the_second(epoch):
         if epoch.number == 2:
             signal.raise_signal(signal.SIGINT)
 
-    context = FitContext(on_epoch=interrupt_the_second, on_interrupt=heard.append)
-    model = fit_biased_mf(BiasedMFConfig(factors=1), train, context)
-    assert heard == [2]
-    expected = fit_biased_mf(BiasedMFConfig(factors=1, iterations=2), train, FitContext())
-    np.testing.assert_array_equal(model.item_factors, expected.item_factors)
+    trained = train_model(BiasedMFConfig(factors=1), train, on_epoch=interrupt_the_second)
+    assert trained.interrupted
+    assert [epoch.number for epoch in trained.epochs] == [1, 2]
+    expected = fit(BiasedMFConfig(factors=1, iterations=2), train)
+    np.testing.assert_array_equal(trained.model.item_factors, expected.item_factors)
 
 
 def test_a_user_folded_in_is_the_user_of_another_half_step():
@@ -175,8 +176,10 @@ def test_a_user_folded_in_is_the_user_of_another_half_step():
     )
     train = ratings_of(frame, (30, 20))
     config = BiasedMFConfig(factors=3, iterations=60)
-    *_, (_, sides) = iterations(config, train, 0)
-    model = fit_biased_mf(config, train, FitContext())
+    trainee = AlternatingTrainee(config, train, start(config, train, 0))
+    assert len(list(trainee.epochs([]))) == 60
+    sides = trainee.sides
+    model = fit(config, train)
     users = half_step(config, train.matrix, sides.items, mean=train.mean())
     raw = train.mean() + users[:, :-1] @ sides.items[:, :-1].T + users[:, -1:] + sides.items[:, -1]
     folded = model.score(UserBatch(np.full(30, -1), train.matrix))
@@ -191,12 +194,12 @@ def test_biases_agree_with_scikit_surprise(ml_100k):
     )
     trainset = _surprise_trainset(surprise, base)
     theirs.fit(trainset)
-    ours = fit_baseline(BiasesConfig(user_damping=15, item_damping=10, sweeps=100), train)
+    ours = fit(BiasesConfig(user_damping=15, item_damping=10, sweeps=100), train)
     users = [trainset.to_inner_uid(user) for user in range(943)]
     items = base.item.unique()
-    np.testing.assert_allclose(ours.user_biases, np.array(theirs.bu)[users], atol=1e-4)
+    np.testing.assert_allclose(ours.biases.users, np.array(theirs.bu)[users], atol=1e-4)
     np.testing.assert_allclose(
-        ours.item_biases[items],
+        ours.biases.items[items],
         np.array(theirs.bi)[[trainset.to_inner_iid(item) for item in items]],
         atol=1e-4,
     )
@@ -208,8 +211,8 @@ def test_biased_mf_beats_the_factorisation_of_scikit_surprise(ml_100k):
     train, base, test = ml_100k
     theirs = surprise.SVD(random_state=0).fit(_surprise_trainset(surprise, base))
     errors = [theirs.predict(u, i).est - r for u, i, r in zip(test.user, test.item, test.rating, strict=True)]
-    ours = rmse(fit_biased_mf(BiasedMFConfig(), train, FitContext()), train, test)
-    biases = rmse(fit_baseline(BiasesConfig(), train), train, test)
+    ours = rmse(fit(BiasedMFConfig(), train), train, test)
+    biases = rmse(fit(BiasesConfig(), train), train, test)
     assert ours < math.sqrt(np.mean(np.square(errors))) - 0.01
     assert ours < biases - 0.02
 

@@ -8,12 +8,11 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from toys import Scoring, fit
 
 from recsys_ae.data.synthetic import low_rank
 from recsys_ae.errors import ConfigError, DivergenceError
 from recsys_ae.models import configs as c
-from recsys_ae.models.context import FitContext
-from recsys_ae.models.fit import fit
 from recsys_ae.recommender import Recommender
 
 MEMBERS = get_args(get_args(c.ModelConfig)[0])
@@ -34,10 +33,10 @@ class Judge:
 def test_what_is_stated_before_fitting_is_so_afterwards(member):
     ratings = low_rank(40, 30, rank=2, density=0.4, noise=0.1, seed=1)
     judge, epochs, config = Judge(), [], member()
-    model = fit(config, ratings, FitContext(device="cpu", validate=judge, on_epoch=epochs.append))
+    model = fit(config, ratings, validator=Scoring(judge), on_epoch=epochs.append)
     assert isinstance(member.predicts_ratings, bool)
     assert model.predicts_ratings == member.predicts_ratings
-    assert bool(judge.asked) == member.stops_early
+    assert bool(judge.asked) == member.trains_in_epochs
     assert bool(epochs) == (config.max_epochs is not None)
     assert not epochs or np.max([epoch.number for epoch in epochs]) <= config.max_epochs
 
@@ -45,12 +44,12 @@ def test_what_is_stated_before_fitting_is_so_afterwards(member):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.model_fields["kind"].default)
 def test_only_models_that_fit_on_a_gpu_heed_the_device(member):
-    ratings, context = low_rank(20, 15, rank=2, density=0.4, noise=0.1, seed=1), FitContext(device="cuda")
+    ratings = low_rank(20, 15, rank=2, density=0.4, noise=0.1, seed=1)
     if member.fits_on_gpu:
         with pytest.raises(ConfigError, match="torch sees no GPU"):
-            fit(member(), ratings, context)
+            fit(member(), ratings, device="cuda")
     else:
-        fit(member(), ratings, context)
+        fit(member(), ratings, device="cuda")
 
 
 @pytest.mark.parametrize("member", [c.ItemAutoRecConfig, c.UserAutoRecConfig])

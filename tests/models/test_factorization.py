@@ -7,14 +7,14 @@ from implicit.nearest_neighbours import CosineRecommender
 from implicit.utils import ParameterWarning
 from scipy.sparse import coo_array, csr_array, csr_matrix
 from threadpoolctl import threadpool_limits
+from toys import fit
 
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.synthetic import low_rank
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
-from recsys_ae.models.context import FitContext
-from recsys_ae.models.factorization import fit_implicit
 
 CONFIGS = [
     ALSConfig(factors=8, l2=0.1, iterations=5),
@@ -50,39 +50,61 @@ def everyone(ratings: Ratings, *, known: bool = True) -> UserBatch:
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.kind)
 def test_values_of_ratings_do_not_matter_where_all_count_as_liked(config, ratings):
     ones = Ratings(csr_array(liked(ratings, 1.0)), ratings.users, ratings.items)
-    first, second = (fit_implicit(config, part, FitContext(seed=3)) for part in (ratings, ones))
+    first, second = (fit(config, part, seed=3) for part in (ratings, ones))
     np.testing.assert_array_equal(first.score(everyone(ratings)), second.score(everyone(ratings)))
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.kind)
 def test_a_threshold_drops_the_ratings_below_it(config, ratings):
     high = ratings.keep(ratings.values >= 2.0)
-    chosen = fit_implicit(config.model_copy(update={"positive": 2.0}), ratings, FitContext())
-    dropped = fit_implicit(config, high, FitContext())
+    chosen = fit(config.model_copy(update={"positive": 2.0}), ratings)
+    dropped = fit(config, high)
     np.testing.assert_array_equal(chosen.score(everyone(ratings)), dropped.score(everyone(high)))
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.kind)
 def test_a_threshold_that_nothing_reaches_is_refused(config, ratings):
     with pytest.raises(DataError, match=r"at or above 9\.0; lower `positive` of model"):
-        fit_implicit(config.model_copy(update={"positive": 9.0}), ratings, FitContext())
+        fit(config.model_copy(update={"positive": 9.0}), ratings)
 
 
 @pytest.mark.parametrize("config", CONFIGS[:2], ids=lambda config: config.kind)
 def test_seeds_give_different_models_and_epochs_are_told(config, ratings):
     epochs = []
-    first = fit_implicit(config, ratings, FitContext(seed=1, on_epoch=epochs.append))
-    second = fit_implicit(config, ratings, FitContext(seed=2))
+    first = fit(config, ratings, seed=1, on_epoch=epochs.append)
+    second = fit(config, ratings, seed=2)
     assert (first.score(everyone(ratings)) != second.score(everyone(ratings))).any()
     assert [epoch.number for epoch in epochs] == [1, 2, 3, 4, 5]
-    assert epochs[-1].total < epochs[0].total
-    assert all(np.isfinite(epoch.total) for epoch in epochs)
+    (name,) = epochs[0].terms
+    assert epochs[-1].terms[name] < epochs[0].terms[name]
+    assert all(np.isfinite(epoch.terms[name]) for epoch in epochs)
+
+
+def test_total_of_als_is_its_objective_for_each_liked_entry(ratings):
+    """All cells, liked ones 1 with confidence 1 + alpha, the others 0 with confidence 1, and the penalty."""
+    epochs = []
+    config = ALSConfig(factors=4, l2=0.7, alpha=3.0, iterations=3)
+    model = fit(config, ratings, on_epoch=epochs.append)
+    errors = -(model.user_factors.astype(np.float64) @ model.item_factors.T)
+    weights = np.ones(errors.shape)
+    errors[ratings.rows(), ratings.columns] += 1.0
+    weights[ratings.rows(), ratings.columns] = 4.0
+    penalty = 0.7 * ((model.user_factors**2).sum() + (model.item_factors**2).sum())
+    expected = ((weights * errors**2).sum() + penalty) / ratings.n_observed
+    assert epochs[-1].total == pytest.approx(expected, rel=1e-4)
+
+
+def test_total_of_bpr_is_not_told():
+    """Its library counts wrong pairs, which is not what it minimises."""
+    epochs = []
+    fit(CONFIGS[1], low_rank(20, 15, density=0.4), on_epoch=epochs.append)
+    assert [epoch.total for epoch in epochs] == [None] * 5
 
 
 def test_als_is_the_weighted_problem_of_hu_koren_volinsky_in_the_limit(ratings):
     """Run to convergence, every user solves the dense normal equations with confidence 1 + alpha."""
     config = ALSConfig(factors=3, l2=0.5, alpha=4.0, iterations=200)
-    model = fit_implicit(config, ratings, FitContext())
+    model = fit(config, ratings)
     items = model.item_factors.astype(np.float64)
     seen = np.zeros(ratings.matrix.shape)
     seen[ratings.rows(), ratings.columns] = 1.0
@@ -94,7 +116,7 @@ def test_als_is_the_weighted_problem_of_hu_koren_volinsky_in_the_limit(ratings):
 
 
 def test_als_folds_users_in_as_the_library_recalculates_them(ratings):
-    model = fit_implicit(ALSConfig(factors=6, l2=0.2, alpha=3.0), ratings, FitContext())
+    model = fit(ALSConfig(factors=6, l2=0.2, alpha=3.0), ratings)
     with threadpool_limits(limits=1, user_api="blas"):
         library = AlternatingLeastSquares(factors=6, regularization=0.2, alpha=1.0)
     library.item_factors = model.item_factors
@@ -104,7 +126,7 @@ def test_als_folds_users_in_as_the_library_recalculates_them(ratings):
 
 
 def test_bpr_prefers_what_was_liked_and_refuses_unseen_users(ratings):
-    model = fit_implicit(BPRConfig(factors=8, epochs=60, learning_rate=0.05), ratings, FitContext())
+    model = fit(BPRConfig(factors=8, epochs=60, learning_rate=0.05), ratings)
     scores = model.score(everyone(ratings))
     seen = np.zeros(ratings.matrix.shape, dtype=bool)
     seen[ratings.rows(), ratings.columns] = True
@@ -121,13 +143,13 @@ def test_item_knn_scores_are_the_sums_of_the_library_without_the_item_itself(rat
         library.fit(liked(ratings, 1.0), show_progress=False)
     similarity = library.similarity.toarray()
     np.fill_diagonal(similarity, 0.0)
-    model = fit_implicit(ItemKNNConfig(neighbours=1000, weighting="cosine"), ratings, FitContext())
+    model = fit(ItemKNNConfig(neighbours=1000, weighting="cosine"), ratings)
     expected = liked(ratings, 1.0) @ similarity
     np.testing.assert_allclose(model.score(everyone(ratings, known=False)), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_item_knn_cosines_are_cosines(ratings):
-    model = fit_implicit(ItemKNNConfig(neighbours=1000, weighting="cosine"), ratings, FitContext())
+    model = fit(ItemKNNConfig(neighbours=1000, weighting="cosine"), ratings)
     columns = liked(ratings, 1.0).toarray().astype(np.float64)
     lengths = np.maximum(np.linalg.norm(columns, axis=0), 1e-12)
     cosine = (columns.T @ columns) / np.outer(lengths, lengths)
@@ -137,9 +159,9 @@ def test_item_knn_cosines_are_cosines(ratings):
 
 @pytest.mark.parametrize("weighting", ["cosine", "tfidf", "bm25"])
 def test_item_knn_keeps_so_many_neighbours_and_not_the_item_itself(weighting, ratings):
-    model = fit_implicit(ItemKNNConfig(neighbours=5, weighting=weighting), ratings, FitContext())
+    model = fit(ItemKNNConfig(neighbours=5, weighting=weighting), ratings)
     assert np.diff(model.item_weights.indptr).max() == 5
-    full = fit_implicit(ItemKNNConfig(neighbours=39, weighting=weighting), ratings, FitContext()).item_weights
+    full = fit(ItemKNNConfig(neighbours=39, weighting=weighting), ratings).item_weights
     for item in (0, 11, 38):
         strongest = np.sort(full[[item]].data)[-5:]
         np.testing.assert_array_equal(np.sort(model.item_weights[[item]].data), strongest)

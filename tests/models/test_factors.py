@@ -11,13 +11,9 @@ from sklearn.linear_model import Ridge
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import CapabilityError, StorageError
+from recsys_ae.models.codec import recommender_of, state_of
 from recsys_ae.models.factors import FactorRecommender
-from recsys_ae.models.folding import (
-    ConfidenceFolding,
-    RidgeFolding,
-    folding_from_meta,
-    folding_to_meta,
-)
+from recsys_ae.models.folding import ConfidenceFoldIn, RidgeFoldIn
 
 N_USERS, N_ITEMS, SIZE = 5, 12, 3
 
@@ -33,7 +29,7 @@ def model() -> FactorRecommender:
         user_biases=rng.normal(size=N_USERS).astype(np.float32),
         item_biases=rng.normal(size=N_ITEMS).astype(np.float32),
         mean=2.5,
-        fold_in_l2=1.7,
+        fold_in=RidgeFoldIn(1.7, 1.7),
     )
 
 
@@ -78,7 +74,7 @@ def test_folding_in_is_the_ridge_solution_of_scikit_learn(model, n):
 @pytest.mark.parametrize("n", [2, 9])
 def test_folding_in_weights_penalties_by_the_length_of_the_history(model, n):
     rows = history([n])
-    model = replace(model, folding=RidgeFolding(bias_l2=0.3, power=0.5))
+    model = replace(model, fold_in=RidgeFoldIn(1.7, 0.3, power=0.5))
     design = np.column_stack([model.item_factors[rows.indices], np.ones(n)]).astype(np.float64)
     targets = rows.data - 2.5 - model.item_biases[rows.indices]
     penalty = np.diag([1.7] * SIZE + [0.3]) * np.sqrt(n)
@@ -89,7 +85,7 @@ def test_folding_in_weights_penalties_by_the_length_of_the_history(model, n):
 
 def test_folding_in_by_confidence_is_the_weighted_problem_over_all_items(model):
     rows = history([6])
-    model = replace(model, folding=ConfidenceFolding(confidence=9.0, positive=2.0))
+    model = replace(model, fold_in=ConfidenceFoldIn(1.7, confidence=9.0, positive=2.0))
     liked = np.zeros(N_ITEMS)
     liked[rows.indices[rows.data >= 2.0]] = 1.0
     assert 0 < liked.sum() < 6
@@ -102,9 +98,11 @@ def test_folding_in_by_confidence_is_the_weighted_problem_over_all_items(model):
     np.testing.assert_allclose(model.score(unseen(rows))[0], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("folding", [RidgeFolding(0.4, 1.0), RidgeFolding(), ConfidenceFolding(5.0)])
-def test_no_history_gives_no_factors(model, folding):
-    scores = replace(model, folding=folding).score(unseen(history([0, 0])))
+@pytest.mark.parametrize(
+    "fold_in", [RidgeFoldIn(1.7, 0.4, 1.0), RidgeFoldIn(1.7, 1.7), ConfidenceFoldIn(1.7, 5.0)]
+)
+def test_no_history_gives_no_factors(model, fold_in):
+    scores = replace(model, fold_in=fold_in).score(unseen(history([0, 0])))
     np.testing.assert_allclose(scores, np.tile(model.item_biases + np.float32(2.5), (2, 1)), rtol=1e-6)
 
 
@@ -115,8 +113,8 @@ def test_seen_and_unseen_users_in_one_batch_are_what_they_are_apart(model):
     np.testing.assert_allclose(mixed, apart, rtol=1e-5)
 
 
-def test_without_a_penalty_unseen_users_are_refused(model):
-    model = replace(model, fold_in_l2=None)
+def test_without_a_way_to_fold_in_unseen_users_are_refused(model):
+    model = replace(model, fold_in=None)
     assert not model.folds_in
     with pytest.raises(CapabilityError, match="1 users were not seen in training"):
         model.score(UserBatch(np.array([0, -1]), history([1, 1])))
@@ -136,7 +134,7 @@ def test_stretched_folding_in_recovers_a_user_from_ratings_of_every_item(model):
         mean=0.0,
         output="scaled",
         limits=(0.0, 1.0),
-        fold_in_l2=1e-6,
+        fold_in=RidgeFoldIn(1e-6, 1e-6),
         user_factors=model.user_factors / 4,
         item_biases=model.item_biases / 4,
         user_biases=model.user_biases / 4,
@@ -167,25 +165,27 @@ def test_pairs_are_cells_of_the_block(model, output):
 
 def test_scoring_changes_neither_the_model_nor_the_history(model):
     rows = history([3, 5])
-    before = {name: array.copy() for name, array in model.state().arrays.items()}, rows.copy()
+    before = {name: array.copy() for name, array in state_of(model).arrays.items()}, rows.copy()
     model.score(UserBatch(np.array([0, -1]), rows))
-    for name, array in model.state().arrays.items():
+    for name, array in state_of(model).arrays.items():
         np.testing.assert_array_equal(array, before[0][name])
     np.testing.assert_array_equal(rows.data, before[1].data)
 
 
-@pytest.mark.parametrize("folding", [RidgeFolding(0.4, 1.0), ConfidenceFolding(5.0, 3.0)])
-def test_state_and_pickle_bring_the_model_back(model, folding):
-    model = replace(model, folding=folding, limits=(0.0, 5.0))
-    batch = UserBatch(np.array([1, -1]), history([3, 5]))
+@pytest.mark.parametrize("fold_in", [RidgeFoldIn(1.7, 0.4, 1.0), ConfidenceFoldIn(1.7, 5.0, 3.0), None])
+def test_state_and_pickle_bring_the_model_back(model, fold_in):
+    model = replace(model, fold_in=fold_in, limits=(0.0, 5.0))
+    batch = UserBatch(np.array([1, 2 if fold_in is None else -1]), history([3, 5]))
     for again in (
-        FactorRecommender.from_state(model.users, model.items, model.state()),
+        recommender_of("factor", model.users, model.items, state_of(model)),
         pickle.loads(pickle.dumps(model)),
     ):
         np.testing.assert_array_equal(again.score(batch), model.score(batch))
-    assert folding_from_meta(folding_to_meta(folding)) == folding
+        assert again.fold_in == fold_in
 
 
-def test_an_unknown_way_to_fold_in_is_refused():
-    with pytest.raises(StorageError, match="'magic' needs a newer"):
-        folding_from_meta({"kind": "magic"})
+def test_an_unknown_way_to_fold_in_is_refused(model):
+    state = state_of(model)
+    state.meta["fold_in"]["is"] = "magic"
+    with pytest.raises(StorageError, match="unknown kind 'magic'"):
+        recommender_of("factor", model.users, model.items, state)

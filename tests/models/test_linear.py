@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from strategies import small_ratings
 
 from recsys_ae.data.histories import UserBatch
+from recsys_ae.models.codec import recommender_of, state_of
 from recsys_ae.models.linear import LinearRecommender
 from recsys_ae.models.positives import positives
 
@@ -39,7 +40,7 @@ def test_scores_are_sums_of_weights_over_the_history(sparse, ratings, reads, pos
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
     rows, items = np.arange(ratings.n_users), np.arange(ratings.n_users) % ratings.n_items
     np.testing.assert_array_equal(model.score_pairs(batch, rows, items), scores[rows, items])
-    again = LinearRecommender.from_state(ratings.users, ratings.items, model.state())
+    again = recommender_of("linear", ratings.users, ratings.items, state_of(model))
     np.testing.assert_array_equal(again.score(batch), scores)
 
 

@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
+from strategies import ratings_of
 
-from recsys_ae.data.histories import UserBatch
+from recsys_ae.data.histories import Histories, UserBatch
 from recsys_ae.data.ids import IdMap
-from recsys_ae.errors import StorageError
-from recsys_ae.models.baselines import BiasRecommender
+from recsys_ae.errors import DataError, StorageError
+from recsys_ae.models.biases import Biases, BiasRecommender
 from recsys_ae.models.factors import FactorRecommender
-from recsys_ae.models.folding import RidgeFolding
+from recsys_ae.models.folding import RidgeFoldIn
 from recsys_ae.models.linear import LinearRecommender
 from recsys_ae.models.storage import load_model, save_model
 from recsys_ae.recommender import Recommender
@@ -30,6 +31,7 @@ HISTORY = csr_array(
     (np.array([0.0, 5.0, -1.0], dtype=np.float32), np.array([1, 2, 0]), np.array([0, 2, 2, 3, 3])),
     shape=(4, 3),
 )
+HISTORIES = Histories(USERS, np.array([0, 1, -1, 3]), HISTORY, np.array([30, 10, 20]))
 INFO = {"config": {"kind": "biased-mf", "l2": 0.1}, "name": "één", "seeds": [0, 1], "best": None}
 
 
@@ -45,15 +47,16 @@ def factor_model() -> FactorRecommender:
         mean=1 / 3,
         limits=(-1.0, 5.0),
         output="scaled",
-        fold_in_l2=0.1,
-        folding=RidgeFolding(0.7, 0.5),
+        fold_in=RidgeFoldIn(0.1, 0.7, 0.5),
     )
 
 
 def models() -> list[Recommender]:
     rng = np.random.default_rng(1)
     weights = rng.normal(size=(3, 3)).astype(np.float32)
-    biases = BiasRecommender(USERS, ITEMS, 0.1, weights[0].repeat(2)[:4], weights[1], user_damping=3.0)
+    biases = BiasRecommender(
+        USERS, ITEMS, Biases(0.1, weights[0].repeat(2)[:4], weights[1], user_damping=3.0)
+    )
     linear = LinearRecommender(USERS, ITEMS, weights, positive=0.0)
     return [factor_model(), biases, linear, replace(linear, item_weights=csr_array(weights * (weights > 0)))]
 
@@ -65,13 +68,13 @@ def batch() -> UserBatch:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     path = tmp_path / "deep" / "model"
-    save_model(path, factor_model(), history=HISTORY, info=INFO)
+    save_model(path, factor_model(), histories=HISTORIES, info=INFO)
     return path
 
 
 @pytest.mark.parametrize("model", models(), ids=["factor", "bias", "linear-dense", "linear-sparse"])
 def test_scores_come_back_bit_for_bit(model, tmp_path):
-    save_model(tmp_path / "model", model, history=HISTORY, info=INFO)
+    save_model(tmp_path / "model", model, histories=HISTORIES, info=INFO)
     stored = load_model(tmp_path / "model")
     assert type(stored.recommender) is type(model)
     np.testing.assert_array_equal(stored.recommender.score(batch()), model.score(batch()))
@@ -79,15 +82,18 @@ def test_scores_come_back_bit_for_bit(model, tmp_path):
         assert getattr(stored.recommender, name) == getattr(model, name)
 
 
-def test_ids_history_and_info_come_back(folder):
+def test_ids_histories_and_info_come_back(folder):
     stored = load_model(folder)
     assert stored.recommender.users.ids.tolist() == USERS.ids.tolist()
     assert stored.recommender.items.ids.tolist() == ITEMS.ids.tolist()
     assert stored.recommender.items.ids.dtype == np.int64
     assert stored.recommender.users.positions(["7", "007"]).tolist() == [1, 0]
+    found = stored.histories
     for name in ("data", "indices", "indptr"):
-        np.testing.assert_array_equal(getattr(stored.history, name), getattr(HISTORY, name))
-    assert stored.history.shape == (4, 3)
+        np.testing.assert_array_equal(getattr(found.matrix, name), getattr(HISTORY, name))
+    assert found.matrix.shape == (4, 3)
+    assert found.users is stored.recommender.users
+    assert (found.positions.tolist(), found.timestamps.tolist()) == ([0, 1, -1, 3], [30, 10, 20])
     assert stored.info == INFO
 
 
@@ -104,7 +110,7 @@ def test_the_folder_holds_these_files_and_no_pickle(folder):
 
 
 def test_saving_again_replaces(folder):
-    save_model(folder, models()[1], history=HISTORY, info={})
+    save_model(folder, models()[1], histories=HISTORIES, info={})
     assert load_model(folder).recommender.kind == "bias"
     assert load_model(folder).info == {}
 
@@ -114,7 +120,7 @@ def test_another_process_computes_the_same_scores_without_torch(folder):
         "import sys; from pathlib import Path; import numpy as np\n"
         "from recsys_ae.models.storage import load_model; from recsys_ae.data.histories import UserBatch\n"
         "stored = load_model(Path(sys.argv[1]))\n"
-        "scores = stored.recommender.score(UserBatch(np.array([0, 1, 2, -1]), stored.history))\n"
+        "scores = stored.recommender.score(UserBatch(np.array([0, 1, 2, -1]), stored.histories.matrix))\n"
         "assert 'torch' not in sys.modules\n"
         "sys.stdout.write(scores.tobytes().hex())\n"
     )
@@ -127,7 +133,7 @@ def test_another_process_computes_the_same_scores_without_torch(folder):
 def test_a_file_in_the_way_of_the_folder_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="cannot be written"):
-        save_model(tmp_path / "file" / "model", factor_model(), history=HISTORY, info={})
+        save_model(tmp_path / "file" / "model", factor_model(), histories=HISTORIES, info={})
 
 
 def edited(change: Callable[[dict], None]) -> Callable[[Path], None]:
@@ -150,6 +156,69 @@ def other_shape(folder: Path) -> None:
     save_file({**arrays, "item_factors": arrays["item_factors"][:2].copy()}, folder / "arrays.safetensors")
 
 
+def of_format_1(folder: Path) -> None:
+    """As folders were before they kept positions and timestamps."""
+    document = json.loads((folder / "model.json").read_text())
+    parts = load_file(folder / "history.safetensors")
+    for name in ("positions", "timestamps"):
+        del parts[name], document["history"][name]
+    (folder / "model.json").write_text(json.dumps(document | {"format": 1}))
+    save_file(parts, folder / "history.safetensors")
+
+
+def test_a_folder_of_format_1_is_read(folder):
+    before = load_model(folder)
+    of_format_1(folder)
+    stored = load_model(folder)
+    assert stored.histories.positions.tolist() == [0, 1, 2, 3]
+    assert stored.histories.timestamps is None
+    np.testing.assert_array_equal(stored.histories.matrix.toarray(), HISTORY.toarray())
+    np.testing.assert_array_equal(stored.recommender.score(batch()), before.recommender.score(batch()))
+
+
+def test_histories_without_timestamps_stay_so(tmp_path):
+    save_model(tmp_path / "model", factor_model(), histories=replace(HISTORIES, timestamps=None), info={})
+    assert load_model(tmp_path / "model").histories.timestamps is None
+
+
+def test_histories_of_other_users_or_items_are_refused(tmp_path):
+    others = IdMap(np.array(["a", "b", "c", "d"], dtype=object))
+    with pytest.raises(DataError, match="of other users than the model's"):
+        save_model(tmp_path / "m", factor_model(), histories=replace(HISTORIES, users=others), info={})
+    narrow = csr_array((4, 2), dtype=np.float32)
+    with pytest.raises(DataError, match=r"shape \(4, 2\)"):
+        save_model(tmp_path / "m", factor_model(), histories=Histories(USERS, np.arange(4), narrow), info={})
+    assert not (tmp_path / "m").exists()
+
+
+def test_newer_ratings_leave_users_held_out_unseen(folder, caplog):
+    """User "x y" has a place in the user map, but no factors: the training held that user out."""
+    newer = ratings_of(["é", "x y", "x y", "new"], [0, -3, 77, 2**40], [1.0, 2.0, 3.0, 4.0])
+    known = load_model(folder).reading(newer)
+    positions = dict(zip(known.users.ids, known.positions.tolist(), strict=True))
+    assert positions == {"é": 3, "x y": -1, "new": -1}
+    assert (known.n_unknown_items, known.n_dropped) == (1, 1)
+    assert "1 items are unknown to the model; their 1 ratings are left out" in caplog.text
+    expected = {"é": {0: 1.0}, "x y": {-3: 2.0}, "new": {2**40: 4.0}}
+    for row, user in enumerate(known.users.ids):
+        span = slice(known.matrix.indptr[row], known.matrix.indptr[row + 1])
+        items = ITEMS.ids[known.matrix.indices[span]].tolist()
+        assert dict(zip(items, known.matrix.data[span].tolist(), strict=True)) == expected[user]
+
+
+def cut_short(folder: Path) -> None:
+    parts = load_file(folder / "history.safetensors")
+    shorter = parts["positions"][:2].copy()
+    save_file(parts | {"positions": shorter}, folder / "history.safetensors")
+    edited(lambda d: d["history"]["positions"].update(shape=[2]))(folder)
+
+
+def without_positions(folder: Path) -> None:
+    parts = load_file(folder / "history.safetensors")
+    del parts["positions"]
+    save_file(parts, folder / "history.safetensors")
+
+
 def fewer_ids(folder: Path) -> None:
     pq.write_table(pa.table({"id": ["a"]}), folder / "users.parquet")
 
@@ -163,13 +232,15 @@ BROKEN = {
     "half a model.json": (cut("model.json"), "model.json: cannot be read as JSON"),
     "binary model.json": (lambda f: (f / "model.json").write_bytes(b"\xff\xfe"), "cannot be read as JSON"),
     "json of another kind": (lambda f: (f / "model.json").write_text("[1]"), "has no format version"),
-    "newer": (edited(lambda d: d.update(format=99)), "format 99, and this program reads up to 1; upgrade"),
+    "newer": (edited(lambda d: d.update(format=99)), "format 99, and this program reads up to 2; upgrade"),
     "unknown kind": (edited(lambda d: d.update(kind="oracle")), "unknown kind 'oracle': load it with"),
     "no kind": (edited(lambda d: d.pop("kind")), "does not describe a model.*'kind'"),
     "no mean": (edited(lambda d: d["meta"].pop("mean")), "does not describe a model.*'mean'"),
     "no arrays": (lambda f: (f / "arrays.safetensors").unlink(), "arrays.safetensors: cannot be read"),
     "half the arrays": (cut("arrays.safetensors"), "arrays.safetensors: cannot be read"),
     "half the history": (cut("history.safetensors"), "history.safetensors: cannot be read"),
+    "history cut short": (cut_short, "history.safetensors: does not hold histories"),
+    "positions missing": (without_positions, "history.safetensors: holds no array 'positions'"),
     "array missing": (without_array, "holds no array 'item_factors'"),
     "array of another shape": (other_shape, r"'item_factors' has shape \[2, 2\].*says \[3, 2\]"),
     "no ids": (lambda f: (f / "items.parquet").unlink(), "items.parquet: cannot be read"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from scipy.sparse import csr_array
 from strategies import grid, small_ratings
 
-from recsys_ae.nn.autoencoder import Autoencoder
+from recsys_ae.nn.autoencoder import Architecture, Autoencoder
 from recsys_ae.nn.corruption import add_noise, keep_clean, mask
 from recsys_ae.nn.layers import ACTIVATIONS
 from recsys_ae.nn.losses import masked_squared_error
@@ -18,18 +18,17 @@ from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import torch_generator
 
 
-def network_of(n_columns: int, widths=(4,), activation="sigmoid", limits=None) -> Autoencoder:
-    network = Autoencoder(
-        n_columns, widths, activation=activation, limits=limits, generator=torch_generator(0, "test")
-    )
-    torch.nn.init.normal_(network.last.bias, generator=torch_generator(1, "test"))
+def network_of(n_columns: int, widths=(4,), activation="sigmoid", limits=None, decoder=()) -> Autoencoder:
+    plan = Architecture(n_columns, widths, decoder, activation, limits)
+    network = Autoencoder.build(plan, torch_generator(0, "test"))
+    torch.nn.init.normal_(network.decoder.last.bias, generator=torch_generator(1, "test"))
     return network
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("widths", [(3,), (4, 2, 3)])
+@pytest.mark.parametrize(("widths", "decoder"), [((3,), ()), ((4, 2, 3), ()), ((4, 2), (3, 5))])
 @pytest.mark.parametrize("limits", [None, (-1.0, 6.0)])
-def test_output_is_the_formula_of_the_paper(activation, widths, limits):
+def test_output_is_the_formula_of_the_paper(activation, widths, decoder, limits):
     """f(W g(V r + mu) + b) in numpy, with every matrix dense; deeper networks repeat g."""
     functions = {
         "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -38,34 +37,47 @@ def test_output_is_the_formula_of_the_paper(activation, widths, limits):
         "elu": lambda x: np.where(x > 0, x, np.expm1(x)),
         "identity": lambda x: x,
     }
-    matrix, network = grid().matrix, network_of(grid().n_items, widths, activation, limits)
+    matrix, network = grid().matrix, network_of(grid().n_items, widths, activation, limits, decoder)
     p = {name: tensor.numpy().astype(np.float64) for name, tensor in network.state_dict().items()}
-    hidden = functions[activation](matrix.toarray() @ p["first.weight"] + p["first.bias"])
-    for layer in range(len(widths) - 1):
-        hidden = functions[activation](hidden @ p[f"hidden.{layer}.weight"].T + p[f"hidden.{layer}.bias"])
-    expected = hidden @ p["last.weight"].T + p["last.bias"]
+    hidden = functions[activation](matrix.toarray() @ p["encoder.first.weight"] + p["encoder.first.bias"])
+    for name in [f"encoder.rest.layers.{layer}" for layer in range(len(widths) - 1)]:
+        hidden = functions[activation](hidden @ p[f"{name}.weight"].T + p[f"{name}.bias"])
+    code = hidden
+    for name in [f"decoder.hidden.layers.{layer}" for layer in range(len(decoder))]:
+        hidden = functions[activation](hidden @ p[f"{name}.weight"].T + p[f"{name}.bias"])
+    expected = hidden @ p["decoder.last.weight"].T + p["decoder.last.bias"]
     if limits:
         expected = limits[0] + (limits[1] - limits[0]) * functions["sigmoid"](expected)
     with torch.no_grad():
         reconstruction = network(RowBatch.of(matrix))
+        np.testing.assert_allclose(reconstruction.code, code, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(reconstruction.hidden, hidden, rtol=1e-4, atol=1e-5)
+        assert reconstruction.posterior is None
         np.testing.assert_allclose(reconstruction.dense().numpy(), expected, rtol=1e-4, atol=1e-5)
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         at = reconstruction.at(RowBatch.of(matrix)).numpy()
         np.testing.assert_allclose(at, expected[rows, matrix.indices], rtol=1e-4, atol=1e-5)
+        pairs = reconstruction.pairs(torch.tensor([2, 0, 2]), torch.tensor([5, 5, 1])).numpy()
+        np.testing.assert_allclose(pairs, expected[[2, 0, 2], [5, 5, 1]], rtol=1e-4, atol=1e-5)
+    weight, bias = network.output_layer()
+    np.testing.assert_array_equal(weight, network.decoder.last.weight.detach())
+    np.testing.assert_array_equal(bias, network.decoder.last.bias.detach())
 
 
 def test_every_parameter_gets_the_gradient_of_the_dense_masked_loss():
     matrix, network = grid().matrix, network_of(grid().n_items, (4, 3)).double()
     dense, known = torch.from_numpy(matrix.toarray()).double(), torch.zeros(matrix.shape, dtype=torch.bool)
     known[np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices] = True
-    hidden = torch.sigmoid(dense @ network.first.weight + network.first.bias)
-    hidden = torch.sigmoid(network.hidden[0](hidden))
-    loss = ((network.last(hidden) - dense)[known] ** 2).mean()
+    hidden = torch.sigmoid(dense @ network.encoder.first.weight + network.encoder.first.bias)
+    hidden = torch.sigmoid(network.encoder.rest.layers[0](hidden))
+    loss = ((network.decoder.last(hidden) - dense)[known] ** 2).mean()
     expected = torch.autograd.grad(loss, list(network.parameters()))
 
     batch = RowBatch.of(matrix)
     batch = batch.with_values(batch.values.double())
-    term = Objective()(network, batch, generator=torch_generator(0, "test"))["reconstruction"]
+    term = Objective()(network, batch, step=0, epoch=1, generator=torch_generator(0, "test"))[
+        "reconstruction"
+    ]
     found = torch.autograd.grad(term.value, list(network.parameters()))
     for mine, dense_one in zip(found, expected, strict=True):
         assert dense_one.abs().max() > 0
@@ -74,11 +86,15 @@ def test_every_parameter_gets_the_gradient_of_the_dense_masked_loss():
 
 @given(small_ratings(min_observed=1))
 def test_loss_is_the_double_loop_over_observed_entries(ratings):
-    output = torch.linspace(-1, 2, ratings.n_observed)
-    term = masked_squared_error(output, RowBatch.of(ratings.matrix))
-    expected = sum((float(o) - float(r)) ** 2 for o, r in zip(output, ratings.values, strict=True))
+    reconstruction = network_of(ratings.n_items)(RowBatch.of(ratings.matrix))
+    term = masked_squared_error(reconstruction, RowBatch.of(ratings.matrix))
+    outputs = reconstruction.dense().tolist()
+    expected = 0.0
+    for row in range(ratings.n_users):
+        for place in range(ratings.matrix.indptr[row], ratings.matrix.indptr[row + 1]):
+            expected += (outputs[row][ratings.columns[place]] - float(ratings.values[place])) ** 2
     assert term.count == ratings.n_observed
-    assert float(term.sum) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert float(term.sum.detach()) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def long_batch(n: int = 200_000) -> RowBatch:
@@ -109,13 +125,14 @@ def test_target_stays_clean_and_the_batch_untouched(corrupt):
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-    term = Objective(corrupt)(network, batch, generator=torch_generator(0, "test"))["reconstruction"]
+    objective = Objective(corruption=corrupt)
+    term = objective(network, batch, step=0, epoch=1, generator=torch_generator(0, "test"))["reconstruction"]
     assert term.sum.item() == pytest.approx((before**2).sum().item())
     assert torch.equal(batch.values, before)
 
 
 def test_unstretch_is_the_inverse_of_stretch():
-    network = network_of(3, limits=(1.0, 5.0))
+    network = network_of(3, limits=(1.0, 5.0)).decoder
     outputs = torch.linspace(1.1, 4.9, 9)
     torch.testing.assert_close(network.stretch(network.unstretch(outputs)), outputs)
     assert torch.isfinite(network.unstretch(torch.tensor([1.0, 5.0]))).all()

@@ -11,7 +11,7 @@ from hypothesis import given
 from scipy.sparse import csr_array
 from strategies import small_ratings
 
-from recsys_ae.nn.layers import SampledLinear, SparseLinear, _SampledProduct, _SparseProduct, dense_layer
+from recsys_ae.nn.layers import DenseLayers, SampledLinear, SparseLinear, _SampledProduct, _SparseProduct
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import torch_generator
 
@@ -66,6 +66,9 @@ def test_last_layer_is_the_dense_product_where_observed(ratings):
     found = layer.at(hidden, double_batch(ratings.matrix))
     torch.testing.assert_close(found, torch.stack(expected) if expected else found)
     torch.testing.assert_close(layer(hidden), dense)
+    rows = torch.tensor([row for row, _, _ in entries(ratings.matrix)][::-1], dtype=torch.int64)
+    columns = torch.tensor([column for _, column, _ in entries(ratings.matrix)][::-1], dtype=torch.int64)
+    torch.testing.assert_close(layer.pairs(hidden, rows, columns), found.flip(0))
 
 
 @given(small_ratings(min_observed=1))
@@ -83,13 +86,16 @@ def test_gradients_are_those_of_finite_differences(ratings):
 
 
 def test_initial_weights_are_xavier_and_seeded():
-    layer = dense_layer(300, 200, torch_generator(3, "test"))
+    def layer_of(seed: int) -> torch.nn.Linear:
+        return DenseLayers((300, 200), "relu", torch_generator(seed, "test")).layers[0]
+
+    layer = layer_of(3)
     bound = np.sqrt(6 / 500)
     assert layer.weight.shape == (200, 300)
     assert layer.weight.abs().max() <= bound
     assert abs(layer.weight.std() - bound / np.sqrt(3)) < 1e-3
-    assert torch.equal(layer.weight, dense_layer(300, 200, torch_generator(3, "test")).weight)
-    assert not torch.equal(layer.weight, dense_layer(300, 200, torch_generator(4, "test")).weight)
+    assert torch.equal(layer.weight, layer_of(3).weight)
+    assert not torch.equal(layer.weight, layer_of(4).weight)
 
 
 def test_nobody_is_told_that_sparse_tensors_are_in_beta():

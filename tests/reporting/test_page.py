@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from recsys_ae.metrics import RMSE
 from recsys_ae.reporting.page import Picture, Section, page
 from recsys_ae.reporting.plots import plot_metric_bars, plot_predictions
 from recsys_ae.reporting.tables import Table
@@ -46,7 +47,7 @@ class Document(HTMLParser):
 @pytest.fixture(scope="module")
 def html(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("page")
-    plot_metric_bars([EVIL, "als"], [0.9, 0.8], [0.1, 0.1], metric="rmse", path=folder / "bars.svg")
+    plot_metric_bars([EVIL, "als"], [0.9, 0.8], [0.1, 0.1], metric=RMSE, path=folder / "bars.svg")
     plot_predictions(np.arange(50) % 5, np.linspace(0, 4, 50), folder / "predictions.svg")
     pictures = [Picture.read(folder / "bars.svg", EVIL), Picture.read(folder / "predictions.svg")]
     table = Table((EVIL, "rmse"), ((EVIL, 0.9), ("als", None)))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from recsys_ae.errors import ConfigError
-from recsys_ae.reporting.directions import lower_is_better
+from recsys_ae.metrics import NDCG, RMSE
 from recsys_ae.reporting.plots import plot_curves, plot_metric_bars, plot_predictions
 from recsys_ae.types import Epoch
 
@@ -20,7 +20,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def epochs(n: int, *, terms: tuple[str, ...] = ("reconstruction",), scored: bool = True) -> list[Epoch]:
     return [
-        Epoch(i, dict.fromkeys(terms, 1 / i), len(terms) / i, 0.1, 5, -abs(i - 3) - 0.5 if scored else None)
+        Epoch(i, dict.fromkeys(terms, 1 / i), len(terms) / i, 0.1, 5, abs(i - 3) + 0.5 if scored else None)
         for i in range(1, n + 1)
     ]
 
@@ -41,9 +41,9 @@ def _warnings_are_errors():
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 def test_every_plot_writes_the_format_of_its_suffix(tmp_path, suffix):
     draw = [
-        lambda path: plot_curves(epochs(9), path, metric="rmse"),
+        lambda path: plot_curves(epochs(9), path, metric=RMSE),
         lambda path: plot_predictions(np.arange(100) % 5 + 1.0, np.linspace(1, 5, 100), path),
-        lambda path: plot_metric_bars(["a", "b"], [0.9, 0.8], [0.01, np.nan], metric="rmse", path=path),
+        lambda path: plot_metric_bars(["a", "b"], [0.9, 0.8], [0.01, np.nan], metric=RMSE, path=path),
     ]
     for i, plot in enumerate(draw):
         path = tmp_path / "plots" / f"{i}{suffix}"
@@ -60,19 +60,29 @@ def test_an_unknown_suffix_is_refused(tmp_path):
 
 def test_the_same_run_gives_the_same_file(tmp_path):
     for name in ("one.svg", "two.svg"):
-        plot_curves(epochs(20, terms=("reconstruction", "l2")), tmp_path / name)
+        plot_curves(epochs(20, terms=("reconstruction", "l2")), tmp_path / name, metric=RMSE)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
-def test_the_best_epoch_is_named_in_the_metrics_own_sign(tmp_path):
-    plot_curves(epochs(9), tmp_path / "curve.svg", metric="rmse")
+def test_the_best_epoch_is_that_of_the_metrics_direction(tmp_path):
+    plot_curves(epochs(9), tmp_path / "curve.svg", metric=RMSE)
     assert "best: 0.5000 in epoch 3" in texts(tmp_path / "curve.svg")
-    plot_curves(epochs(9), tmp_path / "curve.svg", metric="ndcg")
-    assert "best: -0.5000 in epoch 3" in texts(tmp_path / "curve.svg").replace("−", "-")
+    plot_curves(epochs(9), tmp_path / "curve.svg", metric=NDCG.at(10))
+    assert "best: 6.5000 in epoch 9" in texts(tmp_path / "curve.svg")
+    assert "validation ndcg_at_10" in texts(tmp_path / "curve.svg")
+
+
+def test_the_best_model_stands_on_top(tmp_path):
+    for metric, first in ((RMSE, "low"), (NDCG.at(10), "high")):
+        names = ["middle", "low", "high"]
+        plot_metric_bars(names, [0.5, 0.1, 0.9], None, metric=metric, path=tmp_path / "bars.svg")
+        drawn = texts(tmp_path / "bars.svg")
+        assert min(names, key=lambda name: drawn.index(f"<!-- {name} -->")) == first
+        assert metric.unit in drawn
 
 
 def test_models_without_a_value_are_shown_as_failed_and_names_stay_text(tmp_path):
-    plot_metric_bars(["<b>&", "als"], [None, 0.25], None, metric="ndcg_at_10", path=tmp_path / "bars.svg")
+    plot_metric_bars(["<b>&", "als"], [None, 0.25], None, metric=NDCG.at(10), path=tmp_path / "bars.svg")
     drawn = texts(tmp_path / "bars.svg")
     assert "failed" in drawn
     assert "<b>" not in drawn
@@ -81,7 +91,8 @@ def test_models_without_a_value_are_shown_as_failed_and_names_stay_text(tmp_path
 
 @pytest.mark.parametrize("n", [0, 1, 2, 300])
 def test_curves_of_any_length(tmp_path, n):
-    plot_curves(epochs(n, terms=("reconstruction", "l2", "kl"), scored=n % 2 == 0), tmp_path / "curve.svg")
+    drawn = epochs(n, terms=("reconstruction", "l2", "kl"), scored=n % 2 == 0)
+    plot_curves(drawn, tmp_path / "curve.svg", metric=RMSE)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +103,8 @@ def test_predictions_on_any_scale(tmp_path, actual):
 
 
 def test_no_models_no_crash(tmp_path):
-    plot_metric_bars([], [], None, metric="rmse", path=tmp_path / "bars.svg")
-    plot_metric_bars(["only"], [float("nan")], None, metric="rmse", path=tmp_path / "bars.svg")
+    plot_metric_bars([], [], None, metric=RMSE, path=tmp_path / "bars.svg")
+    plot_metric_bars(["only"], [float("nan")], None, metric=RMSE, path=tmp_path / "bars.svg")
 
 
 def test_no_window_system_is_loaded():
@@ -101,15 +112,3 @@ def test_no_window_system_is_loaded():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
     )
-
-
-@pytest.mark.parametrize("name", ["rmse", "test/mae_warm", "gini_at_10", "fit_seconds", "peak_memory_mb"])
-def test_errors_costs_and_concentration_are_better_low(name):
-    assert lower_is_better(name)
-
-
-@pytest.mark.parametrize(
-    "name", ["ndcg_at_10", "test/recall_at_20", "coverage_at_10", "novelty_at_10", "mrr_at_10"]
-)
-def test_hits_and_variety_are_better_high(name):
-    assert not lower_is_better(name)

@@ -6,8 +6,7 @@ import numpy as np
 
 from recsys_ae.data.ids import IdMap
 from recsys_ae.ranking import TopN
-from recsys_ae.serving.rows import frame_of, rows_of_block
-from recsys_ae.serving.topn import TopNBlock
+from recsys_ae.serving.lists import TopNBlock, columns_of, frame_of
 
 USERS = IdMap(np.array(["ann", "bob", "eve"], dtype=object))
 ITEMS = IdMap(np.array([10, 20, 30]))
@@ -17,7 +16,7 @@ BLOCK = TopNBlock(np.array([2, 0, 1]), TopN(np.array([[1, 0], [-1, -1], [2, -1]]
 
 
 def test_padding_is_left_out_and_a_score_of_zero_is_not():
-    columns = rows_of_block(BLOCK, USERS, ITEMS)
+    columns = columns_of(BLOCK, USERS, ITEMS)
     rows = list(zip(*(column.tolist() for column in columns.values()), strict=True))
     assert list(columns) == ["user", "rank", "item", "score"]
     assert rows == [("eve", 1, 20, 0.5), ("eve", 2, 10, 0.0), ("bob", 1, 30, -2.0)]

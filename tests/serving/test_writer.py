@@ -14,7 +14,7 @@ from strategies import id_maps
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.ranking import TopN
-from recsys_ae.serving.topn import TopNBlock
+from recsys_ae.serving.lists import TopNBlock
 from recsys_ae.serving.writer import write_top_n
 
 FORMATS = ["parquet", "csv"]
@@ -41,7 +41,7 @@ def expected(blocks, users: IdMap, items: IdMap) -> list[tuple]:
     return [
         (users.ids[user], rank, items.ids[item], score)
         for block in blocks
-        for user, row, scores in zip(block.users, block.top.items, block.top.scores, strict=True)
+        for user, row, scores in zip(block.rows, block.top.items, block.top.scores, strict=True)
         for rank, (item, score) in enumerate(zip(row, scores, strict=True), start=1)
         if item >= 0
     ]

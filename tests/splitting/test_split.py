@@ -8,12 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import observed
 from scipy.sparse import csr_array
-from strategies import ratings_of, small_ratings
+from strategies import grid, ratings_of, small_ratings
 
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError
+from recsys_ae.splitting.configs import RandomSplitConfig, UsersSplitConfig
+from recsys_ae.splitting.make import make_split, validation_split
 from recsys_ae.splitting.split import Split
+
+ORIGIN = (RandomSplitConfig(), 0, "fingerprint of the ratings")
 
 
 def drawn_part(data, ratings: Ratings) -> Ratings:
@@ -27,10 +31,10 @@ def test_overlap_is_refused_and_nothing_else(data, ratings):
     hidden = observed(holdout).keys()
     leaks = hidden & (observed(train).keys() | observed(fold_in).keys())
     if not leaks:
-        assert Split(train, fold_in, holdout, "mine", 0).of_users
+        assert Split(train, fold_in, holdout, *ORIGIN).of_users
         return
-    with pytest.raises(DataError, match="split 'mine' leaks"):
-        Split(train, fold_in, holdout, "mine", 0)
+    with pytest.raises(DataError, match="split 'random' leaks"):
+        Split(train, fold_in, holdout, *ORIGIN)
 
 
 def ratings_of_two() -> Ratings:
@@ -40,7 +44,7 @@ def ratings_of_two() -> Ratings:
 def test_a_leak_of_an_observed_zero_is_named():
     ratings = ratings_of_two()
     with pytest.raises(DataError, match=r"1 training ratings are also in the holdout.*user 'ann', item 1"):
-        Split(ratings, ratings, ratings.keep(np.array([True, False, False])), "mine", 0)
+        Split(ratings, ratings, ratings.keep(np.array([True, False, False])), *ORIGIN)
 
 
 def test_a_leak_through_the_fold_in_is_refused():
@@ -50,13 +54,13 @@ def test_a_leak_through_the_fold_in_is_refused():
         ratings.keep(np.array([False, False, True])),
     )
     with pytest.raises(DataError, match="1 fold-in ratings are also in the holdout"):
-        Split(train, ratings.keep(np.array([False, True, True])), holdout, "mine", 0)
+        Split(train, ratings.keep(np.array([False, True, True])), holdout, *ORIGIN)
 
 
 def test_parts_on_other_ids_are_refused():
     ratings = ratings_of_two()
     with pytest.raises(DataError, match="share their id maps"):
-        Split(ratings, ratings, ratings_of_two().keep(np.array([False, False, True])), "mine", 0)
+        Split(ratings, ratings, ratings_of_two().keep(np.array([False, False, True])), *ORIGIN)
 
 
 def test_leaks_are_found_where_columns_are_out_of_order_and_cells_beyond_32_bits():
@@ -71,8 +75,8 @@ def test_leaks_are_found_where_columns_are_out_of_order_and_cells_beyond_32_bits
 
     train = part([last, 7, 2])
     with pytest.raises(DataError, match=f"1 training ratings .* user {last}, item {last};"):
-        Split(train, train, part([5, last]), "mine", 0)
-    assert Split(train, train, part([5, 1]), "mine", 0).cold_users == 0
+        Split(train, train, part([5, last]), *ORIGIN)
+    assert Split(train, train, part([5, 1]), *ORIGIN).cold_users == 0
 
 
 def test_fingerprint_tells_parts_values_and_ids_apart():
@@ -81,7 +85,7 @@ def test_fingerprint_tells_parts_values_and_ids_apart():
 
     def fingerprint(ratings, mask):
         train = ratings.keep(~mask)
-        return Split(train, train, ratings.keep(mask), "mine", 0).fingerprint()
+        return Split(train, train, ratings.keep(mask), *ORIGIN).fingerprint()
 
     same = fingerprint(ratings_of_two(), mask)
     others = [
@@ -92,3 +96,30 @@ def test_fingerprint_tells_parts_values_and_ids_apart():
     ]
     assert fingerprint(ratings, mask) == same
     assert same not in others
+
+
+def test_histories_are_all_that_may_be_read_of_every_user():
+    ratings = grid()
+    drawn = make_split(RandomSplitConfig(), ratings, 1)
+    known = drawn.histories()
+    assert known.matrix is drawn.train.matrix
+    assert known.timestamps is drawn.train.timestamps
+    assert known.positions.tolist() == list(range(ratings.n_users))
+
+    split = make_split(UsersSplitConfig(test_share=0.3), ratings, 1)
+    known = split.histories()
+    read = Ratings(known.matrix, known.users, ratings.items, known.timestamps)
+    assert observed(read) == observed(split.train) | observed(split.fold_in)
+    unseen = set(split.evaluated_users.tolist())
+    assert known.positions.tolist() == [-1 if row in unseen else row for row in range(ratings.n_users)]
+
+
+def test_users_held_out_for_validation_are_unseen_too():
+    """A model that chose its epoch by them has not been trained on their ratings."""
+    split = make_split(UsersSplitConfig(test_share=0.3), grid(), 1)
+    carved = validation_split(split, share=0.3)
+    known = split.histories(trained=carved.train)
+    unseen = set(split.evaluated_users.tolist()) | set(carved.evaluated_users.tolist())
+    assert len(unseen) == len(split.evaluated_users) + len(carved.evaluated_users) > 4
+    assert known.positions.tolist() == [-1 if row in unseen else row for row in range(grid().n_users)]
+    assert np.array_equal(known.matrix.data, split.histories().matrix.data)

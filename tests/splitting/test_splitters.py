@@ -17,7 +17,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.rng import random_keys
-from recsys_ae.splitting.config import (
+from recsys_ae.splitting.configs import (
     AllSplitConfig,
     KFoldSplitConfig,
     LeaveLastSplitConfig,
@@ -27,10 +27,7 @@ from recsys_ae.splitting.config import (
     TemporalSplitConfig,
     UsersSplitConfig,
 )
-from recsys_ae.splitting.make import make_split
-from recsys_ae.splitting.ordered import leave_last, temporal_cut
-from recsys_ae.splitting.predefined import keep_all, predefined
-from recsys_ae.splitting.random import k_folds, per_user_holdout, random_holdout
+from recsys_ae.splitting.make import make_split, predefined
 
 CONFIGS = [
     RandomSplitConfig(test_share=0.3),
@@ -41,6 +38,7 @@ CONFIGS = [
     UsersSplitConfig(test_share=0.4, fold_in_share=0.5),
     AllSplitConfig(),
 ]
+PARTS = PredefinedSplitConfig(train="u1.base", test="u1.test")
 shares = st.sampled_from([0.05, 0.1, 0.29, 0.5, 0.7, 0.9])
 seeds = st.integers(0, 3)
 timed = small_ratings(min_observed=1, timestamps=True)
@@ -65,7 +63,8 @@ def test_conserves_every_rating(config, ratings, seed):
     assert sum(part.n_observed for part in parts) == ratings.n_observed
     assert split.train.n_observed > 0
     assert (split.holdout.n_observed > 0) == (config.kind != "all")
-    assert split.name == config.kind
+    assert split.config == config
+    assert split.data_fingerprint == ratings.fingerprint()
     assert all(part.scale == ratings.scale and part.matrix.shape == ratings.matrix.shape for part in parts)
 
 
@@ -106,6 +105,8 @@ def test_parts_are_known(config):
 def test_fingerprint_is_known():
     """Published with results: a change makes all of them incomparable."""
     assert make_split(RandomSplitConfig(), grid(), 7).fingerprint() == "bd05e459e3740cd759dc09d58698d1dd"
+    mask = np.arange(grid().n_observed) % 5 == 0
+    assert predefined(grid(), mask, config=PARTS).fingerprint() == "4e4a8f484c77815a5c545b9df8ff1056"
 
 
 @given(ratings=small_ratings(), share=shares, seed=seeds)
@@ -113,9 +114,9 @@ def test_random_holdout_is_the_smallest_draws(ratings, share, seed):
     n_held_out = int(Fraction(str(share)) * ratings.n_observed + Fraction(1, 2))
     if n_held_out in (0, ratings.n_observed):
         with pytest.raises(DataError, match="hold out"):
-            random_holdout(ratings, test_share=share, seed=seed)
+            make_split(RandomSplitConfig(test_share=share), ratings, seed)
         return
-    split = random_holdout(ratings, test_share=share, seed=seed)
+    split = make_split(RandomSplitConfig(test_share=share), ratings, seed)
     keys = random_keys(ratings.n_observed, seed, "split", "random")
     chosen = sorted(range(ratings.n_observed), key=lambda place: keys[place])[:n_held_out]
     mask = np.isin(np.arange(ratings.n_observed), chosen)
@@ -126,27 +127,25 @@ def test_random_holdout_is_the_smallest_draws(ratings, share, seed):
 def test_folds_are_a_partition(ratings, folds, seed):
     if ratings.n_observed < folds:
         with pytest.raises(DataError, match="fewer folds"):
-            k_folds(ratings, folds=folds, seed=seed)
+            make_split(KFoldSplitConfig(folds=folds), ratings, seed)
         return
-    splits = list(k_folds(ratings, folds=folds, seed=seed))
+    splits = [make_split(KFoldSplitConfig(folds=folds, fold=fold), ratings, seed) for fold in range(folds)]
     cells = Counter(cell for split in splits for cell in observed(split.holdout))
     assert cells == Counter(observed(ratings).keys())
     sizes = [split.holdout.n_observed for split in splits]
     assert max(sizes) - min(sizes) <= 1
-    for fold, split in enumerate(splits):
-        alone = make_split(KFoldSplitConfig(folds=folds, fold=fold), ratings, seed)
-        assert alone.fingerprint() == split.fingerprint()
 
 
 @given(ratings=small_ratings(), share=shares, min_train=st.integers(1, 4), seed=seeds)
 def test_per_user_holdout_equals_the_loop(ratings, share, min_train, seed):
+    config = PerUserSplitConfig(test_share=share, min_train=min_train)
     totals = np.diff(ratings.matrix.indptr).tolist()
     counts = [min(max(int(Fraction(str(share)) * n), 1), max(n - min_train, 0)) for n in totals]
     if sum(counts) == 0:
         with pytest.raises(DataError, match="holds out none"):
-            per_user_holdout(ratings, test_share=share, min_train=min_train, seed=seed)
+            make_split(config, ratings, seed)
         return
-    split = per_user_holdout(ratings, test_share=share, min_train=min_train, seed=seed)
+    split = make_split(config, ratings, seed)
     places = slow_last_of_rows(ratings, counts, random_keys(ratings.n_observed, seed, "split", "per-user"))
     mask = np.isin(np.arange(ratings.n_observed), list(places))
     assert observed(split.holdout) == observed(ratings.keep(mask))
@@ -160,9 +159,9 @@ def test_leave_last_equals_the_loop(ratings, n, seed, wide):
     counts = [n if total > n else 0 for total in np.diff(ratings.matrix.indptr)]
     if sum(counts) == 0:
         with pytest.raises(DataError, match="holds out none"):
-            leave_last(ratings, n=n, seed=seed)
+            make_split(LeaveLastSplitConfig(n=n), ratings, seed)
         return
-    split = leave_last(ratings, n=n, seed=seed)
+    split = make_split(LeaveLastSplitConfig(n=n), ratings, seed)
     draws = random_keys(ratings.n_observed, seed, "split", "leave-last")
     places = slow_last_of_rows(ratings, counts, list(zip(ratings.timestamps, draws, strict=True)))
     mask = np.isin(np.arange(ratings.n_observed), list(places))
@@ -174,7 +173,7 @@ def test_leave_last_favours_no_item_among_equal_times():
     cells = np.arange(n_users * n_items)
     ratings = ratings_of(cells // n_items, cells % n_items, np.ones(len(cells)),
                                    timestamps=np.full(len(cells), 5))  # fmt: skip
-    per_item = np.bincount(leave_last(ratings, seed=0).holdout.columns, minlength=n_items)
+    per_item = np.bincount(make_split(LeaveLastSplitConfig(), ratings, 0).holdout.columns, minlength=n_items)
     assert per_item.min() > 40  # 80 expected, standard deviation 8
 
 
@@ -195,8 +194,10 @@ def test_temporal_cut_is_exact_where_times_differ_and_takes_a_given_moment():
     distinct = Ratings(
         ratings.matrix, ratings.users, ratings.items, np.arange(ratings.n_observed)[::-1].copy()
     )
-    assert temporal_cut(distinct, test_share=0.1).holdout.n_observed == round(0.1 * ratings.n_observed)
-    split = temporal_cut(ratings, cut=1_000_000_050)
+    assert make_split(TemporalSplitConfig(test_share=0.1), distinct, 0).holdout.n_observed == round(
+        0.1 * ratings.n_observed
+    )
+    split = make_split(TemporalSplitConfig(cut=1_000_000_050), ratings, 0)
     assert split.holdout.n_observed == np.count_nonzero(ratings.timestamps >= 1_000_000_050)
     assert split.holdout.timestamps.min() == 1_000_000_050
 
@@ -229,9 +230,9 @@ def test_predefined_holds_out_the_mask(data, ratings):
     )
     if mask.all() or not mask.any():
         with pytest.raises(DataError, match="predefined"):
-            predefined(ratings, mask)
+            predefined(ratings, mask, config=PARTS)
         return
-    split = predefined(ratings, mask)
+    split = predefined(ratings, mask, config=PARTS)
     assert observed(split.holdout) == observed(ratings.keep(mask))
     assert observed(split.train) == observed(ratings.keep(~mask))
 
@@ -240,9 +241,9 @@ def test_predefined_refuses_a_mask_of_another_size_or_kind():
     ratings = grid()
     for mask in (np.ones(3, dtype=bool), np.ones(ratings.n_observed)):
         with pytest.raises(DataError, match="one true or false for each of"):
-            predefined(ratings, mask)
+            predefined(ratings, mask, config=PARTS)
     with pytest.raises(ConfigError, match="two files"):
-        make_split(PredefinedSplitConfig(train="u1.base", test="u1.test"), ratings, 0)
+        make_split(PARTS, ratings, 0)
 
 
 @pytest.mark.parametrize("config", [TemporalSplitConfig(), LeaveLastSplitConfig()], ids=lambda c: c.kind)
@@ -272,7 +273,7 @@ def test_order_of_the_file_decides_nothing():
 def test_cold_users_and_items_are_counted_not_dropped():
     users, items = [1, 1, 2, 3], ["a", "b", "a", "c"]
     ratings = ratings_of(users, items, [1.0, 0.0, 2.0, 3.0], timestamps=[1, 2, 3, 4])
-    split = temporal_cut(ratings, cut=3)
+    split = make_split(TemporalSplitConfig(cut=3), ratings, 0)
     assert split.cold_users == 2  # users 2 and 3
     assert split.cold_items == 1  # item c
     assert split.holdout.n_observed == 2
@@ -281,7 +282,7 @@ def test_cold_users_and_items_are_counted_not_dropped():
 
 def test_keep_all_holds_out_nothing():
     ratings = grid()
-    split = keep_all(ratings)
+    split = make_split(AllSplitConfig(), ratings, 0)
     assert split.train is ratings
     assert split.holdout.n_observed == 0
     assert len(split.evaluated_users) == split.cold_users == split.cold_items == 0

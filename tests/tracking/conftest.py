@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.storage import save_model
@@ -62,5 +63,6 @@ def _write_model(folder: Path, *, n_users: int = 7, n_items: int = 12, numbers: 
     rows, columns = np.arange(n_users), np.arange(n_users) % n_items
     values = np.where(rows == 2, 0.0, 4.0).astype(np.float32)
     history = csr_array((values, (rows, columns)), shape=(n_users, n_items))
-    save_model(folder, recommender, history=history, info={"config": "toy"})
+    histories = Histories(users, rows, history)
+    save_model(folder, recommender, histories=histories, info={"config": "toy"})
     return folder

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from recsys_ae.data.histories import UserBatch
 from recsys_ae.errors import ConfigError, RecsysError, StorageError, TrackingError, UnknownIdError
 from recsys_ae.models.storage import load_model
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
@@ -25,7 +24,7 @@ from recsys_ae.tracking.store import connected
 def all_scores(folder: Path) -> np.ndarray:
     """(n_users, n_items): what the recommender itself says."""
     stored = load_model(folder)
-    return stored.recommender.score(UserBatch(np.arange(len(stored.recommender.users)), stored.history))
+    return stored.recommender.score(stored.histories.batch(np.arange(len(stored.histories))))
 
 
 @pytest.fixture
@@ -90,7 +89,8 @@ def test_lists_are_the_best_unseen_items_in_order(tmp_path, model_folder):
     assert lists["user"].tolist() == ["02"] * 4 + ["00"] * 4
     for user, rows in lists.groupby("user"):
         position = stored.recommender.users.positions([user])[0]
-        unseen = np.delete(np.arange(12), stored.history[[position]].indices)  # a rating of 0 is seen, too
+        rated = stored.histories.matrix[[position]].indices  # a rating of 0 is seen, too
+        unseen = np.delete(np.arange(12), rated)
         best = unseen[np.argsort(-scores[position, unseen])][:4]
         assert rows["item"].tolist() == stored.recommender.items.ids[best].tolist()
         np.testing.assert_allclose(rows["score"], scores[position, best], rtol=1e-6)

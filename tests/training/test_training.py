@@ -9,17 +9,22 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import Scoring
 
 from recsys_ae.errors import DivergenceError, StorageError
-from recsys_ae.nn.schedules import constant, cosine, step_decay
-from recsys_ae.training.batching import shuffled_batches
-from recsys_ae.training.checkpoints import Checkpoint
+from recsys_ae.training import checkpoints
+from recsys_ae.training.gradient import (
+    AutogradStep,
+    GradientTrainee,
+    constant,
+    cosine,
+    make_optimizer,
+    step_decay,
+)
 from recsys_ae.training.interrupts import deferred_interrupt
-from recsys_ae.training.loop import train_epochs
-from recsys_ae.training.optimizers import make_optimizer
-from recsys_ae.training.steps import AutogradStep
-from recsys_ae.training.stopping import EarlyStopping
-from recsys_ae.types import Mean
+from recsys_ae.training.loop import shuffled_batches, train_epochs
+from recsys_ae.training.runner import Context, EpochRules, TrainingOptions, run_training
+from recsys_ae.types import Epoch, Mean
 
 
 @given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 8), st.integers(1, 3))
@@ -41,53 +46,33 @@ def test_batches_differ_between_epochs_and_repeat_with_the_seed():
 
 def test_epoch_means_are_of_entries_not_of_batches():
     batches = [[1.0, 1.0, 1.0], [5.0]]
-    (epoch,) = train_epochs(lambda b, n: {"loss": Mean(sum(b), len(b))}, lambda n: batches, max_epochs=1)
+    (epoch,) = train_epochs(
+        lambda b, step, epoch: {"loss": Mean(sum(b), len(b))}, lambda n: batches, max_epochs=1
+    )
     assert epoch.terms == {"loss": 2.0}
     assert epoch.total == 2.0
     assert epoch.n_steps == 2
 
 
 def test_divergence_says_where_and_what_to_try():
-    epochs = train_epochs(lambda b, n: {"loss": Mean(b / n, 1)}, lambda n: [1.0, float("nan")], max_epochs=2)
+    epochs = train_epochs(
+        lambda b, step, epoch: {"loss": Mean(b / epoch, 1)}, lambda n: [1.0, float("nan")], max_epochs=2
+    )
     with pytest.raises(DivergenceError, match=r"loss .* epoch 1, step 2: try a learning rate"):
         list(epochs)
 
 
-def test_stopping_keeps_the_best_parameters():
-    module, stopping = torch.nn.Linear(1, 1), EarlyStopping(patience=2)
-    for epoch, (weight, score) in enumerate([(1.0, 0.1), (2.0, 0.5), (3.0, 0.4), (4.0, 0.5)], start=1):
-        torch.nn.init.constant_(module.weight, weight)
-        stopping.observe(epoch, score, module)
-        assert stopping.finished(epoch) == (epoch == 4)
-    stopping.restore(module)
-    assert (stopping.best_epoch, stopping.best_score) == (2, 0.5)
-    assert module.weight.item() == 2.0
+def test_the_loop_passes_epoch_and_step_on_and_counts_on_where_it_was_resumed():
+    heard = []
 
+    def step(batch, *, step, epoch):
+        heard.append((step, epoch))
+        return {"loss": Mean(1.0, 1)}
 
-def test_without_scores_training_never_stops_early():
-    assert not EarlyStopping(patience=2).finished(100)
-    assert not EarlyStopping(patience=None, best_epoch=1, best_score=1.0).finished(100)
-
-
-@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
-def test_weight_decay_is_the_gradient_of_the_penalty_and_spares_biases(name):
-    """One step on loss + weight_decay / 2 · Σ w², the penalty written out, gives the same parameters."""
-
-    def stepped(weight_decay: float, penalty: float) -> list[np.ndarray]:
-        torch.manual_seed(0)
-        module, x = torch.nn.Linear(3, 2), torch.arange(6.0).reshape(2, 3)
-        optimizer = make_optimizer(name, module, learning_rate=0.01, weight_decay=weight_decay)
-
-        def objective(batch):
-            return {"loss": Mean(module(batch).square().sum() + penalty * module.weight.square().sum(), 1)}
-
-        step = AutogradStep(objective, optimizer, constant)
-        for _ in range(3):
-            step(x, 1)
-        return [p.detach().numpy() for p in module.parameters()]
-
-    for decayed, written in zip(stepped(0.6, 0.0), stepped(0.0, 0.3), strict=True):
-        np.testing.assert_allclose(decayed, written, rtol=1e-5)
+    done = list(train_epochs(step, lambda n: "ab"[:n], max_epochs=2))
+    assert heard == [(0, 1), (1, 2), (2, 2)]
+    list(train_epochs(step, lambda n: "ab", max_epochs=3, done=done))
+    assert heard[3:] == [(3, 3), (4, 3)]
 
 
 def test_schedules():
@@ -98,47 +83,224 @@ def test_schedules():
     assert cosine(1, epochs=1, final_share=0.1) == 1.0
 
 
-def trained(folder, key="a", epochs=3):
-    torch.manual_seed(0)
-    module = torch.nn.Linear(3, 2)
-    optimizer = make_optimizer("adam", module, learning_rate=0.1, weight_decay=0.02)
-    stopping, checkpoint = EarlyStopping(patience=5), Checkpoint(folder, key)
-    step = AutogradStep(lambda b: {"loss": Mean(module(b).square().sum(), len(b))}, optimizer, constant)
-    done = list(train_epochs(step, lambda n: [torch.ones(2, 3) * n], max_epochs=epochs))
-    stopping.observe(epochs, 1.5, module)
-    return module, optimizer, stopping, checkpoint, done
+class Counting:
+    """The simplest thing that trains: a number that grows by one, and remembers what it was before."""
+
+    def __init__(self) -> None:
+        self.value, self.before = np.zeros(1), np.zeros(1)
+
+    def epochs(self, done):
+        for number in range(len(done) + 1, 11):
+            self.before[:] = self.value
+            self.value += 1 + 0.5 * self.before
+            yield Epoch(number, {"loss": 1.0}, 1.0, 0.0, 1)
+
+    def parameters(self):
+        return {"value": self.value}
+
+    def progress(self):
+        return {"before": self.before}
+
+    def restore(self, parameters, progress=None):
+        self.value[:] = parameters["value"]
+        if progress is not None:
+            self.before[:] = progress["before"]
+
+    def candidate(self):
+        return float(self.value[0])
 
 
-def test_checkpoint_brings_everything_back(tmp_path):
-    module, optimizer, stopping, checkpoint, done = trained(tmp_path / "state")
-    checkpoint.save(module, optimizer, stopping, done)
-    other, other_optimizer, other_stopping, other_checkpoint, _ = trained(tmp_path / "state", epochs=1)
-    assert other_checkpoint.load(other, other_optimizer, other_stopping) == done
-    assert torch.equal(other.weight, module.weight)
-    assert (other_stopping.best_epoch, other_stopping.best_score) == (3, 1.5)
-    assert torch.equal(other_stopping.best_parameters["bias"], module.bias)
-    for mine, theirs in zip(
-        optimizer.state_dict()["state"].values(), other_optimizer.state_dict()["state"].values(), strict=True
-    ):
-        assert mine.keys() == theirs.keys()
-        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+VALUES = [1.0, 2.5, 4.75, 8.125]  # of the first epochs of `Counting`
 
 
-def test_checkpoint_of_another_training_or_damaged_is_refused(tmp_path):
-    module, optimizer, stopping, checkpoint, done = trained(tmp_path / "state")
-    assert checkpoint.load(module, optimizer, stopping) == []
-    checkpoint.save(module, optimizer, stopping, done)
+def run(scores=None, *, higher=True, patience=None, every=1, key="key", **context):
+    """Train a `Counting` whose epochs have these scores."""
+    options = TrainingOptions(
+        validator=None if scores is None else Scoring(lambda value: scores[value], higher),
+        context=Context(**context),
+        key=key,
+    )
+    return run_training(Counting(), EpochRules(10, patience, every), options)
+
+
+def by_epoch(*scores):
+    """Value of the candidate after each epoch -> its score."""
+    counting, found = Counting(), {}
+    for _, score in zip(counting.epochs([]), scores, strict=False):
+        found[counting.candidate()] = score
+    return found
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_the_first_of_the_best_epochs_is_kept(higher):
+    sign = 1 if higher else -1
+    scores = [sign * score for score in (0.1, 0.5, 0.4, 0.5, 0.3, 0.5, 0.0, 0.0, 0.0, 0.0)]
+    trained = run(by_epoch(*scores), higher=higher)
+    assert (trained.best_epoch, trained.model) == (2, VALUES[1])
+    assert [epoch.score for epoch in trained.epochs] == scores
+    assert not trained.interrupted
+
+
+def test_patience_ends_training_so_many_epochs_after_the_best():
+    trained = run(by_epoch(0.1, 0.5, 0.4, 0.5, 0.9), patience=2)
+    assert [epoch.number for epoch in trained.epochs] == [1, 2, 3, 4]
+    assert trained.best_epoch == 2
+
+
+def test_without_scores_training_never_trains_in_epochs_and_keeps_the_last_epoch():
+    trained = run(patience=2)
+    assert len(trained.epochs) == trained.best_epoch == 10
+    assert all(epoch.score is None for epoch in trained.epochs)
+
+
+def test_an_undefined_score_is_never_the_best():
+    trained = run(by_epoch(float("nan"), 0.2, float("nan"), *[0.1] * 7))
+    assert (trained.best_epoch, trained.model) == (2, VALUES[1])
+
+
+def test_validation_happens_at_the_interval_and_after_the_last_epoch():
+    trained = run(dict.fromkeys(by_epoch(*range(10)), 1.0), every=4)
+    assert [epoch.number for epoch in trained.epochs if epoch.score is not None] == [4, 8, 10]
+
+
+def press_ctrl_c_in(number, heard=None):
+    def hear(epoch):
+        if heard is not None:
+            heard.append(epoch)
+        if epoch.number == number:
+            signal.raise_signal(signal.SIGINT)
+
+    return hear
+
+
+SCORES = (0.1, 0.9, 0.3, 0.2, 0.1, 0.0, 0.95, 0.1, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("stopped_in", [1, 3, 8])
+def test_a_stopped_training_ends_where_a_whole_one_does(tmp_path, stopped_in):
+    scores, curve = by_epoch(*SCORES), []
+    stopped = run(scores, checkpoints=tmp_path, on_epoch=press_ctrl_c_in(stopped_in))
+    assert stopped.interrupted
+    assert len(stopped.epochs) == stopped_in
+    stopped.forget()  # what can be continued stays
+    resumed, whole = run(scores, checkpoints=tmp_path, resume=True, on_epoch=curve.append), run(scores)
+    assert (resumed.model, resumed.best_epoch, resumed.epochs) == (
+        whole.model,
+        whole.best_epoch,
+        whole.epochs,
+    )
+    assert tuple(curve) == whole.epochs  # told again, so that there is one curve
+    resumed.forget()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_training_continues_from_the_last_timed_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
+    scores = by_epoch(*SCORES)
+
+    def be_killed(epoch):
+        if epoch.number == 5:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        run(scores, checkpoints=tmp_path, on_epoch=be_killed)
+    heard = []
+    resumed = run(scores, checkpoints=tmp_path, resume=True, on_epoch=heard.append)
+    assert (resumed.model, resumed.epochs) == (run(scores).model, run(scores).epochs)
+    assert [epoch.number for epoch in heard] == list(range(1, 11))
+
+
+def test_checkpoints_are_far_apart(tmp_path):
+    run(by_epoch(*SCORES), checkpoints=tmp_path)
+    assert list(tmp_path.iterdir()) == []  # ten epochs that took no time
+
+
+def test_a_training_of_another_key_is_not_continued(tmp_path, caplog):
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    assert len(run(checkpoints=tmp_path, resume=True, key="other").epochs) == 10
+    assert "training starts anew" in caplog.text
+    (tmp_path / "key").rename(tmp_path / "other")
     with pytest.raises(StorageError, match="belongs to another config"):
-        Checkpoint(tmp_path / "state", "b").load(module, optimizer, stopping)
-    (tmp_path / "state" / "state.safetensors").write_bytes(b"half a file")
+        run(checkpoints=tmp_path, resume=True, key="other")
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    (tmp_path / "key" / "state.safetensors").write_bytes(b"half a file")
     with pytest.raises(StorageError, match="damaged"):
-        checkpoint.load(module, optimizer, stopping)
+        run(checkpoints=tmp_path, resume=True)
 
 
-def test_nothing_is_written_without_a_folder():
-    module, optimizer, stopping, checkpoint, done = trained(None)
-    checkpoint.save(module, optimizer, stopping, done)
-    assert checkpoint.load(module, optimizer, stopping) == []
+def test_a_folder_that_cannot_be_written_ends_no_training(tmp_path, caplog):
+    (tmp_path / "file").write_text("in the way")
+    stopped = run(checkpoints=tmp_path / "file", on_epoch=press_ctrl_c_in(3))
+    assert stopped.interrupted
+    assert stopped.model == VALUES[2]
+    assert "training goes on, and cannot be resumed" in caplog.text
+
+
+def test_a_failing_timed_checkpoint_is_told_once(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
+    (tmp_path / "file").write_text("in the way")
+    assert len(run(checkpoints=tmp_path / "file").epochs) == 10
+    assert caplog.text.count("cannot be resumed") == 1
+
+
+def gradient_trainee() -> GradientTrainee:
+    network, objective = torch.nn.Linear(3, 2), torch.nn.Module()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.linspace(0, 1, parameter.numel()).reshape(parameter.shape))
+    objective.register_buffer("seen", torch.zeros(2))
+    optimizer = make_optimizer("adam", network.parameters(), learning_rate=0.1)
+
+    def terms(batch, *, step, epoch):
+        assert network.training
+        assert objective.training
+        objective.seen += 1
+        return {"loss": Mean(network(batch).square().sum(), len(batch))}
+
+    step = AutogradStep(terms, lambda found: found["loss"].value.backward(), optimizer, constant)
+
+    def epochs(done):
+        return train_epochs(step, lambda n: [torch.ones(2, 3) * n], max_epochs=6, done=done)
+
+    return GradientTrainee(network, objective, optimizer, epochs, lambda: network.weight.detach().clone())
+
+
+def test_state_of_a_gradient_trainee_is_all_that_its_next_epoch_depends_on():
+    whole, first, second = gradient_trainee(), gradient_trainee(), gradient_trainee()
+    curve = list(whole.epochs([]))
+    assert not whole.network.training
+    running, done = first.epochs([]), []
+    for _ in range(3):
+        done.append(next(running))
+        assert not first.network.training  # others may look now
+    kept = [
+        {name: array.copy() for name, array in part.items()}
+        for part in (first.parameters(), first.progress())
+    ]
+    second.restore(*kept)
+    rest = list(second.epochs(done))
+    assert [epoch.terms for epoch in done + rest] == [epoch.terms for epoch in curve]
+    assert torch.equal(second.candidate(), whole.candidate())
+    assert second.objective.seen.tolist() == [6.0, 6.0]
+    second.restore(kept[0])
+    assert torch.equal(second.candidate(), torch.from_numpy(kept[0]["weight"]))
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
+def test_optimisers_follow_the_gradient_alone(name):
+    """A parameter without gradient stays where it is: no decay of weights behind the objective's back."""
+    weight = torch.nn.Parameter(torch.ones(3, 2))
+    optimizer = make_optimizer(name, [weight], learning_rate=0.1)
+    for _ in range(3):
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+    assert torch.equal(weight.detach(), torch.ones(3, 2))
+    weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    assert (weight.detach() < 1).all()
 
 
 def test_first_interrupt_waits_and_the_second_does_not():

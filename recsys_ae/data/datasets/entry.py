@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recsys_ae.data.config import ColumnsConfig, Format
+from recsys_ae.data.configs import ColumnsConfig, Format
 
 NO_COLUMNS_NAMED = ColumnsConfig()
 

@@ -9,7 +9,7 @@ nobody has published is not downloaded.
 
 from __future__ import annotations
 
-from recsys_ae.data.config import ColumnsConfig
+from recsys_ae.data.configs import ColumnsConfig
 from recsys_ae.data.datasets.entry import Archive, Dataset, RatingsFile, TitlesFile
 
 GROUPLENS = "https://files.grouplens.org/datasets"

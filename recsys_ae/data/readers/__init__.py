@@ -7,7 +7,7 @@ from typing import assert_never
 
 import pyarrow as pa
 
-from recsys_ae.data.config import ColumnsConfig, Format
+from recsys_ae.data.configs import ColumnsConfig, Format
 from recsys_ae.data.readers.detect import detect
 from recsys_ae.data.readers.matrix import read_npz
 from recsys_ae.data.readers.parquet import in_short, read_parquet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from recsys_ae.data.config import Format
+from recsys_ae.data.configs import Format
 from recsys_ae.data.readers.layout import first_line, is_headerless
 from recsys_ae.errors import DataError
 

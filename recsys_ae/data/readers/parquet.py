@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from recsys_ae.data.config import ColumnsConfig
+from recsys_ae.data.configs import ColumnsConfig
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.schema import Triples, assign_roles
 from recsys_ae.errors import DataError

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from recsys_ae.data.config import ColumnsConfig
+from recsys_ae.data.configs import ColumnsConfig
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.readers.layout import Layout, TextFormat, text_layout
 from recsys_ae.data.readers.lines import line_of, read_slowly

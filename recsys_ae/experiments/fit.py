@@ -1,0 +1,93 @@
+"""One fit with an honest choice of its epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recsys_ae.data.ratings import Ratings
+from recsys_ae.evaluation.configs import EvaluationConfig
+from recsys_ae.evaluation.validation import Validator, validation_metric, validator
+from recsys_ae.experiments.prepare import warn_of_implicit
+from recsys_ae.experiments.resources import measured
+from recsys_ae.metrics import Metric
+from recsys_ae.models.configs import ModelConfig
+from recsys_ae.models.fit import fit
+from recsys_ae.provenance import threads_in_force
+from recsys_ae.recommender import Recommender
+from recsys_ae.settings.configs import ValidationConfig
+from recsys_ae.splitting.make import validation_split
+from recsys_ae.splitting.split import Split
+from recsys_ae.training.runner import Context, Trained
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted model and all that a result says of its fitting. `train`: the ratings that it was fitted to.
+    `metric`: what its epoch was chosen by, None where nothing was validated. `device`: "cpu" or "cuda"."""
+
+    trained: Trained[Recommender]
+    train: Ratings
+    metric: Metric | None
+    seconds: float
+    peak_memory_mb: float
+    device: str
+    threads: int
+
+
+def fit_split(
+    model: ModelConfig,
+    split: Split,
+    *,
+    validation: ValidationConfig | None,
+    seed: int,
+    evaluation: EvaluationConfig | None = None,
+    context: Context | None = None,
+) -> Fit:
+    """Fit to the training part of a split; the test part is never read. Models that train in epochs give up a
+    share of it to choose their epoch by; without `validation` they train to the last epoch."""
+    warn_of_implicit(model, split.train)
+    if validation is None or not model.trains_in_epochs:
+        return fit_ratings(model, split.train, None, seed=seed, context=context)
+    held_back = validation_split(split, share=validation.share)
+    chooser = make_validator(model, held_back, validation, evaluation or EvaluationConfig())
+    return fit_ratings(model, held_back.train, chooser, seed=seed, context=context)
+
+
+def make_validator(
+    model: ModelConfig, held_back: Split, validation: ValidationConfig, evaluation: EvaluationConfig
+) -> Validator:
+    """What candidates of a config are chosen by, on a validation split."""
+    metric = validation_metric(validation.metric, evaluation, predicts_ratings=model.predicts_ratings)
+    return validator(held_back, metric, evaluation)
+
+
+def fit_ratings(
+    model: ModelConfig,
+    train: Ratings,
+    chooser: Validator | None,
+    *,
+    seed: int,
+    context: Context | None = None,
+) -> Fit:
+    """Fit to exactly these ratings. `chooser`: chooses the epoch of models that train in epochs."""
+    context = context or Context()
+    with measured() as usage:
+        trained = fit(model, train, seed=seed, validator=chooser, context=context)
+    return Fit(
+        trained,
+        train,
+        metric=chooser.metric if chooser is not None and model.trains_in_epochs else None,
+        seconds=usage.seconds,
+        peak_memory_mb=usage.peak_memory_mb,
+        device=_device(model, context.device),
+        threads=threads_in_force(),
+    )
+
+
+def _device(model: ModelConfig, wanted: str) -> str:
+    """Where a model of this config is fitted, "cpu" or "cuda"."""
+    if not model.fits_on_gpu:
+        return "cpu"
+    from recsys_ae.models.parts import pick_device  # loads torch, which other models do without
+
+    return pick_device(wanted)

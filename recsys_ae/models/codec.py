@@ -1,0 +1,124 @@
+"""Fitted recommenders taken apart into arrays and JSON values, and put together again: one codec for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from recsys_ae.data.ids import IdMap
+from recsys_ae.errors import StorageError
+from recsys_ae.models.biases import Biases, BiasRecommender
+from recsys_ae.models.folding import ConfidenceFoldIn, RidgeFoldIn
+from recsys_ae.recommender import Recommender
+
+_CSR = ("data", "indices", "indptr")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A recommender taken apart: `arrays` go to safetensors, `meta` (JSON values only) to model.json."""
+
+    arrays: dict[str, np.ndarray]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def state_of(recommender: Recommender) -> State:
+    """All fields of a recommender but its ids. Arrays are those of the recommender, not copies."""
+    arrays: dict[str, np.ndarray] = {}
+    named = {name: value for name, value in _fields_of(recommender).items() if name not in ("users", "items")}
+    meta = {name: _encoded(value, name, arrays) for name, value in named.items()}
+    return State(arrays, meta)
+
+
+def recommender_of(kind: str, users: IdMap, items: IdMap, state: State) -> Recommender:
+    """Inverse of `state_of`. Raises StorageError for a kind that is not known here."""
+    return _made(_class_of(kind), state.meta, state.arrays, users=users, items=items)
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _encoded(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
+    """JSON values; what is no JSON value becomes a mapping that says what it is."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case tuple():
+            return list(value)
+        case np.ndarray():
+            arrays[path] = value
+            return {"is": "array", "name": path}
+        case csr_array():
+            arrays.update({f"{path}/{part}": getattr(value, part) for part in _CSR})
+            return {"is": "csr", "name": path, "shape": list(value.shape)}
+        case Biases() | RidgeFoldIn() | ConfidenceFoldIn():
+            inner = {
+                name: _encoded(each, f"{path}/{name}", arrays) for name, each in _fields_of(value).items()
+            }
+            return {"is": value.kind, **inner}
+        case _:  # a network: torch is loaded wherever there is one, and need not be here
+            own = value.copied_parameters()
+            arrays.update({f"{path}/{name}": array for name, array in own.items()})
+            plan = {name: _encoded(each, "", {}) for name, each in _fields_of(value.architecture).items()}
+            return {"is": "network", "name": path, "architecture": plan}
+
+
+def _decoded(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    match value:
+        case list():
+            return tuple(value)
+        case {"is": "array", "name": name}:
+            return arrays[name]
+        case {"is": "csr", "name": name, "shape": shape}:
+            return csr_array(tuple(arrays[f"{name}/{part}"] for part in _CSR), shape=tuple(shape))
+        case {"is": "network", "name": name, "architecture": architecture}:
+            from recsys_ae.nn.autoencoder import Architecture, Autoencoder
+
+            plan = _made(Architecture, architecture, arrays)
+            prefix = f"{name}/"
+            own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+            return Autoencoder.from_parameters(plan, own)
+        case {"is": kind}:
+            return _made(_class_of(kind), value, arrays)
+        case _:
+            return value
+
+
+def _made(cls: Any, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray], **known: Any) -> Any:
+    """All fields must be there, whatever their defaults: a missing one is a KeyError."""
+    names = [field.name for field in fields(cls) if field.name not in known]
+    return cls(**known, **{name: _decoded(meta[name], arrays) for name in names})
+
+
+def _class_of(kind: str) -> Any:
+    """The one `match` over kinds of recommenders and of what they are made of."""
+    match kind:
+        case "factor":
+            from recsys_ae.models.factors import FactorRecommender
+
+            return FactorRecommender
+        case "bias":
+            return BiasRecommender
+        case "linear":
+            from recsys_ae.models.linear import LinearRecommender
+
+            return LinearRecommender
+        case "network":
+            from recsys_ae.models.network import NetworkRecommender
+
+            return NetworkRecommender
+        case "biases":
+            return Biases
+        case "ridge":
+            return RidgeFoldIn
+        case "confidence":
+            return ConfidenceFoldIn
+        case _:
+            raise StorageError(
+                f"a model with a part of the unknown kind {kind!r}: load it with the program that saved it"
+            )

@@ -1,0 +1,121 @@
+"""The folder of a benchmark: its tables, its figures, and one page with all of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from math import nan
+from pathlib import Path
+
+from recsys_ae.files import replaced
+from recsys_ae.metrics import main_metrics
+from recsys_ae.reporting.page import Picture, Section, page
+from recsys_ae.reporting.plots import plot_metric_bars
+from recsys_ae.reporting.tables import Table
+from recsys_ae.results.benchmark import BenchmarkResult, full_table
+from recsys_ae.results.folder import CONFIG, yaml_of
+from recsys_ae.results.result import RESULT, RunResult, write_json
+from recsys_ae.settings.configs import BenchmarkConfig
+
+_READING = (
+    "Means over the seeds. All models were given the same training ratings. {early}Settings and epochs were "
+    "never chosen on the test part. Differences are paired over users, with 95 % intervals from a bootstrap "
+    "and p-values by Holm's method over the models of a column; rmse is of predicted ratings (low is "
+    "better), ndcg of the order of the whole catalogue (high is better). Reference: {reference}."
+    "\n\n{fallback}"
+)
+_EARLY = (
+    "Of these, {names} gave up a share of {share:g} to choose their epoch by; other models were fitted to "
+    "all of them. "
+)
+
+
+def write_benchmark(result: BenchmarkResult) -> list[Path]:
+    """Write config.yaml, result.json, table.csv, table.md, figures and page.html in the benchmark's folder,
+    and return their paths."""
+    table = full_table(result)
+    texts = {CONFIG: yaml_of(result.config), "table.csv": table.csv(), "table.md": table.markdown()}
+    written = [_write_text(result.folder / name, text) for name, text in texts.items()]
+    with replaced(result.folder / RESULT) as temporary:
+        write_json(temporary, result.to_json())
+    bars = _write_bars(result)
+    page_path = _write_text(result.folder / "page.html", _page(result, table, bars))
+    return [*written, result.folder / RESULT, *bars, page_path]
+
+
+def _write_text(path: Path, text: str) -> Path:
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def _write_bars(result: BenchmarkResult) -> list[Path]:
+    """A picture for each compared metric that any model has: of the models that have it, and those that
+    failed."""
+    written = []
+    for metric in main_metrics(result.config.evaluation.cutoffs[0]):
+        shown = [entry for entry in result.entries if entry.error or metric.key in entry.means()]
+        if all(entry.error for entry in shown):
+            continue
+        path = result.folder / f"{metric.key}.svg"
+        plot_metric_bars(
+            [entry.config.name for entry in shown],
+            [nan if entry.error else entry.means()[metric.key] for entry in shown],
+            [entry.deviations().get(metric.key, nan) for entry in shown],
+            metric=metric,
+            path=path,
+        )
+        written.append(path)
+    return written
+
+
+def _page(result: BenchmarkResult, table: Table, bars: Sequence[Path]) -> str:
+    """Everything on one HTML page that needs nothing beside it."""
+    config, fingerprints = result.config, result.fingerprints()
+    runs = [run for entry in result.entries for run in entry.runs]
+    fallback = runs[0].report.fallback if runs else ""
+    facts = {
+        "data": config.data.source,
+        "data fingerprint": ", ".join(sorted({row["data"] for row in fingerprints})),
+        "split": ", ".join(f"{key} {value}" for key, value in config.split.model_dump(mode="json").items()),
+        "split fingerprints": ", ".join(row["split"] for row in fingerprints),
+        "seeds": ", ".join(map(str, config.seeds)),
+        "trials of each model": config.trials,
+        "validation share": config.validation.share,
+        "fitted on": ", ".join(sorted({_fitted_on(run) for run in runs})),
+        "reference": config.reference,
+    }
+    caption = "" if len(config.seeds) == 1 else "Lines: standard deviation over the seeds."
+    sections = [
+        Section(
+            "Models side by side",
+            text=_READING.format(early=_early(config), reference=config.reference, fallback=fallback),
+            table=table,
+            pictures=[Picture.read(path, caption) for path in bars],
+        ),
+        Section("What was compared", facts=facts),
+        Section("Settings", table=_settings_table(result)),
+    ]
+    return page(config.name, sections)
+
+
+def _fitted_on(run: RunResult) -> str:
+    return f"{run.fit.device} with {run.fit.threads} {'thread' if run.fit.threads == 1 else 'threads'}"
+
+
+def _early(config: BenchmarkConfig) -> str:
+    """What models that stop early were fitted to, in a sentence; "" where there are none."""
+    names = [entry.name for entry in config.models if entry.model.trains_in_epochs]
+    return _EARLY.format(names=", ".join(names), share=config.validation.share) if names else ""
+
+
+def _settings_table(result: BenchmarkResult) -> Table:
+    rows = [
+        (
+            entry.config.name,
+            entry.config.model.model_dump_json(),
+            "; ".join(json.dumps(tuned.settings) for tuned in entry.tuned if tuned.settings) or None,
+        )
+        for entry in result.entries
+    ]
+    return Table(("model", "config", "chosen by validation, one per seed"), tuple(rows))

@@ -1,0 +1,186 @@
+"""What a run found, as a value and as a JSON document."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from recsys_ae.errors import StorageError
+from recsys_ae.evaluation.report import Report
+
+FORMAT = 2  # of a run's result.json; raised when older programs could no longer read what newer ones write
+RESULT, REPORT = "result.json", "per_user.parquet"
+_TEST = "test/"
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class FitRecord:
+    """How the model was fitted. `best_epoch`: the epoch whose model was kept, None for a model without
+    epochs. `metric`: the validation metric that chose it, None where nothing was validated. `device` is "cpu"
+    or "cuda"."""
+
+    epochs_run: int
+    best_epoch: int | None
+    interrupted: bool
+    device: str
+    threads: int
+    metric: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the result comes from. `git_commit`: None where the code was installed."""
+
+    seed: int
+    data_fingerprint: str
+    split_fingerprint: str
+    versions: dict[str, str]
+    git_commit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Wall times in seconds, and the highest memory of the process in MB."""
+
+    fit_seconds: float
+    evaluate_seconds: float
+    peak_memory_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One run. `model` is the tracked URI, or the path of the model folder where there is none; `run_id` is
+    None where the run was not tracked."""
+
+    name: str
+    report: Report
+    fit: FitRecord
+    origin: Origin
+    cost: Cost
+    folder: Path
+    model: str
+    run_id: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values only, without the values per user; metrics have their tracked names."""
+        report = self.report
+        return json_values(
+            {
+                "format": FORMAT,
+                "name": self.name,
+                "run_id": self.run_id,
+                "model": self.model,
+                "folder": str(self.folder),
+                "report": {
+                    "metrics": tracked(report.metrics),
+                    "counts": report.counts,
+                    "fallback": report.fallback,
+                    "relevant": report.relevant,
+                    "split_name": report.split_name,
+                },
+                "fit": asdict(self.fit),
+                "origin": asdict(self.origin),
+                "cost": asdict(self.cost),
+            }
+        )
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> RunResult:
+        """The result that a run folder holds, values per user included. Keys that this program does not know
+        are ignored.
+
+        Raises StorageError where the folder is none, is not whole, or was written by a newer program.
+        """
+        document = read_json(folder)
+        try:
+            parts = _parts(document, folder)
+            return cls(
+                name=document["name"],
+                report=_read_report(folder, parts["report"]),
+                fit=_record(FitRecord, parts["fit"]),
+                origin=_record(Origin, parts["origin"]),
+                cost=_record(Cost, parts["cost"]),
+                folder=Path(document["folder"]),
+                model=document["model"],
+                run_id=document["run_id"],
+            )
+        except (KeyError, TypeError, AttributeError):
+            raise no_run(folder) from None
+
+
+def tracked(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Test metrics under the names that trackers and documents give them: rmse becomes test/rmse."""
+    return {f"{_TEST}{name}": float(value) for name, value in metrics.items()}
+
+
+def untracked_name(name: str) -> str:
+    """The name that reports give a metric: test/rmse becomes rmse. Other names stay as they are."""
+    return name.removeprefix(_TEST)
+
+
+def is_test_metric(name: str) -> bool:
+    """Whether a tracked value is a metric of the test part."""
+    return name.startswith(_TEST)
+
+
+def _parts(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The parts of a document. In the first format, which had no number, one flat mapping held them all."""
+    if document.get("format", 1) > FORMAT:
+        raise StorageError(
+            f"{folder / RESULT}: has format {document['format']}, and this program reads up to {FORMAT}; "
+            "upgrade recsys-ae to read it"
+        )
+    flat = "format" not in document
+    return {part: document if flat else document[part] for part in ("report", "fit", "origin", "cost")}
+
+
+def _record(kind: type[R], values: Mapping[str, Any]) -> R:
+    """A record made of the values that it knows. TypeError where one is missing."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in values.items() if name in known})
+
+
+def _read_report(folder: Path, document: Mapping[str, Any]) -> Report:
+    if not (folder / REPORT).exists():
+        raise StorageError(f"{folder}: the run folder lacks {REPORT}; train again")
+    report = Report.from_parquet(folder / REPORT)
+    return replace(report, counts={**report.counts, **document["counts"]})
+
+
+def read_json(folder: Path) -> Any:
+    """What result.json holds in a folder of results. Raises StorageError where it cannot be read."""
+    try:
+        return json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise no_run(folder) from None
+
+
+def no_run(folder: Path) -> StorageError:
+    """What to raise for a folder without a result that can be read."""
+    return StorageError(
+        f"{folder}: no run folder (it holds no readable {RESULT}); "
+        "give a folder that train or benchmark has written"
+    )
+
+
+def json_values(value: Any) -> Any:
+    """The same value with NaN and infinity as null, tuples as lists and NumPy scalars as numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): json_values(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_values(inner) for inner in value]
+    if hasattr(value, "tolist"):
+        return json_values(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, document: Any) -> None:
+    """A JSON file without NaN, indented."""
+    path.write_text(json.dumps(json_values(document), indent=2, allow_nan=False) + "\n", encoding="utf-8")

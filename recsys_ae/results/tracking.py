@@ -1,0 +1,129 @@
+"""What a tracker is told of a run, live or afterwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from recsys_ae.results.benchmark import parent_metrics
+from recsys_ae.results.folder import MODEL, read_epochs, read_run, rewrite_result
+from recsys_ae.results.result import RESULT, RunResult, no_run, read_json, tracked
+from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
+from recsys_ae.splitting.split import Split
+from recsys_ae.tracking.tracker import DatasetRecord, Tracker
+
+_SIZES = ("users", "items", "train_ratings", "holdout_ratings")
+
+
+def track_origin(tracker: Tracker, config: ExperimentConfig, split: Split) -> None:
+    """Tell all that decides the result, which is known before fitting."""
+    tracker.params(config.model_dump(mode="json"))
+    tracker.dataset(_dataset(config, sizes(split), split.data_fingerprint, split.fingerprint()))
+
+
+def sizes(split: Split) -> dict[str, int]:
+    """How much there is to train and to test on."""
+    return {
+        "users": split.train.n_users,
+        "items": split.train.n_items,
+        "train_ratings": split.train.n_observed,
+        "holdout_ratings": split.holdout.n_observed,
+    }
+
+
+def _dataset(
+    config: ExperimentConfig, counts: Mapping[str, int], data_fingerprint: str, split_fingerprint: str
+) -> DatasetRecord:
+    """The ratings of a run; of `counts` those that `sizes` tells."""
+    return DatasetRecord(
+        name=Path(config.data.source).stem,
+        fingerprint=data_fingerprint,
+        counts={name: counts[name] for name in _SIZES if name in counts},
+        source=config.data.source,
+        split=config.split.kind,
+        split_fingerprint=split_fingerprint,
+    )
+
+
+def track_benchmark(tracker: Tracker, config: BenchmarkConfig) -> None:
+    """Tell what a benchmark compares, each model as one param."""
+    tracker.params(config.model_dump(mode="json", exclude={"models"}))
+    tracker.params({f"models.{entry.name}": entry.model_dump_json() for entry in config.models})
+
+
+def track_outcome(tracker: Tracker, folder: Path, result: RunResult) -> RunResult:
+    """Tell what a finished run found, from its folder. The answer names the tracked run and its model, and so
+    does result.json from then on."""
+    tracker.tags(_tags(result))
+    tracker.metrics(_final_metrics(result))
+    for path in sorted(folder.iterdir()):
+        if path.name not in (MODEL, RESULT):
+            tracker.artifact(path)
+    uri = tracker.model(folder / MODEL)
+    result = replace(result, model=uri or result.model, run_id=tracker.run_id)
+    tracker.artifact(rewrite_result(folder, result))
+    return result
+
+
+def _final_metrics(result: RunResult) -> dict[str, float]:
+    """Test metrics, counts and costs under their tracked names; undefined ones are left out."""
+    report = result.report
+    known = {name: value for name, value in tracked(report.metrics).items() if math.isfinite(value)}
+    counts = {f"count/{name}": float(value) for name, value in report.counts.items()}
+    return {**known, **counts, **asdict(result.cost), "epochs_run": float(result.fit.epochs_run)}
+
+
+def _tags(result: RunResult) -> dict[str, str]:
+    """Tags, not params: they say where a result comes from, not what was asked for."""
+    origin, fit = result.origin, result.fit
+    commit = {} if origin.git_commit is None else {"git_commit": origin.git_commit}
+    return commit | {
+        "seed": str(origin.seed),
+        "device": fit.device,
+        "threads": str(fit.threads),
+        "data_fingerprint": origin.data_fingerprint,
+        "split_fingerprint": origin.split_fingerprint,
+        "folder": str(result.folder),
+        "interrupted": str(fit.interrupted).lower(),
+        "best_epoch": str(fit.best_epoch),
+    }
+
+
+def upload_run(folder: Path, tracker: Tracker) -> RunResult:
+    """Tell a tracker all of a finished run that it would have heard live."""
+    config, result = read_run(folder)
+    origin, epochs = result.origin, list(read_epochs(folder))
+    with tracker:
+        tracker.params(config.model_dump(mode="json"))
+        tracker.dataset(
+            _dataset(config, result.report.counts, origin.data_fingerprint, origin.split_fingerprint)
+        )
+        tracker.tags({f"version.{name}": version for name, version in origin.versions.items()})
+        for number, values in epochs:
+            tracker.metrics(values, step=number)
+        return track_outcome(tracker, folder, result)
+
+
+def is_benchmark(folder: Path) -> bool:
+    """Whether a folder holds a benchmark, with the run folders of its models in it."""
+    return (folder / "page.html").exists() and any(folder.glob("*/seed-*/result.json"))
+
+
+def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) -> int:
+    """Tell a tracker of a whole benchmark: a parent with one nested run per model and seed, whose number is
+    returned."""
+    try:
+        metrics = parent_metrics(read_json(folder))
+    except (KeyError, TypeError, AttributeError):
+        raise no_run(folder) from None
+    runs = sorted(path.parent for path in folder.glob("*/seed-*/result.json"))
+    with tracker:
+        track_benchmark(tracker, config)
+        tracker.metrics(metrics)
+        for path in sorted(path for path in folder.iterdir() if path.is_file()):
+            tracker.artifact(path)
+        for run in runs:
+            upload_run(run, tracker.child(f"{run.parent.name}-{run.name}"))
+    return len(runs)

@@ -1,0 +1,135 @@
+"""Top-N lists of many users: whose, made a block at a time, and as tables of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recsys_ae.data.histories import Histories
+from recsys_ae.data.ids import IdMap
+from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError
+from recsys_ae.ranking import TopN, top_n
+from recsys_ae.recommender import Recommender
+from recsys_ae.types import PositionVector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TopNBlock:
+    """The lists of some users: `rows` (b,) of the histories, `top` their b lists."""
+
+    rows: PositionVector
+    top: TopN
+
+
+def recommend(
+    recommender: Recommender,
+    histories: Histories,
+    *,
+    rows: PositionVector | None = None,
+    n: int = 10,
+    exclude_seen: bool = True,
+    batch_size: int = 1024,
+) -> Iterator[TopNBlock]:
+    """The `n` best items of the users in each of `rows` of the histories (None: all), in their order.
+
+    The stored entries of a history, zeros too, are left out of its list if `exclude_seen`. A block has at
+    most `batch_size` users (see `Histories.batches`). A list does not depend on the users that it shares a
+    block with, as far as the model's scores do not (products of other shapes round differently).
+
+    Raises, before the first block, CapabilityError for a model that does not rank, or that is asked for users
+    unseen in training and does not fold in; ConfigError for `n` or `batch_size` below 1; DataError for
+    histories on other items than the model's.
+    """
+    for name, value in (("n", n), ("batch_size", batch_size)):
+        if value < 1:
+            raise ConfigError(f"{name} is {value}, but must be at least 1; give a positive number")
+    if histories.matrix.shape[1] != len(recommender.items):
+        raise DataError(
+            f"histories of {histories.matrix.shape[1]} items for a model of {len(recommender.items)}; align "
+            "the ratings with the model first"
+        )
+    _check_capable(recommender, histories.positions if rows is None else histories.positions[rows])
+    return (
+        TopNBlock(chosen, top_n(recommender.score(batch), n, batch.history if exclude_seen else None))
+        for chosen, batch in histories.batches(batch_size, rows=rows)
+    )
+
+
+def _check_capable(recommender: Recommender, positions: PositionVector) -> None:
+    if not recommender.ranks:
+        raise CapabilityError(
+            "this model does not rank items: every user would get the same list; choose another model"
+        )
+    n_unseen = np.count_nonzero(positions < 0)
+    if n_unseen and not recommender.folds_in:
+        raise CapabilityError(
+            f"{n_unseen} of {len(positions)} users were not seen in training, and this model does not fold "
+            "them in; leave them out, choose a model that does (u-autorec, i-autorec, item-knn), or train "
+            "again with them"
+        )
+
+
+def chosen_rows(text: str, users: IdMap) -> PositionVector:
+    """(m,) int64 rows of "all" users, of those in a file with one id per line, or of ids with commas between
+    them; each once, in order.
+
+    Raises ConfigError where no user is named, UnknownIdError for users that are not there.
+    """
+    if text == "all":
+        return np.arange(len(users), dtype=np.int64)
+    path = Path(text)
+    if path.is_file():
+        try:
+            words = path.read_text(encoding="utf-8-sig").split("\n")
+        except UnicodeDecodeError:
+            raise ConfigError(f"--users {text}: not a text file; write one id per line") from None
+    elif "," not in text and ("/" in text or path.suffix in (".txt", ".csv")):
+        raise ConfigError(f"--users {text}: no such file; give all, a file with one id per line, or ids")
+    else:
+        words = text.split(",")
+    ids = [word.strip() for word in words if word.strip()]
+    if not ids:
+        raise ConfigError(f"--users {text}: names no user; give all, a file with one id per line, or ids")
+    return rows_of(users, ids)
+
+
+def rows_of(users: IdMap, ids: Iterable[str | int]) -> PositionVector:
+    """(m,) int64 rows of the users with these external ids, in their order, each once.
+
+    Raises UnknownIdError that names the first few unknown ones.
+    """
+    wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return np.empty(0, dtype=np.int64)
+    rows = users.positions(wanted, missing="negative")
+    unknown = [repr(name) for name, row in zip(wanted, rows, strict=True) if row < 0]
+    if unknown:
+        shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+        raise UnknownIdError(
+            f"{len(unknown)} of {len(wanted)} users are unknown: {shown}; ask only for users with ratings"
+        )
+    return rows
+
+
+def columns_of(block: TopNBlock, users: IdMap, items: IdMap) -> dict[str, np.ndarray]:
+    """Columns user, rank (int32, from 1), item, score (float32), one row per recommendation, in the order of
+    the lists. `users`: ids of the rows that the block names; ids have the dtype of their map."""
+    lists, places = np.nonzero(block.top.items >= 0)  # the rest is padding
+    return {
+        "user": users.ids[block.rows[lists]],
+        "rank": (places + 1).astype(np.int32),
+        "item": items.ids[block.top.items[lists, places]],
+        "score": block.top.scores[lists, places],
+    }
+
+
+def frame_of(blocks: Iterable[TopNBlock], *, users: IdMap, items: IdMap) -> pd.DataFrame:
+    """The rows of all blocks in one table; without any block it is empty, with the same columns."""
+    nobody = np.empty(0, dtype=np.int64)
+    nothing = TopN(np.empty((0, 0), dtype=np.int64), np.empty((0, 0), dtype=np.float32))
+    parts = [columns_of(block, users, items) for block in (TopNBlock(nobody, nothing), *blocks)]
+    return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})

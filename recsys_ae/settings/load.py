@@ -1,0 +1,107 @@
+"""YAML files and `--set key=value` become configs; whatever is wrong becomes one sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from recsys_ae.config import Config
+from recsys_ae.data.configs import DataConfig
+from recsys_ae.errors import ConfigError
+from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
+from recsys_ae.settings.explain import checked
+from recsys_ae.settings.overrides import override
+from recsys_ae.settings.schema import advice
+
+C = TypeVar("C", bound=Config)
+
+
+def load_experiment(path: Path | str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """The experiment of a YAML file. Raises ConfigError: one sentence with file, key, and what is allowed."""
+    return _load(ExperimentConfig, Path(path), overrides)
+
+
+def load_benchmark(path: Path | str, overrides: Sequence[str] = ()) -> BenchmarkConfig:
+    """The benchmark of a YAML file. Raises ConfigError: one sentence with file, key, and what is allowed."""
+    return _load(BenchmarkConfig, Path(path), overrides)
+
+
+def default_experiment(data: str, model: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """An experiment of defaults, for a first try. `data`: a known dataset or a path; `model`: a kind."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(data).stem}-{model}").lstrip("-._")[:80] or "experiment"
+    document = {"name": name, "data": {"source": data}, "model": {"kind": model}}
+    sources = {"model.kind": f"--model {model}", "data.source": f"--data {data}"}
+    return _with_overrides(ExperimentConfig, document, overrides, "--set", sources)
+
+
+def data_config(source: str, overrides: Sequence[str] = ()) -> DataConfig:
+    """How to read a known dataset or a path, all settings at their defaults but those of `overrides`."""
+    return _with_overrides(DataConfig, {"source": source}, overrides, source, {})
+
+
+def _load(root: type[C], path: Path, overrides: Sequence[str]) -> C:
+    return _with_overrides(root, _read(path), overrides, str(path), {})
+
+
+def _with_overrides(
+    root: type[C], document: dict[str, Any], overrides: Sequence[str], where: str, sources: Mapping[str, str]
+) -> C:
+    keys = {override(root, document, text): f"--set {text}" for text in overrides}
+    return checked(root, document, where=where, sources={**sources, **keys})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such config file{_near(path)}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from None
+    document = _parse(text, path)
+    if not isinstance(document, dict):
+        found = "is empty" if document is None else f"holds {type(document).__name__} at its top"
+        raise ConfigError(
+            f"{path}: {found}; a config is a mapping such as 'name: my-experiment'; a file of ratings goes "
+            "to --data"
+        )
+    return document
+
+
+def _near(path: Path) -> str:
+    names = sorted(str(found.name) for found in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    return f"; {advice(path.name, names)}" if names else ""
+
+
+def _parse(text: str, path: Path) -> Any:
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise ConfigError(f"{path}, line {line}, column {column}: {error.problem or 'broken YAML'}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: broken YAML ({str(error).splitlines()[0]})") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deep; a config has a few levels") from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key given twice, of which YAML would keep the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key must be a text", problem_mark=key.start_mark)
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,211 @@
+"""The one way to train over epochs: validate, stop, keep the best, obey Ctrl-C, checkpoint, resume.
+
+What is trained may be a network under a torch optimiser, or the two sides of a factorisation under
+alternating least squares: whatever improves epoch by epoch and can say its state in arrays.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from math import isnan
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from recsys_ae.training.checkpoints import Arrays, Checkpoint, TrainingState
+from recsys_ae.training.interrupts import deferred_interrupt
+from recsys_ae.types import Epoch
+
+log = logging.getLogger(__name__)
+C = TypeVar("C")
+Fitted = TypeVar("Fitted", covariant=True)
+Candidate = TypeVar("Candidate", covariant=True)
+Judged = TypeVar("Judged", contravariant=True)
+
+
+def ignore(event: object) -> None:
+    """Hear of something and do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """How work is run, as against what is run: nothing here decides a result.
+
+    `device`: "auto", "cpu" or "cuda". `checkpoints`: folder that holds the states of unfinished trainings,
+    each under its key; None keeps none. `resume`: continue from there. `on_epoch`: told of each epoch
+    (progress bar, tracker). `on_run`: told what a benchmark is about to fit.
+    """
+
+    device: str = "auto"
+    checkpoints: Path | None = None
+    resume: bool = False
+    on_epoch: Callable[[Epoch], None] = ignore
+    on_run: Callable[[str], None] = ignore
+
+
+class Validator(Protocol[Judged]):
+    """What candidates are chosen by: a figure on validation data. `fingerprint` says what decides it."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def __call__(self, candidate: Judged, /) -> float: ...
+
+    def is_better(self, score: float, than: float) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions(Generic[C]):
+    """What one training is given beside its config and its ratings.
+
+    `seed`: of all that it draws. `validator`: chooses its epoch; None keeps the last. `key`: names this very
+    training in the folder of checkpoints: a hash of all that decides its result.
+    """
+
+    seed: int = 0
+    validator: Validator[C] | None = None
+    context: Context = Context()
+    key: str = ""
+
+
+class Trainee(Protocol[Candidate]):
+    """Something that improves epoch by epoch.
+
+    Arrays that it gives may be its own memory: whoever keeps them makes copies.
+    """
+
+    def epochs(self, done: Sequence[Epoch]) -> Iterator[Epoch]:
+        """Train, and yield after each epoch that follows those `done`."""
+        ...
+
+    def parameters(self) -> Arrays:
+        """What a candidate is made of."""
+        ...
+
+    def progress(self) -> Arrays:
+        """What the next epoch depends on beside the parameters, such as the moments of an optimiser."""
+        ...
+
+    def restore(self, parameters: Arrays, progress: Arrays | None = None) -> None:
+        """Put parameters back, and the progress where training is to go on."""
+        ...
+
+    def candidate(self) -> Candidate:
+        """The fitted value that the parameters make now. It shares no memory with what trains on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRules:
+    """`max_epochs` at most; validated after every `validate_every` epochs and after the last. `patience`:
+    epochs without a better score after which training stops, at the next validation; None: it never does."""
+
+    max_epochs: int
+    patience: int | None = None
+    validate_every: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Trained(Generic[Fitted]):
+    """A fitted value and how it came to be. `epochs`: the curve; `best_epoch`: the epoch whose parameters
+    were kept, the last one where nothing was validated, None where there were no epochs; `interrupted`:
+    ended by Ctrl-C. `checkpoint`: the state that training can be continued from."""
+
+    model: Fitted
+    epochs: tuple[Epoch, ...] = ()
+    best_epoch: int | None = None
+    interrupted: bool = False
+    checkpoint: Checkpoint | None = None
+
+    def forget(self) -> None:
+        """Delete the state of a training that came to its end, once its result is kept; that of an
+        interrupted one stays."""
+        if self.checkpoint is not None and not self.interrupted:
+            self.checkpoint.forget()
+
+
+@dataclass(slots=True)
+class _Best:
+    """The first of the epochs with the best score so far, and its parameters."""
+
+    epoch: Epoch | None = None
+    parameters: Arrays = field(default_factory=dict)
+
+    def is_beaten_by(self, epoch: Epoch, validator: Validator[C]) -> bool:
+        if epoch.score is None or isnan(epoch.score):
+            return False
+        return self.epoch is None or validator.is_better(epoch.score, _score(self.epoch))
+
+    def has_been_waited_for(self, patience: int | None, *, number: int) -> bool:
+        """Whether `patience` epochs have passed since, at epoch `number`."""
+        return patience is not None and self.epoch is not None and number - self.epoch.number >= patience
+
+
+def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOptions[C]) -> Trained[C]:
+    """Train to the end, to the end of patience or to Ctrl-C, and give the candidate of the best epoch.
+
+    Without a validator the last epoch is kept. A resumed training ends at exactly the result that an
+    uninterrupted one has; the epochs that it has behind it are told to `on_epoch` again, so that there is
+    one curve. Raises StorageError where the state to resume from is damaged.
+    """
+    validator, context = options.validator, options.context
+    folder = None if context.checkpoints is None else context.checkpoints / options.key
+    checkpoint = Checkpoint(folder, options.key)
+    checkpoint.clear_leftovers()
+    done, best = _begin(trainee, checkpoint, validator, context)
+    interrupted = False
+
+    def state() -> TrainingState:
+        return TrainingState(trainee.parameters(), trainee.progress(), best.parameters, tuple(done))
+
+    with deferred_interrupt() as interrupt:
+        for epoch in trainee.epochs(tuple(done)):
+            if validator is not None and _is_validated(epoch.number, rules):
+                epoch = replace(epoch, score=validator(trainee.candidate()))
+                if best.is_beaten_by(epoch, validator):
+                    best.epoch = epoch
+                    best.parameters = {name: array.copy() for name, array in trainee.parameters().items()}
+            done.append(epoch)
+            context.on_epoch(epoch)
+            if epoch.score is not None and best.has_been_waited_for(rules.patience, number=epoch.number):
+                break
+            if interrupt.requested:
+                checkpoint.save(state())
+                interrupted = True
+                break
+            checkpoint.save_if_due(state)
+    if best.epoch is not None:
+        trainee.restore(best.parameters)
+    kept = best.epoch or (done[-1] if done else None)
+    return Trained(trainee.candidate(), tuple(done), kept.number if kept else None, interrupted, checkpoint)
+
+
+def _begin(
+    trainee: Trainee[C], checkpoint: Checkpoint, validator: Validator[C] | None, context: Context
+) -> tuple[list[Epoch], _Best]:
+    """The epochs behind this training and the best of them, none unless it is resumed."""
+    state = checkpoint.load() if context.resume else None
+    if state is None:
+        if context.resume and context.checkpoints is not None:
+            log.warning(
+                "no interrupted training of this config, seed and data was found in %s; training starts anew",
+                context.checkpoints,
+            )
+        return [], _Best()
+    trainee.restore(state.parameters, state.progress)
+    best = _Best(parameters=state.best)
+    for epoch in state.epochs:
+        if validator is not None and best.is_beaten_by(epoch, validator):
+            best.epoch = epoch
+        context.on_epoch(epoch)
+    return list(state.epochs), best
+
+
+def _is_validated(number: int, rules: EpochRules) -> bool:
+    return number % rules.validate_every == 0 or number == rules.max_epochs
+
+
+def _score(epoch: Epoch) -> float:
+    assert epoch.score is not None
+    return epoch.score

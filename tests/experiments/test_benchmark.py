@@ -1,0 +1,37 @@
+"""A benchmark as its tracker hears of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from commands import write_ratings
+
+from recsys_ae.experiments.benchmark import run_benchmark
+from recsys_ae.settings.load import load_benchmark
+from recsys_ae.tracking.tracker import RecordingTracker
+from recsys_ae.training.runner import Context
+
+BENCHMARK = """\
+name: pair
+data: {source: ratings.csv}
+reference: biases
+models:
+- {name: biases, model: {kind: biases}}
+- {name: popularity, model: {kind: popularity}}
+"""
+
+
+def test_runs_of_the_models_are_nested(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_ratings(Path("ratings.csv"))
+    Path("pair.yaml").write_text(BENCHMARK)
+    tracker = RecordingTracker()
+    result = run_benchmark(load_benchmark("pair.yaml"), Path("out"), Context(), tracker)
+    assert Path("out/table.md").read_text().startswith("| model |")
+    assert [child.name for child in tracker.children] == ["biases-seed-0", "popularity-seed-0"]
+    assert {"table.csv", "table.md", "page.html", "result.json"} <= set(tracker.artifacts)
+    logged = {name: value for name, value, _ in tracker.logged_metrics}
+    assert logged["biases/rmse"] == result.entries[0].runs[0].report.metrics["rmse"]
+    assert logged.keys() == {
+        f"{entry.config.name}/{metric}" for entry in result.entries for metric in entry.runs[0].report.metrics
+    }

@@ -1,0 +1,174 @@
+"""YAML and overrides become configs; every mistake becomes one sentence with its place and its remedy."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from recsys_ae.errors import ConfigError
+from recsys_ae.models.configs import GaussianNoiseConfig, MaskingConfig
+from recsys_ae.results.folder import yaml_of
+from recsys_ae.settings.load import default_experiment, load_benchmark, load_experiment
+
+EXPERIMENT = """\
+name: try
+data: {source: ratings.csv}
+model:
+  kind: i-autorec
+  training: {epochs: 5}
+"""
+BENCHMARK = """\
+name: compare
+data: {source: ratings.csv}
+reference: biases
+models:
+  - {name: biases, model: {kind: biases}}
+  - {name: als, model: {kind: als}, grid: {factors: [8, 16]}}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str, name: str = "try.yaml"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def refusal(load, *arguments) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(*arguments)
+    return str(caught.value)
+
+
+def test_override_is_looked_up_from_the_root_then_in_the_model_then_in_the_data(write):
+    config = load_experiment(
+        write(EXPERIMENT),
+        ["seed=7", "training.epochs=30", "model.l2=1e-3", "hidden=[8, 4]", "columns.user=reader"],
+    )
+    assert config.data.columns.user == "reader"
+    assert (config.seed, config.model.training.epochs, config.model.l2) == (7, 30, 1e-3)
+    assert config.model.hidden == (8, 4)
+
+
+def test_root_wins_over_a_setting_of_the_model_with_the_same_name(write):
+    path = write(EXPERIMENT.replace("i-autorec", "als").replace("  training: {epochs: 5}\n", ""))
+    assert load_experiment(path, ["name=other"]).name == "other"
+
+
+def test_override_below_an_absent_variant_starts_from_its_default_kind(write):
+    config = load_experiment(write(EXPERIMENT), ["corruption.probability=0.6"])
+    assert config.model.corruption == MaskingConfig(probability=0.6)
+
+
+def test_changed_kind_keeps_what_both_kinds_know(write):
+    config = load_experiment(write(EXPERIMENT), ["model.kind=u-autorec", "corruption.kind=gaussian"])
+    assert config.model.kind == "u-autorec"
+    assert config.model.training.epochs == 5
+    assert config.model.corruption == GaussianNoiseConfig()
+    assert load_experiment(write(EXPERIMENT), ["model.kind=biases"]).model.kind == "biases"
+
+
+def test_benchmark_entries_are_overridden_by_number(write):
+    config = load_benchmark(write(BENCHMARK), ["seeds=[1, 2]", "models.1.model.factors=4", "trials=2"])
+    assert config.seeds == (1, 2)
+    assert config.models[1].model.factors == 4
+
+
+def test_whole_config_written_out_reads_back_equal(write):
+    config = load_experiment(write(EXPERIMENT), ["corruption=null", "data.scale=[1, 5]"])
+    text = yaml_of(config)
+    assert load_experiment(write(text, "whole.yaml")) == config
+    assert yaml.safe_load(text)["model"]["training"]["patience"] == config.model.training.patience
+
+
+def test_default_experiment_is_named_after_data_and_model():
+    config = default_experiment("some where/my ratings.csv", "u-autorec", ["training.epochs=2"])
+    assert config.name == "my-ratings-u-autorec"
+    assert config.data.source == "some where/my ratings.csv"
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("training.epochs", "write key=value, for example --set training.epochs=30"),
+        ("trainin.epochs=3", "no setting 'trainin'; did you mean 'training'?"),
+        ("training.epoch=3", "no setting 'epoch' there; did you mean 'epochs'?"),
+        ("l2=-1", "'model.l2' must be at least 0, and is -1"),
+        ("l2=high", "'model.l2' must be a number, and is 'high'"),
+        ("l2=.inf", "'model.l2' must be a finite number, and is inf"),
+        ("seed=1.5", "'seed' must be a whole number, and is 1.5"),
+        ("hidden=[]", "'model.hidden' must not be empty"),
+        ("data.scale=[1]", "'data.scale' has too few values"),
+        ("evaluation.cutoffs=5", "'evaluation.cutoffs' must be a list, and is 5"),
+        ("split=null", "'split' must be a mapping of settings, and is None"),
+        ("training=3", "'model.training' must be a mapping of settings, and is 3"),
+        ("split.n=3", "no setting 'n' there; choose one of kind, test_share"),
+        (
+            "split.kind=leave-lost",
+            "'split.kind' is 'leave-lost', which is unknown; did you mean 'leave-last'?",
+        ),
+        ("validation.metric=ndgc", "'validation.metric' is 'ndgc', which is unknown; did you mean 'ndcg'?"),
+        ("name=a b", "'name' must be letters, digits, '.', '_' and '-', and is 'a b'"),
+        ("hidden=[1", "the value is broken YAML; quote it if it is text"),
+    ],
+)
+def test_wrong_override_is_named_as_it_was_typed(write, override, sentence):
+    assert refusal(load_experiment, write(EXPERIMENT), [override]) == f"--set {override}: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", ": is empty; a config is a mapping such as "
+         "'name: my-experiment'; a file of ratings goes to --data"),
+        ("- 1\n", ": holds list at its top; a config is a mapping such as "
+         "'name: my-experiment'; a file of ratings goes to --data"),
+        ("name: [a\nseed: 1\n", ", line 2, column 5: expected ',' or ']', but got ':'"),
+        ("name: a\nname: b\n", ", line 2, column 1: the key 'name' is given twice"),
+        ("? [1, 2]\n: 3\n", ", line 1, column 3: a key must be a text"),
+        ("name: " + "[" * 5000, ": is nested too deep; a config has a few levels"),
+        (EXPERIMENT.replace("model:", "modle:"),
+         ": no setting 'modle'; did you mean 'model'? (one of 2 mistakes)"),
+        (EXPERIMENT + "evaluations: {}\n", ": no setting 'evaluations'; did you mean 'evaluation'?"),
+        (EXPERIMENT.replace("i-autorec", "i-autorek"),
+         ": 'model.kind' is 'i-autorek', which is unknown; did you mean 'i-autorec'?"),
+        (EXPERIMENT.replace("kind: i-autorec", "l2: 0"),
+         ": 'model.kind' is missing; choose one of i-autorec, u-autorec, mean, biases, popularity, "
+         "biased-mf, als, bpr, item-knn"),
+        (EXPERIMENT + "split: {kind: k-fold, folds: 5, fold: 5}\n",
+         ": split: fold 5 of 5 folds, which are counted from 0"),
+        (EXPERIMENT.replace("epochs: 5", "epochs: yes please"),
+         ": 'model.training.epochs' must be a whole number, and is 'yes please'"),
+    ],
+)  # fmt: skip
+def test_wrong_file_is_named_with_the_place(write, text, sentence):
+    path = write(text)
+    assert refusal(load_experiment, path) == f"{path}{sentence}"
+
+
+def test_benchmark_refers_to_its_models(write):
+    path = write(BENCHMARK.replace("reference: biases", "reference: bias"))
+    assert refusal(load_benchmark, path) == f"{path}: reference 'bias' is none of the models: biases, als"
+
+
+def test_benchmark_runs_each_seed_once(write):
+    path = write(BENCHMARK + "seeds: [1, 0, 1]\n")
+    assert refusal(load_benchmark, path) == f"{path}: seeds [1, 0, 1]: each seed is run once; name others"
+
+
+def test_missing_file_names_its_neighbour(write, tmp_path):
+    write(EXPERIMENT, "movies.yaml")
+    sentence = refusal(load_experiment, tmp_path / "movie.yaml")
+    assert sentence == f"{tmp_path / 'movie.yaml'}: no such config file; did you mean 'movies.yaml'?"
+
+
+def test_no_pydantic_words_reach_the_user(write):
+    for override in ("seed=x", "model.kind=[1]", "split.test_share=2", "hidden=[a]", "data.columns=3"):
+        sentence = refusal(load_experiment, write(EXPERIMENT), [override])
+        assert "pydantic" not in sentence
+        assert "validation" not in sentence
+        assert "http" not in sentence
+        assert "\n" not in sentence
