@@ -22,7 +22,7 @@ from recsys_ae.cli.options import make_tracker
 from recsys_ae.errors import CapabilityError, ConfigError, RecsysError
 from recsys_ae.experiments.run import run
 from recsys_ae.metrics import Metric, metrics_at
-from recsys_ae.models.configs import MeanConfig, with_epochs
+from recsys_ae.models.configs import with_epochs
 from recsys_ae.models.storage import load_model
 from recsys_ae.results.folder import MODEL, new_folder
 from recsys_ae.results.result import RunResult, tracked
@@ -71,9 +71,7 @@ class Limit:
 def test_metrics(config: ExperimentConfig) -> dict[str, Metric]:
     """All metrics that a model of this config may have, by their tracked names."""
     possible = [
-        metric
-        for metric in metrics_at(config.evaluation.cutoffs)
-        if metric.needs == "ranks" or config.model.predicts_ratings
+        metric for metric in metrics_at(config.evaluation.cutoffs) if getattr(config.model, metric.needs)
     ]
     return dict(zip(tracked({metric.key: 0.0 for metric in possible}), possible, strict=True))
 
@@ -153,8 +151,9 @@ def _check(config: ExperimentConfig, options: argparse.Namespace) -> None:
             f"{options.config}: the split 'all' leaves nothing to test on; name another, the model of the "
             "lists is fitted to all ratings anyway"
         )
-    if isinstance(config.model, MeanConfig):
-        raise CapabilityError(f"{options.config}: the model 'mean' ranks nothing; take another for lists")
+    if not config.model.ranks:
+        kind = config.model.kind
+        raise CapabilityError(f"{options.config}: the model {kind!r} ranks nothing; take another for lists")
 
 
 def production_config(config: ExperimentConfig, best_epoch: int | None) -> ExperimentConfig:

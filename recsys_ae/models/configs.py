@@ -1,10 +1,4 @@
-"""All model configs: what can be fitted, with the defaults of the papers. Imports no torch.
-
-Each model config also states what a run must know before it fits: `predicts_ratings` (its scores are in
-rating units), `trains_in_epochs` (validation ratings choose its epoch, and a training that was stopped can be
-resumed), `fits_on_gpu` (it heeds the device; all others fit on the CPU) and `max_epochs` (how many epochs
-fitting reports at most; None where it reports none).
-"""
+"""All model configs: what can be fitted, with the defaults of the papers. Imports no torch."""
 
 from __future__ import annotations
 
@@ -72,22 +66,38 @@ class TrainingConfig(Config):
     validate_every: PositiveInt = 1
 
 
-class BiasesConfig(Config):
+class BaseModelConfig(Config):
+    """What a run must know of a model before it fits.
+
+    `predicts_ratings`: its scores are in rating units. `ranks`: the order of a user's scores means something.
+    `trains_in_epochs`: validation ratings choose its epoch, and a training that was stopped can be resumed.
+    `fits_on_gpu`: it heeds the device; all others fit on the CPU.
+    """
+
+    predicts_ratings: ClassVar[bool] = False
+    ranks: ClassVar[bool] = True
+    trains_in_epochs: ClassVar[bool] = False
+    fits_on_gpu: ClassVar[bool] = False
+
+    @property
+    def max_epochs(self) -> int | None:
+        """How many epochs fitting reports at most; None where it reports none."""
+        return None
+
+
+class BiasesConfig(BaseModelConfig):
     """Mean + damped item bias + damped user bias (Koren 2010, section 2.1), refined by alternating until
     nothing moves, `sweeps` times at most. Defaults chosen by validation RMSE on ml-100k and movietweetings;
     Koren damps items by 10 and users by 15."""
 
     predicts_ratings: ClassVar[bool] = True
-    trains_in_epochs: ClassVar[bool] = False
-    fits_on_gpu: ClassVar[bool] = False
-    max_epochs: ClassVar[int | None] = None
     kind: Literal["biases"] = "biases"
     item_damping: NonNegativeFloat = 5.0
     user_damping: NonNegativeFloat = 5.0
     sweeps: PositiveInt = 100
 
 
-class AutoRecConfig(Config):
+class AutoRecConfig(BaseModelConfig):
     """What user- and item-based AutoRec share (Sedhain et al. 2015, eq. 2).
 
     `hidden`: widths of the hidden layers, in order. `output`: identity, or a sigmoid stretched over the
@@ -137,28 +147,22 @@ class UserAutoRecConfig(AutoRecConfig):
     kind: Literal["u-autorec"] = "u-autorec"
 
 
-class MeanConfig(Config):
+class MeanConfig(BaseModelConfig):
     """The mean training rating, for every pair."""
 
     predicts_ratings: ClassVar[bool] = True
-    trains_in_epochs: ClassVar[bool] = False
-    fits_on_gpu: ClassVar[bool] = False
-    max_epochs: ClassVar[int | None] = None
+    ranks: ClassVar[bool] = False
     kind: Literal["mean"] = "mean"
 
 
-class PopularityConfig(Config):
+class PopularityConfig(BaseModelConfig):
     """Score = how many training users rated the item (at or above `positive`, where given)."""
 
-    predicts_ratings: ClassVar[bool] = False
-    trains_in_epochs: ClassVar[bool] = False
-    fits_on_gpu: ClassVar[bool] = False
-    max_epochs: ClassVar[int | None] = None
     kind: Literal["popularity"] = "popularity"
     positive: float | None = None
 
 
-class BiasedMFConfig(Config):
+class BiasedMFConfig(BaseModelConfig):
     """Biased matrix factorisation by alternating least squares on observed entries (Koren, Bell, Volinsky
     2009), biases solved for together with the factors.
 
@@ -170,7 +174,6 @@ class BiasedMFConfig(Config):
 
     predicts_ratings: ClassVar[bool] = True
     trains_in_epochs: ClassVar[bool] = True
-    fits_on_gpu: ClassVar[bool] = False
     kind: Literal["biased-mf"] = "biased-mf"
     factors: PositiveInt = 20
     l2: PositiveFloat = 1.1
@@ -184,14 +187,11 @@ class BiasedMFConfig(Config):
         return self.iterations
 
 
-class ALSConfig(Config):
+class ALSConfig(BaseModelConfig):
     """Implicit-feedback ALS (Hu, Koren, Volinsky 2008), by the library implicit. Confidence of a positive
     entry is 1 + `alpha`; `positive` keeps only ratings at or above it (null: every observed entry). Defaults
     chosen by validation NDCG on ml-100k, ml-1m and movietweetings; a few dozen users need a lower `l2`."""
 
-    predicts_ratings: ClassVar[bool] = False
-    trains_in_epochs: ClassVar[bool] = False
-    fits_on_gpu: ClassVar[bool] = False
     kind: Literal["als"] = "als"
     factors: PositiveInt = 64
     l2: PositiveFloat = 20.0
@@ -204,13 +204,10 @@ class ALSConfig(Config):
         return self.iterations
 
 
-class BPRConfig(Config):
+class BPRConfig(BaseModelConfig):
     """Bayesian personalised ranking (Rendle et al. 2009), by the library implicit, on one thread so that a
     seed gives one model. Defaults chosen by validation NDCG on ml-100k and movietweetings."""
 
-    predicts_ratings: ClassVar[bool] = False
-    trains_in_epochs: ClassVar[bool] = False
-    fits_on_gpu: ClassVar[bool] = False
     kind: Literal["bpr"] = "bpr"
     factors: PositiveInt = 64
     learning_rate: PositiveFloat = 0.01
@@ -223,14 +220,10 @@ class BPRConfig(Config):
         return self.epochs
 
 
-class ItemKNNConfig(Config):
+class ItemKNNConfig(BaseModelConfig):
     """Item-item neighbours, by the library implicit: score = history @ similarities. `weighting`: of an
     item's users before the cosine (tf-idf did best on validation data), or BM25's own product."""
 
-    predicts_ratings: ClassVar[bool] = False
-    trains_in_epochs: ClassVar[bool] = False
-    fits_on_gpu: ClassVar[bool] = False
-    max_epochs: ClassVar[int | None] = None
     kind: Literal["item-knn"] = "item-knn"
     neighbours: PositiveInt = 50
     weighting: Literal["cosine", "tfidf", "bm25"] = "tfidf"

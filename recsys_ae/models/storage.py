@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError, RecsysError, StorageError
 from recsys_ae.files import replaced
 from recsys_ae.models.codec import State, recommender_of, state_of
+from recsys_ae.models.older import recommender_of_format_1
+from recsys_ae.provenance import installed
 from recsys_ae.recommender import Recommender
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def save_model(
         "history": _shapes(parts),
         "meta": state.meta,
         "info": dict(info),
-        "versions": _versions(),
+        "versions": installed(_PACKAGES),
     }
     with replaced(folder) as temporary:
         temporary.mkdir()
@@ -101,7 +102,8 @@ def load_model(folder: Path) -> StoredModel:
         items = _read_ids(folder / "items.parquet", document["n_items"])
         arrays = _read_arrays(folder / "arrays.safetensors", document["arrays"])
         state = State(arrays, document["meta"])
-        recommender = recommender_of(document["kind"], users, items, state)
+        put_together = recommender_of if document["format"] > 1 else recommender_of_format_1
+        recommender = put_together(document["kind"], users, items, state)
         histories = _read_histories(folder / "history.safetensors", document, users, items)
         return StoredModel(recommender, histories, document["info"])
     except RecsysError:
@@ -194,13 +196,3 @@ def _read_ids(path: Path, n: int) -> IdMap:
         raise StorageError(f"{path}: holds {len(column)} ids, but model.json says {n}; save the model again")
     dtype = np.int64 if pa.types.is_integer(column.type) else object
     return IdMap(np.array(column.to_pylist(), dtype=dtype))
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # e.g. run from a folder, not installed
-            continue
-    return found

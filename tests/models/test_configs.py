@@ -36,6 +36,7 @@ def test_what_is_stated_before_fitting_is_so_afterwards(member):
     model = fit(config, ratings, validator=Scoring(judge), on_epoch=epochs.append)
     assert isinstance(member.predicts_ratings, bool)
     assert model.predicts_ratings == member.predicts_ratings
+    assert model.ranks == member.ranks
     assert bool(judge.asked) == member.trains_in_epochs
     assert bool(epochs) == (config.max_epochs is not None)
     assert not epochs or np.max([epoch.number for epoch in epochs]) <= config.max_epochs

@@ -166,16 +166,6 @@ def of_format_1(folder: Path) -> None:
     save_file(parts, folder / "history.safetensors")
 
 
-def test_a_folder_of_format_1_is_read(folder):
-    before = load_model(folder)
-    of_format_1(folder)
-    stored = load_model(folder)
-    assert stored.histories.positions.tolist() == [0, 1, 2, 3]
-    assert stored.histories.timestamps is None
-    np.testing.assert_array_equal(stored.histories.matrix.toarray(), HISTORY.toarray())
-    np.testing.assert_array_equal(stored.recommender.score(batch()), before.recommender.score(batch()))
-
-
 def test_histories_without_timestamps_stay_so(tmp_path):
     save_model(tmp_path / "model", factor_model(), histories=replace(HISTORIES, timestamps=None), info={})
     assert load_model(tmp_path / "model").histories.timestamps is None
