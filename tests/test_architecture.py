@@ -137,6 +137,35 @@ def test_randomness_comes_from_named_streams():
     assert found == []
 
 
+def test_nothing_outside_nn_reaches_into_a_network():
+    """Whoever asks a reconstruction for its outputs need not know which layers it is made of."""
+    parts = {"encoder", "bottleneck", "decoder", "weight", "bias"}
+    found = [
+        f"{name_of(path)}:{node.lineno} {dotted(node)}"
+        for path in SOURCES
+        if path.relative_to(PACKAGE).parts[0] != "nn"
+        for node in nodes(path)
+        if isinstance(node, ast.Attribute) and node.attr in parts
+    ]
+    assert found == []
+
+
+def test_names_of_metrics_are_read_in_one_place():
+    """Nobody else takes "ndcg_at_10" or "rmse_warm" apart, or asks a name what kind of metric it means."""
+    cut = {"partition", "rpartition", "split", "rsplit", "startswith", "endswith", "removesuffix"}
+    words = re.compile(r"_at_|_warm|rmse|mae|ndcg|recall")
+    found = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in SOURCES + PIPELINES
+        if path.parent != PACKAGE / "metrics"
+        for node in nodes(path)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in cut
+        for argument in node.args
+        if isinstance(argument, ast.Constant) and words.search(str(argument.value))
+    ]
+    assert found == []
+
+
 def test_only_commands_print():
     found = [
         f"{name_of(path)}:{node.lineno}"
