@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from recsys_ae.data.configs import ColumnsConfig
 from recsys_ae.data.ids import IdColumn
@@ -61,7 +62,8 @@ def assign_roles(names: Sequence[str], columns: ColumnsConfig, path: object) -> 
         wanted = getattr(columns, role)
         if wanted == "":
             continue
-        places = _places(names, role, wanted)
+        usual = USUAL_NAMES[role]
+        places = [i for i, name in enumerate(names) if (name == wanted if wanted else _plain(name) in usual)]
         if len(places) > 1:
             could = [repr(names[place]) for place in places]
             differ = len(set(could)) == len(could)
@@ -74,17 +76,22 @@ def assign_roles(names: Sequence[str], columns: ColumnsConfig, path: object) -> 
     return found
 
 
-def _places(names: Sequence[str], role: str, wanted: str | None) -> list[int]:
-    if wanted is not None:
-        return [place for place, name in enumerate(names) if name == wanted]
-    plain = ["".join(c for c in name.lower() if c.isalnum()) for name in names]
-    return [place for place, name in enumerate(plain) if name in USUAL_NAMES[role]]
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def _missing(names: Sequence[str], role: str, wanted: str | None, path: object) -> str:
     present = ", ".join(repr(name) for name in names[:20]) + (", …" if len(names) > 20 else "")
     what = f"no column {wanted!r}" if wanted else f"no column that is usually called {role}"
     return f"{path}: {what} for the {role}; its columns are {present}: name one with columns.{role}"
+
+
+def rating_values(column: pa.ChunkedArray, where: Where, unit: str) -> np.ndarray:
+    """(n,) float64. Raises DataError where a rating is empty, which stands in a `unit` of its own."""
+    if column.null_count:
+        empty = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise DataError(f"{where(empty)}: the rating is empty; give one or remove the {unit}")
+    return column.cast(pa.float64()).to_numpy()
 
 
 def row_of_input(index: int) -> str:
