@@ -62,8 +62,7 @@ def assign_roles(names: Sequence[str], columns: ColumnsConfig, path: object) -> 
         wanted = getattr(columns, role)
         if wanted == "":
             continue
-        usual = USUAL_NAMES[role]
-        places = [i for i, name in enumerate(names) if (name == wanted if wanted else _plain(name) in usual)]
+        places = _places(names, role, wanted)
         if len(places) > 1:
             could = [repr(names[place]) for place in places]
             differ = len(set(could)) == len(could)
@@ -76,8 +75,11 @@ def assign_roles(names: Sequence[str], columns: ColumnsConfig, path: object) -> 
     return found
 
 
-def _plain(name: str) -> str:
-    return "".join(c for c in name.lower() if c.isalnum())
+def _places(names: Sequence[str], role: str, wanted: str | None) -> list[int]:
+    if wanted is not None:
+        return [place for place, name in enumerate(names) if name == wanted]
+    plain = ["".join(c for c in name.lower() if c.isalnum()) for name in names]
+    return [place for place, name in enumerate(plain) if name in USUAL_NAMES[role]]
 
 
 def _missing(names: Sequence[str], role: str, wanted: str | None, path: object) -> str:

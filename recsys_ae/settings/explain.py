@@ -28,7 +28,7 @@ _EXPECTED = {
     "dict": "a mapping of settings",
     "mapping": "a mapping of settings",
     "model": "a mapping of settings",
-    "union": "a mapping of settings",
+    "union": "a mapping of settings",  # of several kinds
 }
 
 
@@ -66,21 +66,28 @@ def _origin(key: str, where: str, sources: Mapping[str, str]) -> str:
 
 def _problem(problem: dict[str, Any], root: type[Config], key: str, classes: tuple[type[Config], ...]) -> str:
     """`classes`: those that may stand at `key`."""
-    given, context, subject = problem["input"], problem.get("ctx", {}), repr(key) if key else "the file"
     kinds = [str(kind_of(option)) for option in classes]
     match problem["type"]:
         case "extra_forbidden":
             beside = place(root, problem["loc"][:-1])[1]
             allowed = [name for option in beside for name in option.model_fields]
-            return f"no setting {subject}; {advice(str(problem['loc'][-1]), allowed)}"
+            return f"no setting {key!r}; {advice(str(problem['loc'][-1]), allowed)}"
         case "missing" if isinstance(problem["loc"][-1], int):
             return f"{key.rpartition('.')[0]!r} has too few values"
         case "missing":
-            return f"the setting {subject} is missing"
+            return f"the setting {key!r} is missing"
         case "union_tag_invalid":
-            return f"'{key}.kind' is {context['tag']!r}, which is unknown; {advice(context['tag'], kinds)}"
-        case "union_tag_not_found" if isinstance(given, Mapping):
+            tag = problem["ctx"]["tag"]
+            return f"'{key}.kind' is {tag!r}, which is unknown; {advice(tag, kinds)}"
+        case "union_tag_not_found" if isinstance(problem["input"], Mapping):
             return f"'{key}.kind' is missing; choose one of {', '.join(kinds)}"
+        case _:
+            return _wrong_value(problem, key)
+
+
+def _wrong_value(problem: dict[str, Any], key: str) -> str:
+    given, context, subject = problem["input"], problem.get("ctx", {}), repr(key) if key else "the file"
+    match problem["type"]:
         case "literal_error":
             allowed = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
             return f"{subject} is {given!r}, which is unknown; {advice(str(given), allowed)}"

@@ -89,7 +89,7 @@ def _movielens(name: str, sha256: str, *members: str) -> Archive:
 def _movielens_csv(
     name: str, page: str, *, users: int, items: int, ratings: int, sha256: str, note: str = ""
 ) -> Dataset:
-    """The releases since 2015, which are alike."""
+    """One of the releases as CSV files, which are alike."""
     return Dataset(
         name=name,
         users=users,
