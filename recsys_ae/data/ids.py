@@ -56,10 +56,8 @@ class IdMap:
         finds 7, but '007' does not find 7."""
         column = IdColumn.of(ids)
         labels = _alike(column.labels, self.ids)
-        found = np.append(
-            self._index.get_indexer(pd.Index(labels, dtype=labels.dtype)), -1
-        )  # the last answers for the code of empty ids
-        positions = found[column.codes].astype(np.int64)
+        found = self._index.get_indexer(pd.Index(labels, dtype=labels.dtype))
+        positions = np.append(found, -1)[column.codes].astype(np.int64)  # the last answers for empty ids
         if missing == "error" and (positions < 0).any():
             unknown = np.flatnonzero(positions < 0)
             first = column.codes[unknown[0]]
@@ -84,10 +82,8 @@ class IdColumn:
         """Integers (floats without a fraction too) become int64, all else text: of a list with both, all."""
         if isinstance(values, IdColumn):
             return values
-        has_type = isinstance(values, np.ndarray) or hasattr(values, "__array__")
-        array = np.asarray(
-            values, dtype=None if has_type else object
-        )  # NumPy's own texts lose a NUL at the end
+        # NumPy's own texts lose a NUL at the end, so that a list becomes an array of objects.
+        array = np.asarray(values, dtype=None if hasattr(values, "__array__") else object)
         if array.dtype.kind in "US":
             array = array.astype(str).astype(object)
         codes, labels = pd.factorize(array)
@@ -182,20 +178,17 @@ def _as_labels(labels: np.ndarray) -> tuple[IdVector, np.ndarray | None]:
 
 
 def _as_text(labels: np.ndarray) -> IdVector:
-    if pd.api.types.infer_dtype(labels, skipna=False) == "string":
-        return labels.astype(object, copy=False)
-    return np.array([str(label) for label in labels] or [""], dtype=object)[: len(labels)]
+    return np.array([str(label) for label in labels], dtype=object)
 
 
 def _alike(labels: IdVector, ids: IdVector) -> np.ndarray:
     """Labels in the kind of `ids`, so far as they are exactly that."""
     if ids.dtype == object:
-        return labels if labels.dtype == object else _as_text(labels)
+        return _as_text(labels)
     if labels.dtype != object:
         return labels
-    return np.array(
-        [int(v) if v.lstrip("-").isdecimal() and str(int(v)) == v else v for v in labels] or [0], dtype=object
-    )[: len(labels)]
+    numbers = (int(v) if v.lstrip("-").isdecimal() and str(int(v)) == v else v for v in labels)
+    return np.array(list(numbers), dtype=object)
 
 
 def _sort_order(labels: IdVector) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from recsys_ae.data.configs import ColumnsConfig, DataConfig, FiltersConfig, Format
-from recsys_ae.data.datasets import DATASETS, Dataset
+from recsys_ae.data.datasets import DATASETS
+from recsys_ae.data.datasets.known import Dataset
 from recsys_ae.data.datasets.places import absent, close_names, find
 from recsys_ae.data.filters import apply_filters
-from recsys_ae.data.ids import IdColumn, IdMap
+from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.data.readers import read
-from recsys_ae.data.schema import Triples
 from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.types import BoolVector
 
@@ -39,8 +39,7 @@ def load_ratings(config: DataConfig) -> Ratings:
     with file and line or row at whatever cannot be used.
     """
     source = _located(config)
-    triples = read(source.path, source.format, source.columns, encoding=config.encoding)
-    return apply_filters(_rescaled(_checked(triples, config, source), source), config.filters)
+    return apply_filters(_rescaled(_checked(config, source), source), config.filters)
 
 
 def load_newer(source: str, trained: Mapping[str, Any]) -> Ratings:
@@ -71,10 +70,7 @@ def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolV
             "filters cannot be used with a predefined split; filter the files, or split otherwise"
         )
     sources = [_part(config, name) for name in (train, test)]
-    parts = [
-        _checked(read(s.path, s.format, s.columns, encoding=config.encoding), config, s) for s in sources
-    ]
-    union, mask = _united(*parts, paths=(sources[0].path, sources[1].path))
+    union, mask = _united(*(_checked(config, source) for source in sources), paths=[s.path for s in sources])
     return _rescaled(union, sources[0]), mask
 
 
@@ -90,8 +86,9 @@ def _located(config: DataConfig) -> Source:
     found = find(dataset.name)
     if found is None:
         raise DataError(absent(dataset))
-    form = dataset.form_of(found.name)
-    return Source(found, config.format or form.format, _merged(form.columns, config.columns), dataset)
+    form = next(file for file in dataset.files if file.name == found.name)
+    columns = form.columns.model_copy(update=config.columns.model_dump(exclude_none=True))
+    return Source(found, config.format or form.format, columns, dataset)
 
 
 def _part(config: DataConfig, name: str) -> Source:
@@ -101,11 +98,8 @@ def _part(config: DataConfig, name: str) -> Source:
     return Source(path / Path(name).expanduser(), config.format, config.columns, DATASETS.get(config.source))
 
 
-def _merged(usual: ColumnsConfig, asked: ColumnsConfig) -> ColumnsConfig:
-    return usual.model_copy(update=asked.model_dump(exclude_none=True))
-
-
-def _checked(triples: Triples, config: DataConfig, source: Source) -> Ratings:
+def _checked(config: DataConfig, source: Source) -> Ratings:
+    triples = read(source.path, source.format, source.columns, encoding=config.encoding)
     declared = config.scale or (source.dataset.scale if source.dataset else None)
     if triples.values is None and config.scale is not None:
         raise DataError(
@@ -131,9 +125,9 @@ def _rescaled(ratings: Ratings, source: Source) -> Ratings:
     return ratings.with_scale((low, high) if low < high else None)
 
 
-def _united(train: Ratings, test: Ratings, *, paths: tuple[Path, Path]) -> tuple[Ratings, BoolVector]:
-    users = _ids(train.users, train.rows()).joined(_ids(test.users, test.rows()))
-    items = _ids(train.items, train.columns).joined(_ids(test.items, test.columns))
+def _united(train: Ratings, test: Ratings, *, paths: Sequence[Path]) -> tuple[Ratings, BoolVector]:
+    users = IdColumn(train.users.ids, train.rows()).joined(IdColumn(test.users.ids, test.rows()))
+    items = IdColumn(train.items.ids, train.columns).joined(IdColumn(test.items.ids, test.columns))
     (_, rows), (item_map, columns) = users.mapped(), items.mapped()
     order = np.lexsort((columns, rows))  # stable: of a pair in both files, the training part comes first
     cells = (rows * len(item_map) + columns)[order]
@@ -153,7 +147,3 @@ def _united(train: Ratings, test: Ratings, *, paths: tuple[Path, Path]) -> tuple
         scale=train.scale,
     )
     return union, order >= train.n_observed
-
-
-def _ids(ids: IdMap, positions: np.ndarray) -> IdColumn:
-    return IdColumn(ids.ids, positions)

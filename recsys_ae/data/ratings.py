@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from typing import Literal, assert_never
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from recsys_ae.data.configs import Duplicates
-from recsys_ae.data.duplicates import Cells, Grouping
 from recsys_ae.data.ids import IdColumn, IdMap
 from recsys_ae.data.schema import Where, check_ids, check_timestamps, check_values, row_of_input
 from recsys_ae.errors import DataError
@@ -72,12 +72,16 @@ class Ratings:
         values = check_values(values, scale, where)
         times = None if timestamps is None else check_timestamps(timestamps, where)
         (user_map, rows), (item_map, places) = columns["user"].mapped(), columns["item"].mapped()
-        cells = Cells(rows, places, values, times)
-        grouping = Grouping.of(cells)
-        if duplicates == "error" and grouping.n_repeats:
-            raise DataError(_repeated(grouping, columns, where))
-        cells = grouping.once(cells, duplicates)
-        return cls(_to_csr(cells, (len(user_map), len(item_map))), user_map, item_map, cells.times, scale)
+        shape = len(user_map), len(item_map)
+        cells = rows * shape[1] + places
+        order = np.argsort(cells, kind="stable")  # by user, item, then place in the input
+        cells, values, times = cells[order], values[order], None if times is None else times[order]
+        begins = np.append(True, cells[1:] != cells[:-1])[: len(cells)]  # the first rating of a pair
+        if not begins.all():
+            if duplicates == "error":
+                raise DataError(_repeated(order, begins, columns, where))
+            cells, values, times = _once(cells, values, times, begins, duplicates)
+        return cls(_to_csr(cells, values, shape), user_map, item_map, times, scale)
 
     @property
     def n_users(self) -> int:
@@ -173,16 +177,45 @@ def entry_rows(matrix: csr_array) -> PositionVector:
     return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
 
 
-def _to_csr(cells: Cells, shape: tuple[int, int]) -> csr_array:
+def _to_csr(cells: PositionVector, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
     """From sorted cells; 32-bit indices where they suffice, which halves the memory of large sets."""
-    kind = np.int32 if max(*shape, len(cells.values)) <= np.iinfo(np.int32).max else np.int64
-    starts = np.searchsorted(cells.rows, np.arange(shape[0] + 1))
-    return csr_array((cells.values, cells.columns.astype(kind), starts.astype(kind)), shape=shape)
+    kind = np.int32 if max(*shape, len(values)) <= np.iinfo(np.int32).max else np.int64
+    starts = np.searchsorted(cells, np.arange(shape[0] + 1) * shape[1])
+    return csr_array((values, (cells % shape[1]).astype(kind), starts.astype(kind)), shape=shape)
 
 
-def _repeated(grouping: Grouping, columns: dict[str, IdColumn], where: Where) -> str:
-    earlier, later = grouping.first_repeat()
-    more = f" ({grouping.n_repeats} ratings repeat a pair)" if grouping.n_repeats > 1 else ""
+def _once(
+    cells: PositionVector,
+    values: np.ndarray,
+    times: np.ndarray | None,
+    begins: BoolVector,
+    duplicates: Literal["first", "last", "mean"],
+) -> tuple[PositionVector, np.ndarray, np.ndarray | None]:
+    """Each cell once: with its first or last rating in the order of the input (not of the timestamps), or
+    with the mean and the latest timestamp."""
+    starts = np.flatnonzero(begins)
+    match duplicates:
+        case "first":
+            kept = starts
+        case "last":
+            kept = np.append(starts[1:], len(cells)) - 1
+        case "mean":
+            counts = np.diff(np.append(starts, len(cells)))
+            means = np.add.reduceat(values.astype(np.float64), starts) / counts
+            latest = None if times is None else np.maximum.reduceat(times, starts)
+            return cells[starts], means.astype(np.float32), latest
+        case _:
+            assert_never(duplicates)
+    return cells[kept], values[kept], None if times is None else times[kept]
+
+
+def _repeated(order: PositionVector, begins: BoolVector, columns: dict[str, IdColumn], where: Where) -> str:
+    """The sentence on the first rating in the input whose pair occurred before."""
+    n_repeats = int(np.count_nonzero(~begins))
+    later = order[~begins].min()
+    place = np.flatnonzero(order == later)[0]
+    earlier = order[:place][begins[:place]][-1]
+    more = f" ({n_repeats} ratings repeat a pair)" if n_repeats > 1 else ""
     return (
         f"{where(later)}: user {columns['user'][later]!r} has rated item {columns['item'][later]!r} before, "
         f"at {where(earlier)}{more}; set duplicates to first, last or mean"

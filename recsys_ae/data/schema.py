@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from recsys_ae.data.configs import ColumnsConfig
 from recsys_ae.data.ids import IdColumn
@@ -85,6 +86,14 @@ def _missing(names: Sequence[str], role: str, wanted: str | None, path: object) 
     present = ", ".join(repr(name) for name in names[:20]) + (", …" if len(names) > 20 else "")
     what = f"no column {wanted!r}" if wanted else f"no column that is usually called {role}"
     return f"{path}: {what} for the {role}; its columns are {present}: name one with columns.{role}"
+
+
+def rating_values(column: pa.ChunkedArray, where: Where, unit: str) -> np.ndarray:
+    """(n,) float64. Raises DataError where a rating is empty, which stands in a `unit` of its own."""
+    if column.null_count:
+        empty = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise DataError(f"{where(empty)}: the rating is empty; give one or remove the {unit}")
+    return column.cast(pa.float64()).to_numpy()
 
 
 def row_of_input(index: int) -> str:

@@ -28,6 +28,7 @@ _EXPECTED = {
     "dict": "a mapping of settings",
     "mapping": "a mapping of settings",
     "model": "a mapping of settings",
+    "union": "a mapping of settings",  # of several kinds
 }
 
 
@@ -48,9 +49,9 @@ def checked(
 def _sentence(error: ValidationError, root: type[Config], where: str, sources: Mapping[str, str]) -> str:
     problems = error.errors(include_url=False)
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])  # typos tell most
-    key, _ = place(root, problem["loc"])
     more = f" (one of {len(problems)} mistakes)" if len(problems) > 1 else ""
-    return f"{_origin(key, where, sources)}: {_problem(dict(problem), root, key)}{more}"
+    key, classes = place(root, problem["loc"])
+    return f"{_origin(key, where, sources)}: {_problem(dict(problem), root, key, classes)}{more}"
 
 
 def _origin(key: str, where: str, sources: Mapping[str, str]) -> str:
@@ -63,56 +64,45 @@ def _origin(key: str, where: str, sources: Mapping[str, str]) -> str:
     return related[-1] if related else where
 
 
-def _problem(problem: dict[str, Any], root: type[Config], key: str) -> str:
-    given, context = problem["input"], problem.get("ctx", {})
+def _problem(problem: dict[str, Any], root: type[Config], key: str, classes: tuple[type[Config], ...]) -> str:
+    """`classes`: those that may stand at `key`."""
+    kinds = [str(kind_of(option)) for option in classes]
     match problem["type"]:
         case "extra_forbidden":
-            return f"no setting {key!r}; {advice(str(problem['loc'][-1]), _siblings(root, problem['loc']))}"
+            beside = place(root, problem["loc"][:-1])[1]
+            allowed = [name for option in beside for name in option.model_fields]
+            return f"no setting {key!r}; {advice(str(problem['loc'][-1]), allowed)}"
         case "missing" if isinstance(problem["loc"][-1], int):
             return f"{key.rpartition('.')[0]!r} has too few values"
         case "missing":
             return f"the setting {key!r} is missing"
         case "union_tag_invalid":
-            kinds = [str(kind_of(option)) for option in place(root, problem["loc"])[1]]
-            return f"'{key}.kind' is {context['tag']!r}, which is unknown; {advice(context['tag'], kinds)}"
-        case "union_tag_not_found" if isinstance(given, Mapping):
-            kinds = [str(kind_of(option)) for option in place(root, problem["loc"])[1]]
+            tag = problem["ctx"]["tag"]
+            return f"'{key}.kind' is {tag!r}, which is unknown; {advice(tag, kinds)}"
+        case "union_tag_not_found" if isinstance(problem["input"], Mapping):
             return f"'{key}.kind' is missing; choose one of {', '.join(kinds)}"
-        case "union_tag_not_found":
-            return f"{key!r} must be a mapping of settings, and is {given!r}"
         case _:
-            return _wrong_value(problem, key, given, context)
+            return _wrong_value(problem, key)
 
 
-def _wrong_value(problem: dict[str, Any], key: str, given: Any, context: Mapping[str, Any]) -> str:
+def _wrong_value(problem: dict[str, Any], key: str) -> str:
+    given, context, subject = problem["input"], problem.get("ctx", {}), repr(key) if key else "the file"
     match problem["type"]:
         case "literal_error":
             allowed = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-            return f"{key!r} is {given!r}, which is unknown; {advice(str(given), allowed)}"
+            return f"{subject} is {given!r}, which is unknown; {advice(str(given), allowed)}"
         case "value_error":
             return f"{key + ': ' if key else ''}{context['error']}"
         case "string_pattern_mismatch":
-            return f"{key!r} must be letters, digits, '.', '_' and '-', and is {given!r}"
+            return f"{subject} must be letters, digits, '.', '_' and '-', and is {given!r}"
+        case "too_short":
+            return f"{subject} must not be empty"
+        case "too_long" | "string_too_long":
+            return f"{subject} is too long"
         case kind if kind in _BOUNDS:
             name, words = _BOUNDS[kind]
-            return f"{key!r} must be {words} {context[name]:g}, and is {given!r}"
-        case kind:
-            return _wrong_type(kind, key, given, problem["msg"])
-
-
-def _wrong_type(kind: str, key: str, given: Any, message: str) -> str:
-    subject = repr(key) if key else "the file"
-    if kind == "too_short":
-        return f"{subject} must not be empty"
-    if kind in ("too_long", "string_too_long"):
-        return f"{subject} is too long"
-    expected = _EXPECTED.get(kind.split("_")[0])
-    if expected is None:
-        return f"{subject} is {given!r}: {message[:1].lower()}{message[1:]}"
-    return f"{subject} must be {expected}, and is {given!r}"
-
-
-def _siblings(root: type[Config], location: tuple[str | int, ...]) -> list[str]:
-    """The settings that stand where an unknown one was found."""
-    _, classes = place(root, location[:-1])
-    return [name for option in classes for name in option.model_fields]
+            return f"{subject} must be {words} {context[name]:g}, and is {given!r}"
+        case kind if expected := _EXPECTED.get(kind.split("_")[0]):
+            return f"{subject} must be {expected}, and is {given!r}"
+        case _:
+            return f"{subject} is {given!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"

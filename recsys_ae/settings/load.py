@@ -22,12 +22,12 @@ C = TypeVar("C", bound=Config)
 
 def load_experiment(path: Path | str, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """The experiment of a YAML file. Raises ConfigError: one sentence with file, key, and what is allowed."""
-    return _load(ExperimentConfig, Path(path), overrides)
+    return _with_overrides(ExperimentConfig, _read(Path(path)), overrides, str(path))
 
 
 def load_benchmark(path: Path | str, overrides: Sequence[str] = ()) -> BenchmarkConfig:
     """The benchmark of a YAML file. Raises ConfigError: one sentence with file, key, and what is allowed."""
-    return _load(BenchmarkConfig, Path(path), overrides)
+    return _with_overrides(BenchmarkConfig, _read(Path(path)), overrides, str(path))
 
 
 def default_experiment(data: str, model: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -40,18 +40,18 @@ def default_experiment(data: str, model: str, overrides: Sequence[str] = ()) -> 
 
 def data_config(source: str, overrides: Sequence[str] = ()) -> DataConfig:
     """How to read a known dataset or a path, all settings at their defaults but those of `overrides`."""
-    return _with_overrides(DataConfig, {"source": source}, overrides, source, {})
-
-
-def _load(root: type[C], path: Path, overrides: Sequence[str]) -> C:
-    return _with_overrides(root, _read(path), overrides, str(path), {})
+    return _with_overrides(DataConfig, {"source": source}, overrides, source)
 
 
 def _with_overrides(
-    root: type[C], document: dict[str, Any], overrides: Sequence[str], where: str, sources: Mapping[str, str]
+    root: type[C],
+    document: dict[str, Any],
+    overrides: Sequence[str],
+    where: str,
+    sources: Mapping[str, str] | None = None,
 ) -> C:
     keys = {override(root, document, text): f"--set {text}" for text in overrides}
-    return checked(root, document, where=where, sources={**sources, **keys})
+    return checked(root, document, where=where, sources={**(sources or {}), **keys})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from recsys_ae.data.configs import DataConfig
-from recsys_ae.data.datasets import DATASETS, Archive, Dataset, RatingsFile, fetch
+from recsys_ae.data.datasets import DATASETS, fetch
+from recsys_ae.data.datasets.known import Archive, Dataset, RatingsFile
 from recsys_ae.data.load import load_ratings
 from recsys_ae.errors import DataError
 

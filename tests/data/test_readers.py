@@ -14,8 +14,7 @@ from scipy import sparse
 from recsys_ae.data.configs import ColumnsConfig, DataConfig
 from recsys_ae.data.load import load_ratings
 from recsys_ae.data.readers import read
-from recsys_ae.data.readers.layout import text_layout
-from recsys_ae.data.readers.lines import read_slowly
+from recsys_ae.data.readers.text import read_slowly, text_layout
 
 ROWS = [(1, "0012", 4.0, 100), (1, "7", 0.0, 101), (20, "7", 2.5, 90), (3, "0012", 5.0, 100)]
 FRAME = pd.DataFrame(ROWS, columns=["user", "item", "rating", "timestamp"])

@@ -8,9 +8,9 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from synthetic import low_rank
 from toys import Scoring, fit
 
-from recsys_ae.data.synthetic import low_rank
 from recsys_ae.errors import ConfigError, DivergenceError
 from recsys_ae.models import configs as c
 from recsys_ae.recommender import Recommender

@@ -6,13 +6,13 @@ from implicit.cpu.als import AlternatingLeastSquares
 from implicit.nearest_neighbours import CosineRecommender
 from implicit.utils import ParameterWarning
 from scipy.sparse import coo_array, csr_array, csr_matrix
+from synthetic import low_rank
 from threadpoolctl import threadpool_limits
 from toys import fit
 
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.data.synthetic import low_rank
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
 

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from recsys_ae.data.datasets.entry import Archive, Dataset, RatingsFile, TitlesFile
-from recsys_ae.data.datasets.fetching import Progress, fetch
-from recsys_ae.data.datasets.places import DATASETS, cache_folder, data_folder, find, known
+from recsys_ae.data.datasets.fetching import fetch
+from recsys_ae.data.datasets.places import DATASETS, data_folder, find, known
 from recsys_ae.data.datasets.titles import item_titles
 
-__all__ = [
-    "DATASETS",
-    "Archive",
-    "Dataset",
-    "Progress",
-    "RatingsFile",
-    "TitlesFile",
-    "cache_folder",
-    "data_folder",
-    "fetch",
-    "find",
-    "item_titles",
-    "known",
-]
+__all__ = ["DATASETS", "data_folder", "fetch", "find", "item_titles", "known"]

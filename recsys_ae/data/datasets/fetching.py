@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from recsys_ae.data.datasets.entry import Archive, Dataset
+from recsys_ae.data.datasets.known import Archive, Dataset
 from recsys_ae.data.datasets.places import BUNDLED, cache_folder, data_folder, known, ratings_file
 from recsys_ae.errors import DataError
 
@@ -55,13 +55,11 @@ def _fetch_to(target: Path, dataset: Dataset, archive: Archive, url: str, progre
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{dataset.name}-", dir=target.parent) as name:
-            temporary = Path(name)
-            packed = _download(dataset, archive, url, temporary, progress)
-            _unpack(packed, archive, temporary / "unpacked")
+            packed = _download(dataset, archive, url, Path(name), progress)
+            unpacked = Path(name, "unpacked")
+            _unpack(packed, archive, unpacked)
             target.mkdir(exist_ok=True)
-            for file in sorted(
-                (temporary / "unpacked").iterdir(), key=lambda f: f.name == archive.members[0]
-            ):
+            for file in sorted(unpacked.iterdir(), key=lambda file: file.name == archive.members[0]):
                 file.replace(target / file.name)  # the ratings last: where they are, all is
     except OSError as error:
         raise DataError(
@@ -80,9 +78,10 @@ def _download(dataset: Dataset, archive: Archive, url: str, folder: Path, progre
     try:
         fetched = pooch.retrieve(url, f"sha256:{archive.sha256}", "archive.zip", folder, downloader=loader)
     except requests.HTTPError as error:
+        answer = error.response
+        status = error if answer is None else f"{answer.status_code} {answer.reason}"
         raise DataError(
-            f"{dataset.name}: {url} answers {_status(error)}; try later, or get it by hand from "
-            f"{dataset.published}"
+            f"{dataset.name}: {url} answers {status}; try later, or get it by hand from {dataset.published}"
         ) from error
     except requests.RequestException as error:
         raise DataError(
@@ -95,12 +94,6 @@ def _download(dataset: Dataset, archive: Archive, url: str, folder: Path, progre
             "or replaced); nothing was kept, try again"
         ) from error
     return Path(fetched)
-
-
-def _status(error) -> str:
-    return (
-        f"{error.response.status_code} {error.response.reason}" if error.response is not None else str(error)
-    )
 
 
 def _unpack(packed: Path, archive: Archive, folder: Path) -> None:

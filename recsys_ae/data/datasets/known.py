@@ -9,8 +9,64 @@ nobody has published is not downloaded.
 
 from __future__ import annotations
 
-from recsys_ae.data.configs import ColumnsConfig
-from recsys_ae.data.datasets.entry import Archive, Dataset, RatingsFile, TitlesFile
+from dataclasses import dataclass
+
+from recsys_ae.data.configs import ColumnsConfig, Format
+
+NO_COLUMNS_NAMED = ColumnsConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class RatingsFile:
+    """One of the forms in which the ratings of a dataset may lie in its folder."""
+
+    name: str
+    format: Format
+    columns: ColumnsConfig = NO_COLUMNS_NAMED
+
+
+@dataclass(frozen=True, slots=True)
+class TitlesFile:
+    """A text or parquet file of item ids and titles. `id`, `title`: names of its columns, or places where it
+    has no header. `separator`: between the fields of a line; None for parquet."""
+
+    name: str
+    separator: str | None
+    id: str | int
+    title: str | int
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A zip file that can be downloaded and trusted: `members` are the names, without folders, of the files
+    that are unpacked from it where it has them; the first, the ratings, it must have."""
+
+    url: str
+    sha256: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """`ratings`, `users`, `items`: how many are rated. `scale`: lowest and highest possible rating, None for
+    implicit feedback. `terms`: licence and citation in one line, to be shown before a download. `files`: the
+    forms of its ratings, the first one found is read. `archive`: None where no download can be verified.
+    `note`: what to know when loading it, or what to do where it cannot be downloaded."""
+
+    name: str
+    users: int
+    items: int
+    ratings: int
+    scale: tuple[float, float] | None
+    terms: str
+    published: str
+    files: tuple[RatingsFile, ...]
+    titles: tuple[TitlesFile, ...] = ()
+    archive: Archive | None = None
+    bundled: bool = False
+    note: str = ""
+
 
 GROUPLENS = "https://files.grouplens.org/datasets"
 MOVIELENS_TERMS = (
@@ -22,9 +78,7 @@ MOVIELENS_SHARED_TERMS = (
     "the same conditions, no commercial use without permission"
 )
 GOODBOOKS_TERMS = "CC BY-SA 4.0, Zygmunt Zając: goodbooks-10k (2017)"
-LATIN_MOVIES = TitlesFile("movies.dat", "::", 0, 1, "latin-1")
 CSV_FILES = (RatingsFile("ratings.csv", "csv"), RatingsFile("ratings.parquet", "parquet"))
-CSV_TITLES = (TitlesFile("movies.csv", ",", "movieId", "title"),)
 ML_100K_PARTS = tuple(f"u{part}.{kind}" for part in "12345ab" for kind in ("base", "test"))
 
 
@@ -32,13 +86,29 @@ def _movielens(name: str, sha256: str, *members: str) -> Archive:
     return Archive(f"{GROUPLENS}/movielens/{name}.zip", sha256, members)
 
 
+def _movielens_csv(
+    name: str, page: str, *, users: int, items: int, ratings: int, sha256: str, note: str = ""
+) -> Dataset:
+    """One of the releases as CSV files, which are alike."""
+    return Dataset(
+        name=name,
+        users=users,
+        items=items,
+        ratings=ratings,
+        scale=(0.5, 5),
+        terms=MOVIELENS_SHARED_TERMS,
+        published=f"https://grouplens.org/datasets/movielens/{page}/",
+        files=CSV_FILES,
+        titles=(TitlesFile("movies.csv", ",", "movieId", "title"),),
+        archive=_movielens(name, sha256, "ratings.csv", "movies.csv", "README.txt"),
+        note=note,
+    )
+
+
+# fmt: off
 KNOWN = (
     Dataset(
-        name="movietweetings-100k",
-        users=16_554,
-        items=10_506,
-        ratings=100_000,
-        scale=(0, 10),
+        name="movietweetings-100k", users=16_554, items=10_506, ratings=100_000, scale=(0, 10),
         terms="MIT licence, (c) 2013 Simon Dooms; cite Dooms, De Pessemier & Martens, CrowdRec 2013",
         published="https://github.com/sidooms/MovieTweetings",
         files=(RatingsFile("ratings.dat", "movielens"), RatingsFile("ratings.parquet", "parquet")),
@@ -47,28 +117,17 @@ KNOWN = (
         note="item ids are IMDb numbers with leading zeros: text; twelve ratings are 0",
     ),
     Dataset(
-        name="ml-100k",
-        users=943,
-        items=1_682,
-        ratings=100_000,
-        scale=(1, 5),
+        name="ml-100k", users=943, items=1_682, ratings=100_000, scale=(1, 5),
         terms=MOVIELENS_TERMS,
         published="https://grouplens.org/datasets/movielens/100k/",
         files=(RatingsFile("u.data", "tab"),),
         titles=(TitlesFile("u.item", "|", 0, 1, "latin-1"),),
-        archive=_movielens(
-            "ml-100k",
-            "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-            *("u.data", "u.item", "u.user", "README", *ML_100K_PARTS),
-        ),
+        archive=_movielens("ml-100k", "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+                           "u.data", "u.item", "u.user", "README", *ML_100K_PARTS),
         note="its own splits are u1.base and u1.test to u5, ua and ub",
     ),
     Dataset(
-        name="ml-1m",
-        users=6_040,
-        items=3_706,
-        ratings=1_000_209,
-        scale=(1, 5),
+        name="ml-1m", users=6_040, items=3_706, ratings=1_000_209, scale=(1, 5),
         terms=MOVIELENS_TERMS,
         published="https://grouplens.org/datasets/movielens/1m/",
         files=(
@@ -76,86 +135,30 @@ KNOWN = (
             # In the parquet form a third of the timestamps is unknown (-1), so that none are read.
             RatingsFile("ratings.parquet", "parquet", ColumnsConfig(timestamp="")),
         ),
-        titles=(LATIN_MOVIES,),
-        archive=_movielens(
-            "ml-1m",
-            "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-            *("ratings.dat", "movies.dat", "users.dat", "README"),
-        ),
+        titles=(TitlesFile("movies.dat", "::", 0, 1, "latin-1"),),
+        archive=_movielens("ml-1m", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+                           "ratings.dat", "movies.dat", "users.dat", "README"),
         note="ratings.parquet is read without its timestamps, a third of which are unknown; "
         "columns: {timestamp: seq} gives the order within each user",
     ),
     Dataset(
-        name="ml-10m",
-        users=69_878,
-        items=10_677,
-        ratings=10_000_054,
-        scale=(0.5, 5),
+        name="ml-10m", users=69_878, items=10_677, ratings=10_000_054, scale=(0.5, 5),
         terms=MOVIELENS_TERMS,
         published="https://grouplens.org/datasets/movielens/10m/",
         files=(RatingsFile("ratings.dat", "movielens"),),
         titles=(TitlesFile("movies.dat", "::", 0, 1),),
-        archive=_movielens(
-            "ml-10m",
-            "813c411ccb6122564edfe752e7f80c4dcc5aa25fa94c93622f6877a7ba252862",
-            *("ratings.dat", "movies.dat", "README.html"),
-        ),
+        archive=_movielens("ml-10m", "813c411ccb6122564edfe752e7f80c4dcc5aa25fa94c93622f6877a7ba252862",
+                           "ratings.dat", "movies.dat", "README.html"),
     ),
+    _movielens_csv("ml-20m", "20m", users=138_493, items=26_744, ratings=20_000_263,
+                   sha256="96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3"),
+    _movielens_csv("ml-25m", "25m", users=162_541, items=59_047, ratings=25_000_095,
+                   sha256="8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa"),
+    _movielens_csv("ml-latest-small", "latest", users=610, items=9_724, ratings=100_836,
+                   sha256="696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
+                   note="the release of September 2018"),
     Dataset(
-        name="ml-20m",
-        users=138_493,
-        items=26_744,
-        ratings=20_000_263,
-        scale=(0.5, 5),
-        terms=MOVIELENS_SHARED_TERMS,
-        published="https://grouplens.org/datasets/movielens/20m/",
-        files=CSV_FILES,
-        titles=CSV_TITLES,
-        archive=_movielens(
-            "ml-20m",
-            "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3",
-            *("ratings.csv", "movies.csv", "README.txt"),
-        ),
-    ),
-    Dataset(
-        name="ml-25m",
-        users=162_541,
-        items=59_047,
-        ratings=25_000_095,
-        scale=(0.5, 5),
-        terms=MOVIELENS_SHARED_TERMS,
-        published="https://grouplens.org/datasets/movielens/25m/",
-        files=CSV_FILES,
-        titles=CSV_TITLES,
-        archive=_movielens(
-            "ml-25m",
-            "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa",
-            *("ratings.csv", "movies.csv", "README.txt"),
-        ),
-    ),
-    Dataset(
-        name="ml-latest-small",
-        users=610,
-        items=9_724,
-        ratings=100_836,
-        scale=(0.5, 5),
-        terms=MOVIELENS_SHARED_TERMS,
-        published="https://grouplens.org/datasets/movielens/latest/",
-        files=CSV_FILES,
-        titles=CSV_TITLES,
-        archive=_movielens(
-            "ml-latest-small",
-            "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
-            *("ratings.csv", "movies.csv", "README.txt"),
-        ),
-        note="the release of September 2018",
-    ),
-    Dataset(
-        name="goodbooks-10k",
-        users=53_424,
-        items=10_000,
-        ratings=979_478,
-        scale=(1, 5),
+        name="goodbooks-10k", users=53_424, items=10_000, ratings=979_478, scale=(1, 5),
         terms=GOODBOOKS_TERMS,
         published="https://www.kaggle.com/datasets/zygmunt/goodbooks-10k",
         files=(RatingsFile("ratings.parquet", "parquet"),),
@@ -164,11 +167,7 @@ KNOWN = (
         "can be fetched",
     ),
     Dataset(
-        name="goodbooks-10k-v2",
-        users=53_424,
-        items=10_000,
-        ratings=5_976_479,
-        scale=(1, 5),
+        name="goodbooks-10k-v2", users=53_424, items=10_000, ratings=5_976_479, scale=(1, 5),
         terms=GOODBOOKS_TERMS,
         published="https://github.com/zygmuntz/goodbooks-10k",
         files=CSV_FILES,
@@ -180,11 +179,7 @@ KNOWN = (
         ),
     ),
     Dataset(
-        name="filmtrust",
-        users=1_508,
-        items=2_071,
-        ratings=35_494,
-        scale=(0.5, 4),
+        name="filmtrust", users=1_508, items=2_071, ratings=35_494, scale=(0.5, 4),
         terms="published for research, no licence text; cite Guo, Zhang & Yorke-Smith, IJCAI 2013",
         published="https://guoguibing.github.io/librec/datasets.html",
         files=(RatingsFile("ratings.txt", "csv"),),
@@ -192,11 +187,7 @@ KNOWN = (
         "three pairs occur twice, so that it needs duplicates: first, last or mean",
     ),
     Dataset(
-        name="lastfm-hetrec",
-        users=1_892,
-        items=17_632,
-        ratings=92_834,
-        scale=None,
+        name="lastfm-hetrec", users=1_892, items=17_632, ratings=92_834, scale=None,
         terms="Last.fm data, non-commercial use only; cite Cantador, Brusilovsky & Kuflik, HetRec 2011",
         published="https://grouplens.org/datasets/hetrec-2011/",
         files=(RatingsFile("user_artists.dat", "tsv"),),

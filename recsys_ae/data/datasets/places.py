@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from recsys_ae.data.datasets.entry import Dataset
-from recsys_ae.data.datasets.known import KNOWN
+from recsys_ae.data.datasets.known import KNOWN, Dataset
 from recsys_ae.errors import DataError
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in KNOWN}

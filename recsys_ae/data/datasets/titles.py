@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from recsys_ae.data.datasets.entry import TitlesFile
+from recsys_ae.data.datasets.known import TitlesFile
 from recsys_ae.data.datasets.places import BUNDLED, DATASETS, find
 from recsys_ae.data.ids import IdColumn
 
@@ -27,25 +26,20 @@ def item_titles(source: str) -> dict[str | int, str] | None:
 
 
 def _read(path: Path, entry: TitlesFile) -> dict[str | int, str]:
-    pairs = [(id, title) for id, title in _pairs(path, entry) if id]
+    if entry.separator is None:
+        rows = pq.read_table(path, columns=[entry.id, entry.title]).to_pylist()
+        pairs = [(row[entry.id], row[entry.title]) for row in rows if row[entry.id]]
+    else:
+        pairs = [(id, title) for id, title in _pairs_of_lines(path, entry) if id]
     ids = IdColumn.of([id for id, _ in pairs]).parsed()
     return {ids[row]: title for row, (_, title) in enumerate(pairs)}
 
 
-def _pairs(path: Path, entry: TitlesFile) -> Iterator[tuple[str, str]]:
-    if entry.separator is None:
-        table = pq.read_table(path, columns=[entry.id, entry.title])
-        yield from zip(table.column(entry.id).to_pylist(), table.column(entry.title).to_pylist(), strict=True)
-        return
+def _pairs_of_lines(path: Path, entry: TitlesFile) -> list[tuple[str, str]]:
     with path.open(encoding=entry.encoding, newline="") as file:
-        rows = csv.reader(file) if entry.separator == "," else _plain(file, entry.separator)
+        plain = (line.rstrip("\r\n").split(entry.separator) for line in file)
+        rows = csv.reader(file) if entry.separator == "," else plain
         header = next(rows) if isinstance(entry.id, str) else []
         id, title = (header.index(c) if isinstance(c, str) else c for c in (entry.id, entry.title))
-        yield from (
-            (fields[id].strip(), fields[title].strip()) for fields in rows if len(fields) > max(id, title)
-        )
-
-
-def _plain(file, separator: str) -> Iterator[list[str]]:
-    for line in file:
-        yield line.rstrip("\r\n").split(separator)
+        wide = (fields for fields in rows if len(fields) > max(id, title))
+        return [(fields[id].strip(), fields[title].strip()) for fields in wide]

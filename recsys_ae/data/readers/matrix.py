@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.schema import Triples
 from recsys_ae.errors import DataError
 
+DAMAGED = (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error, EOFError)
 KEEP_ZEROS = ("csr", "csc", "coo")  # the others store cells that nobody rated, or drop zeros
 
 
@@ -24,15 +24,7 @@ def read_npz(path: Path) -> Triples:
         matrix = sparse.load_npz(path)
         if matrix.format in ("csr", "csc"):
             matrix.check_format(full_check=True)  # positions outside the shape would read foreign memory
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-    ) as error:
+    except DAMAGED as error:
         raise DataError(
             f"{path}: is no sparse matrix saved by scipy.sparse.save_npz "
             f"({type(error).__name__}); make it again"
@@ -47,9 +39,5 @@ def read_npz(path: Path) -> Triples:
         IdColumn.of(cells.col),
         np.asarray(cells.data, dtype=np.float64),
         None,
-        partial(_cell_of, path, cells),
+        lambda index: f"{path}, row {cells.row[index]}, column {cells.col[index]}",
     )
-
-
-def _cell_of(path: Path, cells, index: int) -> str:
-    return f"{path}, row {cells.row[index]}, column {cells.col[index]}"

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from strategies import small_ratings
-
-from recsys_ae.data.synthetic import checkerboard, low_rank, noise, permuted, power_law
+from synthetic import checkerboard, low_rank, noise, permuted, power_law
 
 
 @pytest.mark.parametrize("make", [low_rank, power_law])
