@@ -17,6 +17,7 @@ from recsys_ae.files import replaced
 from recsys_ae.metrics import Metric, Predictions
 from recsys_ae.types import FloatVector, IdVector
 
+REPORT = "per_user.parquet"  # its name in the folder of a run
 FORMAT = 1
 _KEY = b"recsys_ae.report"
 _FACTS = (

@@ -72,29 +72,25 @@ class MlflowTracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        run_id, status = self.run_id, status_of(kind)
-        if run_id is None:
-            return
-        if self._link.broken:
-            self._close_in_peace(run_id, status)
-            return
-        self._flush()
-        self._try("the run could not be closed", lambda client: client.set_terminated(run_id, status))
+        status = status_of(kind)
+        if self.run_id is not None and self._link.broken:
+            self._close_in_peace(self.run_id, status)
+        else:
+            self._flush()
+            self._log(
+                "the run could not be closed", lambda client, run_id: client.set_terminated(run_id, status)
+            )
 
     def params(self, values: Mapping[str, Any]) -> None:
         self._log(
             "the config was not logged",
-            lambda client, run_id: [
-                client.log_batch(run_id, params=batch) for batch in records.param_batches(values)
-            ],
+            lambda client, run_id: records.send(client, run_id, params=records.params(values)),
         )
 
     def tags(self, values: Mapping[str, str]) -> None:
         self._log(
             "the tags were not logged",
-            lambda client, run_id: [
-                client.log_batch(run_id, tags=batch) for batch in records.tag_batches(values)
-            ],
+            lambda client, run_id: records.send(client, run_id, tags=records.tags(values)),
         )
 
     def dataset(self, record: DatasetRecord) -> None:
@@ -105,9 +101,9 @@ class MlflowTracker:
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Kept back and sent in batches: a call for each would cost more than many an epoch."""
-        if self._silent:
+        if self._link.broken or self.run_id is None:
             return
-        self._waiting += records.as_metrics(values, step)
+        self._waiting += records.metrics(values, step)
         if len(self._waiting) >= _FLUSH_AT or time.monotonic() - self._flushed > _FLUSH_AFTER:
             self._flush()
 
@@ -121,7 +117,7 @@ class MlflowTracker:
         self._log(f"{path.name} was not logged", send)
 
     def model(self, folder: Path) -> str | None:
-        from recsys_ae.tracking.packing import log_model
+        from recsys_ae.tracking.pyfunc import log_model
 
         return self._log("the model was not logged", lambda client, run_id: log_model(client, run_id, folder))
 
@@ -130,24 +126,17 @@ class MlflowTracker:
         nested._link, nested._parent = self._link, self
         return nested
 
-    @property
-    def _silent(self) -> bool:
-        return self._link.broken or self.run_id is None
-
     def _open(self, client: MlflowClient) -> None:
-        parent = self._parent
+        parent, tags = self._parent, records.system_tags() | self._tags
         if parent is None:
             self._experiment_id = experiment_id(client, self._link.experiment, self._link.uri)
-            tags = records.system_tags() | self._tags
+        elif parent.run_id is None:
+            raise TrackingError("the parent run is not open")
         else:
-            if parent.run_id is None:
-                raise TrackingError("the parent run is not open")
             self._experiment_id = parent._experiment_id
-            tags = records.system_tags() | {"mlflow.parentRunId": parent.run_id}
-        run = client.create_run(self._experiment_id, run_name=self._name)
-        self.run_id = run.info.run_id
-        for batch in records.tag_batches(tags):
-            client.log_batch(self.run_id, tags=batch)
+            tags["mlflow.parentRunId"] = parent.run_id
+        self.run_id = client.create_run(self._experiment_id, run_name=self._name).info.run_id
+        records.send(client, self.run_id, tags=records.tags(tags))
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -155,10 +144,7 @@ class MlflowTracker:
         if waiting:
             self._log(
                 "metrics were not logged",
-                lambda client, run_id: [
-                    client.log_batch(run_id, metrics=batch)
-                    for batch in records.chunks(waiting, records.METRICS_AT_ONCE)
-                ],
+                lambda client, run_id: records.send(client, run_id, metrics=waiting),
             )
 
     def _log(self, loss: str, action: Callable[[MlflowClient, str], Answer]) -> Answer | None:

@@ -8,20 +8,18 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from recsys_ae.provenance import commit_of, versions
 from recsys_ae.tracking.tracker import DatasetRecord
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Metric, Param, RunTag
 
-T = TypeVar("T")
-
-METRICS_AT_ONCE = 1000
-_PARAMS_AT_ONCE = 100
+_AT_ONCE = {"params": 100, "tags": 100, "metrics": 1000}  # MLflow takes no more in one call
 _NAME_LENGTH = 250
 _PARAM_LENGTH = 6000
 _TAG_LENGTH = 5000  # older servers take no more
@@ -54,29 +52,18 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def param_batches(values: Mapping[str, Any]) -> list[list[Param]]:
+def params(values: Mapping[str, Any]) -> list[Param]:
     from mlflow.entities import Param
 
-    return list(
-        chunks(
-            [
-                Param(tracked_name(name), _cut(as_text(value), _PARAM_LENGTH))
-                for name, value in flat(values).items()
-            ],
-            _PARAMS_AT_ONCE,
-        )
-    )
+    return [
+        Param(tracked_name(name), _cut(as_text(value), _PARAM_LENGTH)) for name, value in flat(values).items()
+    ]
 
 
-def tag_batches(values: Mapping[str, Any]) -> list[list[RunTag]]:
+def tags(values: Mapping[str, Any]) -> list[RunTag]:
     from mlflow.entities import RunTag
 
-    return list(
-        chunks(
-            [RunTag(tracked_name(name), _cut(as_text(value), _TAG_LENGTH)) for name, value in values.items()],
-            _PARAMS_AT_ONCE,
-        )
-    )
+    return [RunTag(tracked_name(name), _cut(as_text(value), _TAG_LENGTH)) for name, value in values.items()]
 
 
 def system_tags() -> dict[str, str]:
@@ -93,36 +80,33 @@ def system_tags() -> dict[str, str]:
     return tags
 
 
-def as_metrics(values: Mapping[str, float], step: int | None) -> list[Metric]:
+def metrics(values: Mapping[str, float], step: int | None) -> list[Metric]:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
     return [Metric(tracked_name(name), float(value), now, step or 0) for name, value in values.items()]
 
 
+def send(client: MlflowClient, run_id: str, **records: Sequence[Param | RunTag | Metric]) -> None:
+    """Log `params`, `tags` or `metrics` in as many calls as it takes."""
+    for kind, values in records.items():
+        size = _AT_ONCE[kind]
+        for start in range(0, len(values), size):
+            batch: dict[str, Any] = {kind: values[start : start + size]}
+            client.log_batch(run_id, **batch)
+
+
 def dataset_input(record: DatasetRecord) -> DatasetInput:
     """As mlflow.data describes a local dataset; the counts are its profile, the split its tags."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = json.dumps({"uri": record.source or record.name})
+    source, profile = json.dumps({"uri": record.source or record.name}), json.dumps(dict(record.counts))
     tags = {"mlflow.data.context": "training", "split": record.split,
             "split_fingerprint": record.split_fingerprint}  # fmt: skip
     return DatasetInput(
-        Dataset(
-            record.name[:500],
-            record.fingerprint[:36],
-            "local",
-            source,
-            profile=json.dumps(dict(record.counts)),
-        ),
+        Dataset(record.name[:500], record.fingerprint[:36], "local", source, profile=profile),
         [InputTag(name, value[:_INPUT_TAG_LENGTH]) for name, value in tags.items() if value],
     )
-
-
-def chunks(values: Sequence[T], size: int) -> Iterator[list[T]]:
-    """`values`, `size` at a time."""
-    for start in range(0, len(values), size):
-        yield list(values[start : start + size])
 
 
 def _user() -> str:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys_ae.errors import TrackingError
+from recsys_ae.evaluation.report import REPORT
 from recsys_ae.tracking.store import connected, local_path, resolve_uri, shown
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
 
-REPORT = "per_user.parquet"
 _PARENT = "mlflow.parentRunId"
 
 
@@ -47,11 +46,9 @@ def experiment_runs(experiment: str, *, uri: str | None = None) -> list[TrackedR
     with connected(uri) as client:
         found = client.get_experiment_by_name(experiment)
         if found is None or found.lifecycle_stage == "deleted":
-            known = ", ".join(_names(client)) or "none"
-            store = shown(resolve_uri(uri))
-            raise TrackingError(
-                f"the tracking store {store} has no experiment {experiment!r}; it has: {known}"
-            )
+            names = (other.name for other in client.search_experiments() if other.name != "Default")
+            raise TrackingError(f"the tracking store {shown(resolve_uri(uri))} has no experiment "
+                                f"{experiment!r}; it has: {', '.join(sorted(names)) or 'none'}")  # fmt: skip
         runs, token = [], None
         while True:
             page = client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"],
@@ -60,12 +57,6 @@ def experiment_runs(experiment: str, *, uri: str | None = None) -> list[TrackedR
             token = page.token
             if not token:
                 return runs
-
-
-def experiments(*, uri: str | None = None) -> list[str]:
-    """Names of the experiments in the store that have not been deleted, sorted."""
-    with connected(uri) as client:
-        return _names(client)
 
 
 def download_report(run: TrackedRun, *, uri: str | None = None) -> Path:
@@ -81,10 +72,6 @@ def download_report(run: TrackedRun, *, uri: str | None = None) -> Path:
         return Path(
             client.download_artifacts(run.run_id, REPORT, tempfile.mkdtemp(prefix="recsys-ae-report-"))
         )
-
-
-def _names(client: MlflowClient) -> list[str]:
-    return sorted(found.name for found in client.search_experiments() if found.name != "Default")
 
 
 def _tracked(run: Run) -> TrackedRun:
