@@ -20,7 +20,7 @@ from recsys_ae.evaluation.holdout import (
     warm_pairs,
 )
 from recsys_ae.evaluation.report import Report
-from recsys_ae.metrics import RATING, RMSE, Exposure, Predictions, metrics_at
+from recsys_ae.metrics import RATING, RMSE, Predictions, metrics_at
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
 
@@ -34,11 +34,7 @@ FALLBACK = (
 
 
 def evaluate(
-    recommender: Recommender,
-    split: Split,
-    config: EvaluationConfig | None = None,
-    *,
-    batch_size: int = 1024,
+    recommender: Recommender, split: Split, config: EvaluationConfig | None = None, *, batch_size: int = 1024
 ) -> Report:
     """All metrics that the model is capable of, on the holdout of `split`, and its predictions there.
 
@@ -119,12 +115,13 @@ def _rank(
     metrics, n_items = metrics_at(cutoffs), split.train.n_items
     of_users = [metric for metric in metrics if metric.family in ("ranking", "beyond")]
     of_catalogue = [metric for metric in metrics if metric.family == "catalogue"]
-    exposures = {cutoff: Exposure(np.zeros(n_items, dtype=np.int64)) for cutoff in cutoffs}
+    exposures = {cutoff: np.zeros(n_items, dtype=np.int64) for cutoff in cutoffs}
     collected: dict[str, list[np.ndarray]] = {metric.key: [] for metric in of_users}
     blocks = holdout_blocks(split, relevant, batch_size)
     for judged in ranked_lists(recommender, blocks, Popularity.of(split), n=max(cutoffs)):
-        for cutoff in exposures:
-            exposures[cutoff] += Exposure.of(judged.items[:, :cutoff], n_items)
+        for cutoff, exposure in exposures.items():
+            listed = judged.items[:, :cutoff]
+            exposure += np.bincount(listed[listed >= 0], minlength=n_items)
         for metric in of_users:
             collected[metric.key].append(metric.function(judged, cutoff=metric.cutoff))
     columns = {key: np.concatenate(parts) for key, parts in collected.items()}

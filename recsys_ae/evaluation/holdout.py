@@ -76,13 +76,9 @@ def warm_pairs(split: Split) -> BoolVector:
 def unpredicted(split: Split) -> Predictions:
     """The holdout ratings in the order of their matrix, each predicted as NaN."""
     holdout = split.holdout
-    return Predictions(
-        users=holdout.rows(),
-        items=holdout.columns.astype(np.int64),
-        actual=holdout.values,
-        predicted=np.full(holdout.n_observed, np.nan, dtype=np.float32),
-        warm=warm_pairs(split),
-    )
+    nothing = np.full(holdout.n_observed, np.nan, dtype=np.float32)
+    items = holdout.columns.astype(np.int64)
+    return Predictions(holdout.rows(), items, holdout.values, nothing, warm=warm_pairs(split))
 
 
 def predictions(recommender: Recommender, blocks: Iterable[Block], blank: Predictions) -> Predictions:

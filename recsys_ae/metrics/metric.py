@@ -9,14 +9,7 @@ from typing import Any, Literal, assert_never
 
 import numpy as np
 
-from recsys_ae.types import (
-    BoolVector,
-    CountVector,
-    FloatMatrix,
-    FloatVector,
-    PositionMatrix,
-    PositionVector,
-)
+from recsys_ae.types import BoolVector, CountVector, FloatMatrix, FloatVector, PositionMatrix, PositionVector
 
 Family = Literal["rating", "ranking", "beyond", "catalogue"]
 
@@ -30,7 +23,8 @@ class Metric:
     root where `rooted`. Reports keep each user's sum of errors in the column `error_sum`.
     "ranking" and "beyond": (`Judged`, cutoff) -> (b,) float64, NaN for a user for whom the metric is not
     defined. The figure is the mean over the other users.
-    "catalogue": `Exposure` through the first `cutoff` places of all lists -> float, the figure itself.
+    "catalogue": (n_items,) int64, how often each item is in the first `cutoff` places of all lists -> float,
+    the figure itself.
 
     `cutoff`: how many places of a list count; None for ratings, and until `at` names one. `warm`: pairs with
     a cold user or a cold item are left out. `unit`: what the figure counts, in words.
@@ -156,18 +150,3 @@ class Judged:
     n_training_users: int
     history_popularity: FloatVector
     usual_popularity: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Exposure:
-    """How often each item of the catalogue was recommended. `counts`: (n_items,) int64."""
-
-    counts: CountVector
-
-    @classmethod
-    def of(cls, items: PositionMatrix, n_items: int) -> Exposure:
-        """Exposure through ranked lists (b, n), padding (-1) left out."""
-        return cls(np.bincount(items[items >= 0], minlength=n_items).astype(np.int64))
-
-    def __add__(self, other: Exposure) -> Exposure:
-        return Exposure(self.counts + other.counts)

@@ -1,4 +1,4 @@
-"""A model folder as MLflow keeps it, code plus files, and serves it: a table of users in, lists or scores out."""
+"""A model folder as MLflow keeps it, code plus files, and serves it: users in, top-N lists or ratings out."""
 
 from __future__ import annotations
 
