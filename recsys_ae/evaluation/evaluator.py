@@ -9,10 +9,10 @@ import numpy as np
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.evaluation.holdout import (
-    Popularity,
     check_capable,
     check_fits,
     holdout_blocks,
+    popularity_of,
     predictions,
     ranked_lists,
     relevant_part,
@@ -118,7 +118,7 @@ def _rank(
     exposures = {cutoff: np.zeros(n_items, dtype=np.int64) for cutoff in cutoffs}
     collected: dict[str, list[np.ndarray]] = {metric.key: [] for metric in of_users}
     blocks = holdout_blocks(split, relevant, batch_size)
-    for judged in ranked_lists(recommender, blocks, Popularity.of(split), n=max(cutoffs)):
+    for judged in ranked_lists(recommender, blocks, popularity_of(split), n=max(cutoffs)):
         for cutoff, exposure in exposures.items():
             listed = judged.items[:, :cutoff]
             exposure += np.bincount(listed[listed >= 0], minlength=n_items)

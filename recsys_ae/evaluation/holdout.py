@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ratings import Ratings, entry_rows, select_rows
 from recsys_ae.errors import CapabilityError, DataError
-from recsys_ae.metrics import Judged, Metric, Predictions
+from recsys_ae.metrics import Judged, Metric, Popularity, Predictions
 from recsys_ae.ranking import top_n
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
@@ -32,28 +32,16 @@ class Block:
         return entry_rows(self.holdout), self.holdout.indices.astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Popularity:
-    """How popular items are in training, and in the histories of the evaluated users. The fields are those of
-    `Judged`, but `history_popularity` is (n_users,)."""
-
-    popularity: FloatVector
-    n_training_users: int
-    history_popularity: FloatVector
-    usual_popularity: float
-
-    @classmethod
-    def of(cls, split: Split) -> Popularity:
-        """Popularity in the training part, and in the fold-in of the evaluated users."""
-        train = split.train
-        n_training_users = int((np.diff(train.matrix.indptr) > 0).sum())
-        counts = np.bincount(train.columns, minlength=train.n_items)
-        popularity = counts / max(n_training_users, 1)
-        history = _row_means(split.fold_in.matrix, popularity)
-        evaluated = history[split.evaluated_users]
-        known = evaluated[~np.isnan(evaluated)]
-        usual = float(known.mean()) if len(known) else float("nan")
-        return cls(popularity, n_training_users, history, usual)
+def popularity_of(split: Split) -> Popularity:
+    """Popularity in the training part, and in the fold-in of each user."""
+    train = split.train
+    n_training_users = int((np.diff(train.matrix.indptr) > 0).sum())
+    of_items = np.bincount(train.columns, minlength=train.n_items) / max(n_training_users, 1)
+    of_histories = _row_means(split.fold_in.matrix, of_items)
+    evaluated = of_histories[split.evaluated_users]
+    known = evaluated[~np.isnan(evaluated)]
+    usual = float(known.mean()) if len(known) else float("nan")
+    return Popularity(of_items, n_training_users, of_histories, usual)
 
 
 def holdout_blocks(split: Split, holdout: Ratings, size: int = 1024) -> Iterator[Block]:
@@ -95,16 +83,9 @@ def ranked_lists(
     for block in blocks:
         items = top_n(recommender.score(block.batch), n, block.batch.history).items
         n_relevant = np.diff(block.holdout.indptr).astype(np.int64)
-        yield Judged(
-            items=items,
-            gains=_gains(items, block.holdout),
-            n_relevant=n_relevant,
-            ideal_gains=(np.arange(n) < n_relevant[:, None]).astype(np.float64),
-            popularity=popularity.popularity,
-            n_training_users=popularity.n_training_users,
-            history_popularity=popularity.history_popularity[block.users],
-            usual_popularity=popularity.usual_popularity,
-        )
+        ideal_gains = (np.arange(n) < n_relevant[:, None]).astype(np.float64)
+        of_block = replace(popularity, of_histories=popularity.of_histories[block.users])
+        yield Judged(items, _gains(items, block.holdout), n_relevant, ideal_gains, of_block)
 
 
 def check_fits(recommender: Recommender, split: Split) -> None:

@@ -12,15 +12,15 @@ from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.evaluation.holdout import (
     Block,
-    Popularity,
     check_capable,
     holdout_blocks,
+    popularity_of,
     predictions,
     ranked_lists,
     relevant_part,
     unpredicted,
 )
-from recsys_ae.metrics import METRICS, Metric, Predictions, find_metric, main_metrics
+from recsys_ae.metrics import METRICS, Metric, Popularity, Predictions, find_metric, main_metrics
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
 
@@ -92,7 +92,7 @@ def validator(split: Split, metric: Metric, config: EvaluationConfig, *, batch_s
             judged_by, prepared = split.holdout, unpredicted(split)
         case "ranking":
             metric = metric if metric.cutoff is not None else metric.at(config.cutoffs[0])
-            judged_by, prepared = relevant_part(split.holdout, config.relevant), Popularity.of(split)
+            judged_by, prepared = relevant_part(split.holdout, config.relevant), popularity_of(split)
         case "beyond" | "catalogue":
             raise _unusable(metric.key)
         case _:

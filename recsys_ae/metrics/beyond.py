@@ -21,23 +21,24 @@ def novelty(judged: Judged, *, cutoff: int) -> FloatVector:
     diversity-accuracy dilemma of recommender systems", PNAS 107(10), 2010). An item that nobody rated in
     training counts as rated by one user: as novel as the rarest known items, not infinitely so.
     """
-    shares = np.maximum(judged.popularity, 1.0 / max(judged.n_training_users, 1))
+    shares = np.maximum(judged.popularity.of_items, 1.0 / max(judged.popularity.n_training_users, 1))
     return _mean_of_recommended(judged, -np.log2(shares), cutoff)
 
 
 def popularity_bias(judged: Judged, *, cutoff: int) -> FloatVector:
     """(b,) how much more popular the recommendations are than what the user rated, relative to what users
-    usually rate: (mean popularity recommended − mean popularity in the history) / `usual_popularity`.
+    usually rate: (mean popularity recommended − mean popularity in the history) / usual popularity.
 
     Its mean over users is ΔGAP = (GAP_r − GAP_p) / GAP_p of Abdollahpouri, Mansoury, Burke and Mobasher,
     "The unfairness of popularity bias in recommendation", RMSE workshop at RecSys 2019, with all evaluated
     users as the group: 0 = as popular as their histories, 1 = twice as popular. NaN for users without
     history.
     """
-    if not judged.usual_popularity > 0:
+    popularity = judged.popularity
+    if not popularity.usual > 0:
         return np.full(len(judged.items), np.nan)
-    recommended = _mean_of_recommended(judged, judged.popularity, cutoff)
-    return (recommended - judged.history_popularity) / judged.usual_popularity
+    recommended = _mean_of_recommended(judged, popularity.of_items, cutoff)
+    return (recommended - popularity.of_histories) / popularity.usual
 
 
 def coverage(counts: CountVector) -> float:

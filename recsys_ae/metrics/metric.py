@@ -131,22 +131,29 @@ class Predictions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Popularity:
+    """How popular items are. `of_items`: (n_items,) float64, share of the `n_training_users` users who rated
+    the item in training; `of_histories`: (n_users,) float64, mean popularity of the items in a user's history,
+    NaN for none; `usual`: the mean of these over all evaluated users."""
+
+    of_items: FloatVector
+    n_training_users: int
+    of_histories: FloatVector
+    usual: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Judged:
     """Ranked lists of one block of users, held against their holdout.
 
     `items`: (b, n) int64, best first, -1 = padding; `gains`: (b, n) float64, 0 = miss;
     `n_relevant`: (b,) int64, all relevant holdout items, listed or not;
     `ideal_gains`: (b, n) float64, the gains of the best possible list, descending;
-    `popularity`: (n_items,) float64, share of the `n_training_users` users who rated the item in training;
-    `history_popularity`: (b,) float64, mean popularity of the items in a user's history, NaN for none;
-    `usual_popularity`: mean of `history_popularity` over all evaluated users, not just this block's.
+    `popularity`: its `of_histories` are those of this block, (b,).
     """
 
     items: PositionMatrix
     gains: FloatMatrix
     n_relevant: CountVector
     ideal_gains: FloatMatrix
-    popularity: FloatVector
-    n_training_users: int
-    history_popularity: FloatVector
-    usual_popularity: float
+    popularity: Popularity

@@ -79,8 +79,8 @@ def plot_metric_bars(
     `errors`: half-widths of the intervals, NaN or None for those unknown. Models without a value (NaN) stay
     in the picture as failed. Points, not bars: a bar must start at 0, where differences cannot be seen.
     """
-    widths = np.full(len(names), np.nan) if errors is None else np.array([_number(e) for e in errors])
-    numbers = np.array([_number(value) for value in values])
+    widths = np.full(len(names), np.nan) if errors is None else np.array(errors, dtype=np.float64)
+    numbers = np.array(values, dtype=np.float64)
     keys = [sort_key(number, higher_is_better=metric.higher_is_better) for number in numbers]
     order = np.argsort(keys, kind="stable")
     figure = _figure(7.2, 1.1 + 0.36 * len(names))
@@ -198,10 +198,6 @@ def _levels(actual: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
     return np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95)) if len(values) else np.full(5, np.nan)
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else float(value)
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import slow_delta_gap, slow_gini, slow_novelty
 
-from recsys_ae.metrics import Judged
+from recsys_ae.metrics import Judged, Popularity
 from recsys_ae.metrics.beyond import coverage, gini, novelty, popularity_bias
 
 
@@ -18,16 +18,9 @@ def judged(lists, raters, n_training_users, histories=None, n=4):
     means = np.array([popularity[h].mean() if len(h) else np.nan for h in map(list, histories)])
     usual = means[~np.isnan(means)]
     items = np.array([[*row, *[-1] * (n - len(row))] for row in lists], dtype=np.int64).reshape(len(lists), n)
-    return Judged(
-        items=items,
-        gains=np.zeros(items.shape),
-        n_relevant=np.ones(len(lists), dtype=np.int64),
-        ideal_gains=np.zeros(items.shape),
-        popularity=popularity,
-        n_training_users=n_training_users,
-        history_popularity=means,
-        usual_popularity=float(usual.mean()) if len(usual) else float("nan"),
-    )
+    mean = float(usual.mean()) if len(usual) else float("nan")
+    none, relevant = np.zeros(items.shape), np.ones(len(lists), dtype=np.int64)
+    return Judged(items, none, relevant, none, Popularity(popularity, n_training_users, means, mean))
 
 
 def test_novelty_by_hand():
