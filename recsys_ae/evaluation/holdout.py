@@ -106,13 +106,11 @@ def check_capable(recommender: Recommender, metric: Metric) -> None:
     if getattr(recommender, metric.needs):
         return
     if metric.needs == "predicts_ratings":
-        raise CapabilityError(
-            f"this {recommender.kind} model ranks but does not predict ratings, so it has no {metric.key}; "
-            "choose a ranking metric (ndcg, recall) or another model"
-        )
+        does, choice = "ranks but does not predict ratings", "a ranking metric (ndcg, recall)"
+    else:
+        does, choice = "predicts ratings but cannot rank", "rmse or mae"
     raise CapabilityError(
-        f"this {recommender.kind} model predicts ratings but cannot rank, so it has no {metric.key}; "
-        "choose rmse or mae or another model"
+        f"this {recommender.kind} model {does}, so it has no {metric.key}; choose {choice} or another model"
     )
 
 

@@ -133,8 +133,8 @@ class Predictions:
 @dataclass(frozen=True, slots=True, eq=False)
 class Popularity:
     """How popular items are. `of_items`: (n_items,) float64, share of the `n_training_users` users who rated
-    the item in training; `of_histories`: (n_users,) float64, mean popularity of the items in a user's history,
-    NaN for none; `usual`: the mean of these over all evaluated users."""
+    the item in training; `of_histories`: (n_users,) float64, mean popularity of the items in a user's
+    history, NaN for none; `usual`: the mean of these over all evaluated users."""
 
     of_items: FloatVector
     n_training_users: int

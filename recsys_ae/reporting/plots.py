@@ -56,7 +56,12 @@ def plot_predictions(actual: FloatVector, predicted: FloatVector, path: Path) ->
     counts, panel = figure.subplots(2, 1, sharex=True, height_ratios=(1, 3.6))
     _tidy(counts)
     _tidy(panel)
-    _draw_counts(counts, levels, np.bincount(which, minlength=len(levels)), width)
+    counts.bar(
+        levels, np.bincount(which, minlength=len(levels)), width=0.62 * width, color="#c3c9d1", zorder=2
+    )
+    counts.set_ylabel("ratings", color=INK)
+    counts.yaxis.set_major_formatter(lambda count, place: f"{count:,.0f}")
+    counts.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     quantiles = np.array([_quantiles(predicted[which == level]) for level in range(len(levels))])
     _draw_boxes(panel, levels, quantiles.reshape(-1, 5), width)
     panel.set_xlabel("actual rating", color=INK)
@@ -147,13 +152,6 @@ def _label_ends(panel: Axes, x: float, ends: dict[str, float]) -> None:
         panel.annotate(list(ends)[row], (x, floor), xycoords=("data", "axes fraction"), xytext=(6, 0),
                        textcoords="offset points", va="center", color=(COLOURS * len(ends))[row], fontsize=9,
                        annotation_clip=False)  # fmt: skip
-
-
-def _draw_counts(panel: Axes, levels: FloatVector, counts: np.ndarray, width: float) -> None:
-    panel.bar(levels, counts, width=0.62 * width, color="#c3c9d1", zorder=2)
-    panel.set_ylabel("ratings", color=INK)
-    panel.yaxis.set_major_formatter(lambda count, place: f"{count:,.0f}")
-    panel.yaxis.set_major_locator(MaxNLocator(3, integer=True))
 
 
 def _draw_boxes(panel: Axes, levels: FloatVector, quantiles: FloatVector, width: float) -> None:
