@@ -1,4 +1,4 @@
-"""recsys-ae recommend, recsys-ae evaluate: what a stored model is asked"""
+"""recsys-ae recommend, recsys-ae evaluate: what a stored model is asked."""
 
 from __future__ import annotations
 
@@ -50,24 +50,19 @@ def recommend(
         from recsys_ae.tracking.registry import resolve_model
 
         stored = load_model(resolve_model(model, uri=tracking_uri))
-        trained, items = stored.info.get("config", {}).get("data", {}), stored.recommender.items
+        recommender, trained = stored.recommender, stored.info.get("config", {}).get("data", {})
         histories = stored.histories if data is None else stored.reading(load_newer(data, trained))
         rows = chosen_rows(users, histories.users)
         blocks = recommend_to(
-            stored.recommender,
-            histories,
-            rows=rows,
-            n=n,
-            exclude_seen=not include_seen,
-            batch_size=batch_size,
+            recommender, histories, rows=rows, n=n, exclude_seen=not include_seen, batch_size=batch_size
         )
         document = {"users": len(rows), "n": n, "unknown_items": histories.n_unknown_items}
         if out is not None:
-            n_rows = write_top_n(out, blocks, users=histories.users, items=items)
+            n_rows = write_top_n(out, blocks, users=histories.users, items=recommender.items)
             told = f"{out}: {n_rows} rows, the top {n} of {len(rows)} users"
             say({"out": str(out), "rows": n_rows, **document}, lambda: print(told))
         else:
-            lists = frame_of(blocks, users=histories.users, items=items).to_dict("records")
+            lists = frame_of(blocks, users=histories.users, items=recommender.items).to_dict("records")
             titles = item_titles(trained.get("source", "")) or {}
             say({**document, "rows": lists}, lambda: _show_lists(lists, titles))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.evaluation.configs import EvaluationConfig
-from recsys_ae.evaluation.holdout import (
+from recsys_ae.evaluation.evaluator import (
     Block,
     check_capable,
     holdout_blocks,

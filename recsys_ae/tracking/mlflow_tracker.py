@@ -82,22 +82,13 @@ class MlflowTracker:
             )
 
     def params(self, values: Mapping[str, Any]) -> None:
-        self._log(
-            "the config was not logged",
-            lambda client, run_id: records.send(client, run_id, params=records.params(values)),
-        )
+        self._log("the config was not logged", records.send, params=records.params(values))
 
     def tags(self, values: Mapping[str, str]) -> None:
-        self._log(
-            "the tags were not logged",
-            lambda client, run_id: records.send(client, run_id, tags=records.tags(values)),
-        )
+        self._log("the tags were not logged", records.send, tags=records.tags(values))
 
     def dataset(self, record: DatasetRecord) -> None:
-        self._log(
-            "the dataset was not logged",
-            lambda client, run_id: client.log_inputs(run_id, [records.dataset_input(record)]),
-        )
+        self._log("the dataset was not logged", records.send_dataset, record)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Kept back and sent in batches: a call for each would cost more than many an epoch."""
@@ -108,18 +99,12 @@ class MlflowTracker:
             self._flush()
 
     def artifact(self, path: Path) -> None:
-        def send(client: MlflowClient, run_id: str) -> None:
-            if path.is_dir():
-                client.log_artifacts(run_id, str(path), artifact_path=path.name)
-            else:
-                client.log_artifact(run_id, str(path))
-
-        self._log(f"{path.name} was not logged", send)
+        self._log(f"{path.name} was not logged", records.send_files, path)
 
     def model(self, folder: Path) -> str | None:
         from recsys_ae.tracking.pyfunc import log_model
 
-        return self._log("the model was not logged", lambda client, run_id: log_model(client, run_id, folder))
+        return self._log("the model was not logged", log_model, folder)
 
     def child(self, name: str) -> MlflowTracker:
         nested = MlflowTracker(self._link.experiment, name, uri=self._link.uri)
@@ -142,14 +127,16 @@ class MlflowTracker:
         waiting, self._waiting = self._waiting, []
         self._flushed = time.monotonic()
         if waiting:
-            self._log(
-                "metrics were not logged",
-                lambda client, run_id: records.send(client, run_id, metrics=waiting),
-            )
+            self._log("metrics were not logged", records.send, metrics=waiting)
 
-    def _log(self, loss: str, action: Callable[[MlflowClient, str], Answer]) -> Answer | None:
+    def _log(self, loss: str, action: Callable[..., Answer], *what: Any, **values: Any) -> Answer | None:
+        """Does `action` with a client and the id of the run, which is open."""
         run_id = self.run_id
-        return None if run_id is None else self._try(loss, lambda client: action(client, run_id))
+        return (
+            None
+            if run_id is None
+            else self._try(loss, lambda client: action(client, run_id, *what, **values))
+        )
 
     def _try(self, loss: str, action: Callable[[MlflowClient], Answer]) -> Answer | None:
         """The answer of the store, None if it has failed now or before."""

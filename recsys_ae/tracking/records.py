@@ -17,7 +17,7 @@ from recsys_ae.tracking.tracker import DatasetRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, Metric, Param, RunTag
+    from mlflow.entities import Metric, Param, RunTag
 
 _AT_ONCE = {"params": 100, "tags": 100, "metrics": 1000}  # MLflow takes no more in one call
 _NAME_LENGTH = 250
@@ -96,17 +96,24 @@ def send(client: MlflowClient, run_id: str, **records: Sequence[Param | RunTag |
             client.log_batch(run_id, **batch)
 
 
-def dataset_input(record: DatasetRecord) -> DatasetInput:
+def send_dataset(client: MlflowClient, run_id: str, record: DatasetRecord) -> None:
     """As mlflow.data describes a local dataset; the counts are its profile, the split its tags."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     source, profile = json.dumps({"uri": record.source or record.name}), json.dumps(dict(record.counts))
+    dataset = Dataset(record.name[:500], record.fingerprint[:36], "local", source, profile=profile)
     tags = {"mlflow.data.context": "training", "split": record.split,
             "split_fingerprint": record.split_fingerprint}  # fmt: skip
-    return DatasetInput(
-        Dataset(record.name[:500], record.fingerprint[:36], "local", source, profile=profile),
-        [InputTag(name, value[:_INPUT_TAG_LENGTH]) for name, value in tags.items() if value],
-    )
+    shown = [InputTag(name, value[:_INPUT_TAG_LENGTH]) for name, value in tags.items() if value]
+    client.log_inputs(run_id, [DatasetInput(dataset, shown)])
+
+
+def send_files(client: MlflowClient, run_id: str, path: Path) -> None:
+    """A file, or a folder with all in it, under its own name."""
+    if path.is_dir():
+        client.log_artifacts(run_id, str(path), artifact_path=path.name)
+    else:
+        client.log_artifact(run_id, str(path))
 
 
 def _user() -> str:

@@ -66,7 +66,7 @@ def _from_store(text: str, uri: str | None) -> Path:
         if run:
             source = _logged_model(client, run[1], run[2], text).artifact_location
         elif registered:
-            source = _source_of(client, *registered.groups(), text)
+            source = _source_of(client, registered[1], registered[2], registered[3], text)
         return _model_in(_fetched(source, resolve_uri(uri)), text)
 
 
