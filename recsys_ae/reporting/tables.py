@@ -66,12 +66,9 @@ class Table:
             texts = [name, *(row[place][0] for row in shown)]
             tight = right or name in self.tight
             parts = texts if tight else [word for text in texts for word in text.split()]
-            table.add_column(
-                Text(name),
-                justify="right" if right else "left",
-                no_wrap=tight,
-                min_width=max(map(cell_len, parts), default=0),
-            )
+            least = max(map(cell_len, parts), default=0)
+            justify: Literal["left", "right"] = "right" if right else "left"
+            table.add_column(Text(name), justify=justify, no_wrap=tight, min_width=least)
         for row in shown:
             table.add_row(*(Text(text, style="bold" if bold else "") for text, bold in row))
         return table

@@ -82,10 +82,10 @@ class MlflowTracker:
             )
 
     def params(self, values: Mapping[str, Any]) -> None:
-        self._log("the config was not logged", records.send, params=records.params(values))
+        self._log("the config was not logged", records.send, params=values)
 
     def tags(self, values: Mapping[str, str]) -> None:
-        self._log("the tags were not logged", records.send, tags=records.tags(values))
+        self._log("the tags were not logged", records.send, tags=values)
 
     def dataset(self, record: DatasetRecord) -> None:
         self._log("the dataset was not logged", records.send_dataset, record)
@@ -121,7 +121,7 @@ class MlflowTracker:
             self._experiment_id = parent._experiment_id
             tags["mlflow.parentRunId"] = parent.run_id
         self.run_id = client.create_run(self._experiment_id, run_name=self._name).info.run_id
-        records.send(client, self.run_id, tags=records.tags(tags))
+        records.send(client, self.run_id, tags=tags)
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []

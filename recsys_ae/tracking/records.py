@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from recsys_ae.tracking.tracker import DatasetRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Metric
 
 _AT_ONCE = {"params": 100, "tags": 100, "metrics": 1000}  # MLflow takes no more in one call
 _NAME_LENGTH = 250
@@ -52,20 +52,6 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def params(values: Mapping[str, Any]) -> list[Param]:
-    from mlflow.entities import Param
-
-    return [
-        Param(tracked_name(name), _cut(as_text(value), _PARAM_LENGTH)) for name, value in flat(values).items()
-    ]
-
-
-def tags(values: Mapping[str, Any]) -> list[RunTag]:
-    from mlflow.entities import RunTag
-
-    return [RunTag(tracked_name(name), _cut(as_text(value), _TAG_LENGTH)) for name, value in values.items()]
-
-
 def system_tags() -> dict[str, str]:
     """Package versions, platform, user, command and, where the working folder is in a repository, its commit.
 
@@ -87,12 +73,25 @@ def metrics(values: Mapping[str, float], step: int | None) -> list[Metric]:
     return [Metric(tracked_name(name), float(value), now, step or 0) for name, value in values.items()]
 
 
-def send(client: MlflowClient, run_id: str, **records: Sequence[Param | RunTag | Metric]) -> None:
-    """Log `params`, `tags` or `metrics` in as many calls as it takes."""
-    for kind, values in records.items():
-        size = _AT_ONCE[kind]
-        for start in range(0, len(values), size):
-            batch: dict[str, Any] = {kind: values[start : start + size]}
+def send(
+    client: MlflowClient,
+    run_id: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    metrics: Sequence[Metric] = (),
+) -> None:
+    """Log what is given, in as many calls as it takes; params may be nested."""
+    from mlflow.entities import Param, RunTag
+
+    entries: dict[str, Sequence[Any]] = {
+        "params": [Param(*entry) for entry in _texts(flat(params or {}), _PARAM_LENGTH)],
+        "tags": [RunTag(*entry) for entry in _texts(tags or {}, _TAG_LENGTH)],
+        "metrics": metrics,
+    }
+    for kind, whole in entries.items():
+        for start in range(0, len(whole), _AT_ONCE[kind]):
+            batch: dict[str, Any] = {kind: whole[start : start + _AT_ONCE[kind]]}
             client.log_batch(run_id, **batch)
 
 
@@ -123,5 +122,7 @@ def _user() -> str:
         return "unknown"
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _texts(values: Mapping[str, Any], length: int) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        text = as_text(value)
+        yield tracked_name(name), text if len(text) <= length else text[: length - 1] + "…"

@@ -78,7 +78,7 @@ def _logged_model(client: MlflowClient, run_id: str, name: str, text: str) -> Lo
     except MlflowException as error:
         if not _is_missing(error):
             raise
-        raise TrackingError(f"{text}: the tracking store {_store(client)} has no run {run_id!r}; "
+        raise TrackingError(f"{text}: the tracking store {shown(client.tracking_uri)} has no run {run_id!r}; "
                             "`recsys-ae compare EXPERIMENT` lists runs") from error  # fmt: skip
     for output in reversed(run.outputs.model_outputs if run.outputs else []):
         logged = client.get_logged_model(output.model_id)
@@ -102,7 +102,9 @@ def _source_of(client: MlflowClient, name: str, number: str, alias: str | None, 
         if not _is_missing(error):
             raise
         there_is = _what_there_is(client, name)
-        raise TrackingError(f"{text}: the tracking store {_store(client)} has {there_is}") from error
+        raise TrackingError(
+            f"{text}: the tracking store {shown(client.tracking_uri)} has {there_is}"
+        ) from error
     source = client.get_model_version_download_uri(name, found.version)
     logged = re.fullmatch(r"models:/(m-[^/]+)", source)
     return client.get_logged_model(logged[1]).artifact_location if logged else source
@@ -140,7 +142,3 @@ def _model_in(folder: Path, text: str) -> Path:
 def _is_missing(error: MlflowException) -> bool:
     codes = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE")
     return error.error_code in codes
-
-
-def _store(client: MlflowClient) -> str:
-    return shown(str(client.tracking_uri))
