@@ -88,9 +88,7 @@ def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
 
         def write(table: pa.Table) -> None:
             columns = [table[name].to_pylist() for name in ("user", "rank", "item")]
-            scores = (
-                table["score"].to_numpy().astype(str)
-            )  # the shortest text that reads back as this float32
+            scores = table["score"].to_numpy().astype(str)  # the shortest that reads back as this float32
             writer.writerows(zip(*columns, scores, strict=True))
 
         yield write
