@@ -32,6 +32,16 @@ def data_folder() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def fresh_database(tmp_path_factory) -> Path:
+    """A store whose first migration, of many seconds, is over."""
+    from recsys_ae.tracking.store import connected
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    with connected(f"sqlite:///{path}", create=True):
+        return path
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _checkout_stays_clean() -> Iterator[None]:
     """Fails the run where a test has tracked into the checkout instead of a folder of its own."""

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 from commands import succeed, write_ratings
+from recording import RecordingTracker
 
 from recsys_ae.metrics import NDCG
 from recsys_ae.models.configs import MaskingConfig
@@ -19,7 +20,7 @@ from recsys_ae.results.folder import read_run
 from recsys_ae.settings.load import default_experiment, load_experiment
 from recsys_ae.splitting.configs import AllSplitConfig
 from recsys_ae.tracking.runs import experiment_runs
-from recsys_ae.tracking.tracker import NullTracker, RecordingTracker
+from recsys_ae.tracking.tracker import NullTracker
 
 PIPELINES = Path(__file__).resolve().parents[1] / "pipelines"
 EXPERIMENT = """\

@@ -39,13 +39,13 @@ def benchmark(
     with answering(as_json=as_json) as say:
         from recsys_ae.experiments.benchmark import run_benchmark
         from recsys_ae.results.folder import new_folder
-        from recsys_ae.training.runner import Context
+        from recsys_ae.training.runner import Context, ignore
 
         folder = new_folder(found, out)
         tracker = options.make_tracker(
             experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
         )
-        context = Context(device=device.value, on_run=_silent if quiet else _tell)
+        context = Context(device=device.value, on_run=ignore if quiet else _tell)
         result = run_benchmark(found, folder, context, tracker)
         say(result.to_json(), lambda: _show(result))
     if any(entry.error is not None for entry in result.entries):
@@ -54,10 +54,6 @@ def benchmark(
 
 def _tell(text: str) -> None:
     print(f"fitting {text}", file=sys.stderr)
-
-
-def _silent(text: str) -> None:
-    return
 
 
 def _show(result: BenchmarkResult) -> None:

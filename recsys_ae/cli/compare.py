@@ -10,23 +10,20 @@ import typer
 
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, show_table
-from recsys_ae.errors import ConfigError
+from recsys_ae.errors import ConfigError, RecsysError
 
 if TYPE_CHECKING:
     from recsys_ae.evaluation.comparison import Difference
     from recsys_ae.evaluation.report import Report
-    from recsys_ae.metrics import Metric
     from recsys_ae.tracking.runs import TrackedRun
 
 _REFERENCE = "reference"
 _NO_MEAN = "not comparable: the metric is no mean over users of the test part"
 
-MetricOption = Annotated[str, typer.Option(help="What runs are sorted by.")]
-
 
 def compare(
     experiment: Annotated[str, typer.Argument(help="Name of an MLflow experiment.")],
-    metric: MetricOption = "test/rmse",
+    metric: Annotated[str, typer.Option(help="What runs are sorted by.")] = "test/rmse",
     reference: Annotated[str | None, typer.Option(help="Run id or name; default: the best run.")] = None,
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
@@ -86,40 +83,32 @@ def _compared(
 ) -> dict[str, Difference | str]:
     """Run id -> difference to the reference, or why there is none. Reports are of the test part."""
     from recsys_ae.evaluation.comparison import compare as compare_reports
+    from recsys_ae.evaluation.report import Report
     from recsys_ae.metrics import find_metric
+    from recsys_ae.tracking.runs import download_report
 
     metric = find_metric(name)
     if metric is None or name != f"test/{metric.key}" or not metric.columns:
         return {run.run_id: _REFERENCE if run is against else _NO_MEAN for run in runs}
-    reports, reasons = _reports(runs, against, metric, uri)
-    found = compare_reports(reports, reference=against.run_id, metric=metric) if len(reports) > 1 else []
-    return reasons | {difference.name: difference for difference in found}
-
-
-def _reports(
-    runs: list[TrackedRun], against: TrackedRun, metric: Metric, uri: str | None
-) -> tuple[dict[str, list[Report]], dict[str, Difference | str]]:
-    """Reports of the runs that can be paired with the reference, and why the others cannot."""
-    from recsys_ae.errors import RecsysError
-    from recsys_ae.evaluation.report import Report
-    from recsys_ae.tracking.runs import download_report
-
+    compared: dict[str, Difference | str] = {against.run_id: _REFERENCE}
     reports: dict[str, list[Report]] = {}
-    reasons: dict[str, Difference | str] = {against.run_id: _REFERENCE}
     for run in [against, *(run for run in runs if run is not against)]:
         try:
             report = Report.from_parquet(download_report(run, uri=uri))
         except RecsysError:
             report = None
         if report is None or report.sums(metric) is None:
-            reasons[run.run_id] = "not comparable: no values per user"
+            compared[run.run_id] = "not comparable: no values per user"
             continue
         base = reports.get(against.run_id, [report])[0]
         if (report.split_fingerprint, report.relevant) != (base.split_fingerprint, base.relevant):
-            reasons[run.run_id] = "not comparable: other data, split or relevance"
+            compared[run.run_id] = "not comparable: other data, split or relevance"
         else:
             reports[run.run_id] = [report]
-    return (reports if against.run_id in reports else {}), reasons
+    if against.run_id in reports and len(reports) > 1:
+        found = compare_reports(reports, reference=against.run_id, metric=metric)
+        compared |= {difference.name: difference for difference in found}
+    return compared
 
 
 def _as_json(run: TrackedRun, metric: str, found: Difference | str | None) -> dict[str, Any]:
@@ -156,24 +145,14 @@ def _show(
     from recsys_ae.metrics import higher_is_better
     from recsys_ae.reporting.tables import STARS, Table
 
-    column = f"Δ {metric}"
+    columns = ("run", metric, f"Δ {metric}", "fit s", "memory MB", "started", "run id")
     cells = tuple(
-        (
-            run.name,
-            run.metrics[metric],
-            _cell(compared.get(run.run_id)),
-            run.metrics.get("fit_seconds"),
-            run.metrics.get("peak_memory_mb"),
-            f"{run.started:%Y-%m-%d %H:%M}",
-            run.run_id,
-        )
+        (run.name, run.metrics[metric], _cell(compared.get(run.run_id)), run.metrics.get("fit_seconds"),
+         run.metrics.get("peak_memory_mb"), f"{run.started:%Y-%m-%d %H:%M}", run.run_id)
         for run in runs
-    )
-    columns = ("run", metric, column, "fit s", "memory MB", "started", "run id")
-    show_table(
-        Table(columns, cells, tight=frozenset({"run", column, "started", "run id"})),
-        aside=["started", "run id"],
-    )
+    )  # fmt: skip
+    tight = frozenset({"run", f"Δ {metric}", "started", "run id"})
+    show_table(Table(columns, cells, tight=tight), aside=["started", "run id"])
     if higher_is_better(metric) is None:
         print(f"sorted highest first: it is not known whether a high or a low {metric} is better")
     if not all(isinstance(found, str) for found in compared.values()):

@@ -11,6 +11,8 @@ import typer
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, show_table
 
+_READING = "How to read it, e.g. columns.user=reader, format=tsv."
+
 data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Known datasets, and what is in a file.")
 
 
@@ -41,12 +43,7 @@ def _show_list(rows: list[dict[str, Any]]) -> None:
 @data.command(epilog="Example: recsys-ae data describe ratings.csv --set columns.user=reader --json")
 def describe(
     source: Annotated[str, typer.Argument(help="A known dataset, or a path.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="How to read it, e.g. columns.user=reader, format=tsv."
-        ),
-    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=_READING)] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """What is in a file of ratings."""
@@ -89,24 +86,18 @@ def _tell(done: int, total: int | None) -> None:
 
 
 def _show(source: str, found: dict[str, Any]) -> None:
-    print(source)
-    for name in ("users", "items", "ratings"):
-        print(f"  {name:20} {found[name]:,}")
-    print(f"  {'density':20} {found['density']:.4%}")
-    print(f"  {'scale':20} {_scale(found['scale'])}")
-    print(f"  {'mean':20} {found['mean']:.4f}")
+    facts = {name: f"{found[name]:,}" for name in ("users", "items", "ratings")}
+    facts |= {"density": f"{found['density']:.4%}", "scale": _scale(found["scale"])}
+    facts["mean"] = f"{found['mean']:.4f}"
     for name in ("ratings_per_user", "ratings_per_item"):
-        spread = ", ".join(f"{word} {value:g}" for word, value in found[name].items())
-        print(f"  {name.replace('_', ' '):20} {spread}")
+        facts[name.replace("_", " ")] = ", ".join(f"{word} {value:g}" for word, value in found[name].items())
     if found.get("timestamps"):
-        print(f"  {'time':20} {found['timestamps']['first']} to {found['timestamps']['last']}")
-    print(f"  {'fingerprint':20} {found['fingerprint']}")
-    _show_histogram(found["histogram"])
-
-
-def _show_histogram(counts: dict[str, int]) -> None:
-    most = max(counts.values(), default=1)
-    for value, count in counts.items():
+        facts["time"] = f"{found['timestamps']['first']} to {found['timestamps']['last']}"
+    print(source)
+    for name, text in {**facts, "fingerprint": found["fingerprint"]}.items():
+        print(f"  {name:20} {text}")
+    most = max(found["histogram"].values(), default=1)
+    for value, count in found["histogram"].items():
         print(f"  {value:>8} {count:>10,} {'█' * max(1, round(40 * count / most))}")
 
 

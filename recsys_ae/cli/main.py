@@ -11,8 +11,7 @@ import typer
 from recsys_ae.cli.benchmark import benchmark
 from recsys_ae.cli.compare import compare
 from recsys_ae.cli.data import data
-from recsys_ae.cli.evaluate import evaluate
-from recsys_ae.cli.recommend import recommend
+from recsys_ae.cli.models import evaluate, recommend
 from recsys_ae.cli.store import ui, upload
 from recsys_ae.cli.train import train
 from recsys_ae.errors import RecsysError
@@ -88,6 +87,5 @@ def _log_to_stderr() -> None:
 
 
 class _Sentences(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        text = f"{record.levelname.lower()}: {record.getMessage()}"
-        return text if record.exc_info is None else f"{text}\n{self.formatException(record.exc_info)}"
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {record.message}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,29 +21,18 @@ class Device(StrEnum):
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help=("Change a setting, e.g. training.epochs=30; may be repeated.")
-    ),
-]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to fit.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads; default: all.")]
-TrackingUri = Annotated[
-    str | None,
-    typer.Option(
-        "--tracking-uri",
-        metavar="URI",
-        help=("MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db in this folder."),
-    ),
-]
 NoTracking = Annotated[
     bool, typer.Option("--no-tracking", help="Tell no MLflow store; results stay in the folder.")
 ]
-Experiment = Annotated[
-    str | None,
-    typer.Option("--experiment", metavar="NAME", help=("MLflow experiment that the run belongs to.")),
-]
+StoredModel = Annotated[str, typer.Argument(help="Model folder, runs:/ID/model or models:/NAME@ALIAS.")]
+_OVERRIDES = "Change a setting, e.g. training.epochs=30; may be repeated."
+_URI = "MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db in this folder."
+_EXPERIMENT = "MLflow experiment that the run belongs to."
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=_OVERRIDES)]
+TrackingUri = Annotated[str | None, typer.Option("--tracking-uri", metavar="URI", help=_URI)]
+Experiment = Annotated[str | None, typer.Option("--experiment", metavar="NAME", help=_EXPERIMENT)]
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -68,6 +57,5 @@ def make_tracker(
         return NullTracker()
     from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 
-    return MlflowTracker(
-        experiment, name, uri=uri, folder=folder, on_failure="raise" if must_work else "warn"
-    )
+    on_failure: Literal["raise", "warn"] = "raise" if must_work else "warn"
+    return MlflowTracker(experiment, name, uri=uri, folder=folder, on_failure=on_failure)

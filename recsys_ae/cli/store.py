@@ -22,7 +22,7 @@ def ui(
     """Serve MLflow's page on the local store until Ctrl-C."""
     import os
 
-    from recsys_ae.tracking.server import ui_command
+    from recsys_ae.tracking.store import ui_command
 
     command = ui_command(tracking_uri, host=host, port=port)
     print(f"open http://{host}:{port} in a browser; Ctrl-C ends it", flush=True)

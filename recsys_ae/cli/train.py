@@ -39,26 +39,23 @@ def train(
     changes = [*(overrides or []), *([] if seed is None else [f"seed={seed}"])]
     found = _config(config, data, model, changes)
     with answering(as_json=as_json) as say:
-        from recsys_ae.cli.progress import EpochBar
+        from recsys_ae.cli.progress import epoch_bar
         from recsys_ae.evaluation.validation import validation_metric
         from recsys_ae.experiments.run import run
         from recsys_ae.results.folder import new_folder
         from recsys_ae.training.runner import Context
 
         folder = new_folder(found, out, resume=resume)
+        experiment = experiment or Path(found.data.source).stem
         tracker = options.make_tracker(
-            experiment or Path(found.data.source).stem,
-            found.name,
-            uri=tracking_uri,
-            off=no_tracking,
-            folder=folder,
+            experiment, found.name, uri=tracking_uri, off=no_tracking, folder=folder
         )
         metric = None
         if found.validation is not None:
             metric = validation_metric(
                 found.validation.metric, found.evaluation, predicts_ratings=found.model.predicts_ratings
             )
-        with EpochBar(found.model.max_epochs, metric=metric, quiet=quiet) as bar:
+        with epoch_bar(found.model.max_epochs, metric=metric, quiet=quiet) as bar:
             context = Context(device=device.value, resume=resume, on_epoch=bar)
             result = run(found, folder, context, tracker)
         say(result.to_json(), lambda: _show(result))

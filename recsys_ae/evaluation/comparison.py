@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,24 +67,21 @@ def compare(
     Raises ConfigError for a metric that is no mean over users or unknown models, CapabilityError where a
     model lacks the metric, DataError where reports are not of the same split and the same relevance.
     """
-    _check_request(reports, reference, confidence, samples)
-    _check_same_splits(reports, reference)
-    others = [name for name in reports if name != reference]
-    results = []
-    for name in others:
+    _check(reports, reference, confidence, samples)
+    found = []
+    for name in reports:
+        if name == reference:
+            continue
         paired, n_skipped = _pair(reports[name], reports[reference], metric, (name, reference))
+        n_users = len(paired.counts)
+        (difference,) = _difference(paired, np.ones((1, n_users)))
         draws = _draws(paired, samples, seed)
         low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-        everyone = np.ones((1, len(paired.counts)))
-        found = float(_difference(paired, everyone)[0])
-        results.append((found, float(low), float(high), _p_value(draws), len(paired.counts), n_skipped))
-    adjusted = holm(np.array([result[3] for result in results]))
-    return [
-        Difference(name, metric.key, found, low, high, p_value, float(p_adjusted), n_users, n_skipped)
-        for name, (found, low, high, p_value, n_users, n_skipped), p_adjusted in zip(
-            others, results, adjusted, strict=True
-        )
-    ]
+        p = _p_value(draws)
+        found.append(Difference(name, metric.key, float(difference), float(low), float(high), p, p, n_users,
+                                n_skipped))  # fmt: skip
+    adjusted = holm(np.array([one.p_value for one in found]))
+    return [replace(one, p_adjusted=float(p)) for one, p in zip(found, adjusted, strict=True)]
 
 
 def holm(p_values: FloatVector) -> FloatVector:
@@ -108,11 +105,8 @@ def _p_value(draws: FloatVector) -> float:
 def _draws(paired: _Sums, samples: int, seed: int) -> FloatVector:
     """(samples,) differences on resampled users. Models with as many users are drawn the same users."""
     generator = numpy_generator(seed, "comparison")
-    n_users = len(paired.counts)
-    draws: np.ndarray = np.concatenate(
-        [_difference(paired, weights) for weights in _weights(n_users, samples, generator)]
-    )
-    return draws
+    weights = _weights(len(paired.counts), samples, generator)
+    return np.concatenate([_difference(paired, block) for block in weights])
 
 
 def _weights(n_users: int, samples: int, generator: np.random.Generator) -> Iterator[FloatMatrix]:
@@ -154,9 +148,12 @@ def _pair(
         reference_sums[rows, seed] = np.where(both, b, 0.0)
         counts[rows, seed] = np.where(both, count, 0.0)
     kept = counts.any(axis=1)
-    _check_users(int(kept.sum()), metric, names)
-    paired = _Sums(metric, sums[kept], reference_sums[kept], counts[kept])
-    return paired, int((~kept).sum())
+    if kept.sum() < 2:
+        raise DataError(
+            f"{metric.key} of {names[0]!r} and {names[1]!r} can be compared on {kept.sum()} users; "
+            "it takes at least 2"
+        )
+    return _Sums(metric, sums[kept], reference_sums[kept], counts[kept]), int((~kept).sum())
 
 
 def _sums(report: Report, metric: Metric, name: str) -> tuple[FloatVector, FloatVector]:
@@ -173,9 +170,7 @@ def _sums(report: Report, metric: Metric, name: str) -> tuple[FloatVector, Float
     return found
 
 
-def _check_request(
-    reports: Mapping[str, Sequence[Report]], reference: str, confidence: float, samples: int
-) -> None:
+def _check(reports: Mapping[str, Sequence[Report]], reference: str, confidence: float, samples: int) -> None:
     if reference not in reports:
         raise ConfigError(f"reference {reference!r} is none of the models: {', '.join(reports)}")
     if not 0 < confidence < 1 or samples < 1:
@@ -183,32 +178,20 @@ def _check_request(
             f"a comparison needs a confidence between 0 and 1 and at least one sample, not {confidence} "
             f"and {samples}"
         )
-    wanted = len(reports[reference])
-    for name, own in reports.items():
-        if len(own) != wanted or not own:
-            raise DataError(
-                f"{name!r} has {len(own)} reports and {reference!r} has {wanted}; give one per seed for each"
-            )
-
-
-def _check_same_splits(reports: Mapping[str, Sequence[Report]], reference: str) -> None:
     expected = reports[reference]
     for name, own in reports.items():
-        for seed, (ours, theirs) in enumerate(zip(own, expected, strict=True)):
+        if len(own) != len(expected) or not own:
+            raise DataError(
+                f"{name!r} has {len(own)} reports and {reference!r} has {len(expected)}; "
+                "give one per seed for each"
+            )
+        for seed, (ours, theirs) in enumerate(zip(own, expected, strict=True), 1):
             if ours.split_fingerprint != theirs.split_fingerprint or ours.relevant != theirs.relevant:
                 raise DataError(
-                    f"report {seed + 1} of {name!r} (split {ours.split_fingerprint[:8]}, relevant from "
+                    f"report {seed} of {name!r} (split {ours.split_fingerprint[:8]}, relevant from "
                     f"{ours.relevant}) cannot be compared with that of {reference!r} (split "
                     f"{theirs.split_fingerprint[:8]}, relevant from {theirs.relevant}); evaluate both on the "
                     "same split"
                 )
     if len({report.data_fingerprint for report in expected}) > 1:
         raise DataError("the seeds are of different data; compare reports of the same ratings")
-
-
-def _check_users(n_users: int, metric: Metric, names: tuple[str, str]) -> None:
-    if n_users < 2:
-        raise DataError(
-            f"{metric.key} of {names[0]!r} and {names[1]!r} can be compared on {n_users} users; "
-            "it takes at least 2"
-        )

@@ -17,18 +17,10 @@ from recsys_ae.files import replaced
 from recsys_ae.metrics import Metric, Predictions
 from recsys_ae.types import FloatVector, IdVector
 
+REPORT = "per_user.parquet"  # its name in the folder of a run
 FORMAT = 1
 _KEY = b"recsys_ae.report"
-_FACTS = (
-    "metrics",
-    "counts",
-    "fallback",
-    "split_name",
-    "seed",
-    "data_fingerprint",
-    "split_fingerprint",
-    "relevant",
-)
+_FACTS = ("fallback", "split_name", "seed", "data_fingerprint", "split_fingerprint", "relevant")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,9 +54,8 @@ class Report:
     def sums(self, metric: Metric) -> tuple[FloatVector, FloatVector] | None:
         """(n_users,) sums and counts of which the figure of `metric` is made, NaN where a user has none.
         None where the report does not have the metric for each user."""
-        if metric.key not in self.metrics or not metric.columns:
-            return None
-        if not all(name in self.per_user for name in metric.columns):
+        known = metric.key in self.metrics and all(name in self.per_user for name in metric.columns)
+        if not known or not metric.columns:
             return None
         sums, *counts = (self.per_user[name] for name in metric.columns)
         return sums, counts[0] if counts else np.ones(len(sums))
@@ -73,7 +64,7 @@ class Report:
     def summary(self) -> dict[str, Any]:
         """All but the values per user: JSON values only."""
         facts = {name: getattr(self, name) for name in _FACTS}
-        return facts | {"metrics": dict(self.metrics), "counts": dict(self.counts)}
+        return {"metrics": dict(self.metrics), "counts": dict(self.counts), **facts}
 
     def to_parquet(self, path: Path) -> None:
         """One row per user (column "user"), the summary in the file's metadata; whole or not at all."""

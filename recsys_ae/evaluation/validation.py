@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import assert_never
 
 import numpy as np
 
 from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.evaluation.configs import EvaluationConfig
-from recsys_ae.evaluation.holdout import (
+from recsys_ae.evaluation.evaluator import (
     Block,
-    Popularity,
     check_capable,
     holdout_blocks,
+    popularity_of,
     predictions,
     ranked_lists,
     relevant_part,
     unpredicted,
 )
-from recsys_ae.metrics import METRICS, Metric, Predictions, find_metric, main_metrics
+from recsys_ae.metrics import METRICS, Metric, Popularity, Predictions, find_metric, main_metrics
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
 
@@ -34,17 +32,27 @@ class Validator:
     """What candidates are chosen by: a metric on the holdout of a split. Called with a candidate it gives the
     figure that `evaluate` reports on the same split, in the metric's own units.
 
-    Raises CapabilityError for a candidate that cannot do what the metric measures.
+    `blocks` and `prepared`: what does not depend on the candidate. Raises CapabilityError for a candidate
+    that cannot do what the metric measures.
     """
 
     metric: Metric
     split: Split
     relevant: float | None
-    figure: Callable[[Recommender], float]
+    blocks: tuple[Block, ...]
+    prepared: Predictions | Popularity
 
     def __call__(self, candidate: Recommender) -> float:
-        check_capable(candidate, self.metric)
-        return self.figure(candidate)
+        metric, cutoff = self.metric, self.metric.cutoff
+        check_capable(candidate, metric)
+        if isinstance(self.prepared, Predictions):
+            found = predictions(candidate, self.blocks, self.prepared)
+            values = metric.function(found.warm_only() if metric.warm else found)
+        else:
+            assert cutoff is not None  # `validator` sees to it
+            lists = ranked_lists(candidate, self.blocks, self.prepared, n=cutoff)
+            values = np.concatenate([metric.function(judged, cutoff=cutoff) for judged in lists])
+        return metric.figure_of(values)
 
     def is_better(self, score: float, than: float) -> bool:
         """Whether `score` is the better figure of the two."""
@@ -78,47 +86,24 @@ def validator(split: Split, metric: Metric, config: EvaluationConfig, *, batch_s
     Raises ConfigError for a metric that says nothing of the holdout, and DataError where the holdout has
     nothing to judge by.
     """
-    figure: Callable[[Recommender], float]
+    prepared: Predictions | Popularity
     match metric.family:
         case "rating":
-            _check_something(split.holdout.n_observed)
-            blocks = tuple(holdout_blocks(split, split.holdout, batch_size))
-            figure = partial(_rating_figure, metric=metric, blocks=blocks, blank=unpredicted(split))
+            judged_by, prepared = split.holdout, unpredicted(split)
         case "ranking":
             metric = metric if metric.cutoff is not None else metric.at(config.cutoffs[0])
-            relevant = relevant_part(split.holdout, config.relevant)
-            _check_something(relevant.n_observed)
-            blocks = tuple(holdout_blocks(split, relevant, batch_size))
-            figure = partial(_ranking_figure, metric=metric, blocks=blocks, popularity=Popularity.of(split))
+            judged_by, prepared = relevant_part(split.holdout, config.relevant), popularity_of(split)
         case "beyond" | "catalogue":
             raise _unusable(metric.key)
         case _:
             assert_never(metric.family)
-    return Validator(metric, split, config.relevant, figure)
-
-
-def _rating_figure(
-    candidate: Recommender, *, metric: Metric, blocks: tuple[Block, ...], blank: Predictions
-) -> float:
-    found = predictions(candidate, blocks, blank)
-    return metric.figure_of(metric.function(found.warm_only() if metric.warm else found))
-
-
-def _ranking_figure(
-    candidate: Recommender, *, metric: Metric, blocks: tuple[Block, ...], popularity: Popularity
-) -> float:
-    cutoff = metric.cutoff
-    assert cutoff is not None  # `validator` sees to it
-    lists = ranked_lists(candidate, blocks, popularity, n=cutoff)
-    return metric.figure_of(np.concatenate([metric.function(judged, cutoff=cutoff) for judged in lists]))
+    if judged_by.n_observed == 0:
+        raise DataError(
+            "the validation holdout has no rating that counts; hold out a larger share, or lower `relevant`"
+        )
+    blocks = tuple(holdout_blocks(split, judged_by, batch_size))
+    return Validator(metric, split, config.relevant, blocks, prepared)
 
 
 def _unusable(name: str) -> ConfigError:
     return ConfigError(f"unknown validation metric {name!r}; choose one of {', '.join(_CHOICES)}")
-
-
-def _check_something(n_ratings: int) -> None:
-    if n_ratings == 0:
-        raise DataError(
-            "the validation holdout has no rating that counts; hold out a larger share, or lower `relevant`"
-        )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from recsys_ae.metrics.beyond import BEYOND
-from recsys_ae.metrics.catalogue import CATALOGUE, COVERAGE
-from recsys_ae.metrics.metric import Exposure, Judged, Metric, Predictions, sort_key
+from recsys_ae.metrics.beyond import BEYOND, CATALOGUE, COVERAGE
+from recsys_ae.metrics.metric import Judged, Metric, Popularity, Predictions, sort_key
 from recsys_ae.metrics.ranking import NDCG, RANKING, RECALL
 from recsys_ae.metrics.rating import MAE, RATING, RMSE
 
@@ -52,24 +51,8 @@ def higher_is_better(name: str) -> bool | None:
 
 
 __all__ = [
-    "BEYOND",
-    "CATALOGUE",
-    "COVERAGE",
-    "MAE",
-    "METRICS",
-    "NDCG",
-    "RANKING",
-    "RATING",
-    "RECALL",
-    "RMSE",
-    "Exposure",
-    "Judged",
-    "Metric",
-    "Predictions",
-    "find_metric",
-    "higher_is_better",
-    "main_metrics",
+    "BEYOND", "CATALOGUE", "COVERAGE", "MAE", "METRICS", "NDCG", "RANKING", "RATING", "RECALL", "RMSE",
+    "Judged", "Metric", "Popularity", "Predictions", "find_metric", "higher_is_better", "main_metrics",
     "metrics_at",
-    "sort_key",
-    "summary_metrics",
-]
+    "sort_key", "summary_metrics",
+]  # fmt: skip

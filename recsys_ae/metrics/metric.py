@@ -9,14 +9,7 @@ from typing import Any, Literal, assert_never
 
 import numpy as np
 
-from recsys_ae.types import (
-    BoolVector,
-    CountVector,
-    FloatMatrix,
-    FloatVector,
-    PositionMatrix,
-    PositionVector,
-)
+from recsys_ae.types import BoolVector, CountVector, FloatMatrix, FloatVector, PositionMatrix, PositionVector
 
 Family = Literal["rating", "ranking", "beyond", "catalogue"]
 
@@ -30,7 +23,8 @@ class Metric:
     root where `rooted`. Reports keep each user's sum of errors in the column `error_sum`.
     "ranking" and "beyond": (`Judged`, cutoff) -> (b,) float64, NaN for a user for whom the metric is not
     defined. The figure is the mean over the other users.
-    "catalogue": `Exposure` through the first `cutoff` places of all lists -> float, the figure itself.
+    "catalogue": (n_items,) int64, how often each item is in the first `cutoff` places of all lists -> float,
+    the figure itself.
 
     `cutoff`: how many places of a list count; None for ratings, and until `at` names one. `warm`: pairs with
     a cold user or a cold item are left out. `unit`: what the figure counts, in words.
@@ -137,37 +131,29 @@ class Predictions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Popularity:
+    """How popular items are. `of_items`: (n_items,) float64, share of the `n_training_users` users who rated
+    the item in training; `of_histories`: (n_users,) float64, mean popularity of the items in a user's
+    history, NaN for none; `usual`: the mean of these over all evaluated users."""
+
+    of_items: FloatVector
+    n_training_users: int
+    of_histories: FloatVector
+    usual: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Judged:
     """Ranked lists of one block of users, held against their holdout.
 
     `items`: (b, n) int64, best first, -1 = padding; `gains`: (b, n) float64, 0 = miss;
     `n_relevant`: (b,) int64, all relevant holdout items, listed or not;
     `ideal_gains`: (b, n) float64, the gains of the best possible list, descending;
-    `popularity`: (n_items,) float64, share of the `n_training_users` users who rated the item in training;
-    `history_popularity`: (b,) float64, mean popularity of the items in a user's history, NaN for none;
-    `usual_popularity`: mean of `history_popularity` over all evaluated users, not just this block's.
+    `popularity`: its `of_histories` are those of this block, (b,).
     """
 
     items: PositionMatrix
     gains: FloatMatrix
     n_relevant: CountVector
     ideal_gains: FloatMatrix
-    popularity: FloatVector
-    n_training_users: int
-    history_popularity: FloatVector
-    usual_popularity: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Exposure:
-    """How often each item of the catalogue was recommended. `counts`: (n_items,) int64."""
-
-    counts: CountVector
-
-    @classmethod
-    def of(cls, items: PositionMatrix, n_items: int) -> Exposure:
-        """Exposure through ranked lists (b, n), padding (-1) left out."""
-        return cls(np.bincount(items[items >= 0], minlength=n_items).astype(np.int64))
-
-    def __add__(self, other: Exposure) -> Exposure:
-        return Exposure(self.counts + other.counts)
+    popularity: Popularity

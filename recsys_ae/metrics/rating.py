@@ -30,20 +30,11 @@ def _errors(predictions: Predictions) -> FloatVector:
 
 
 RMSE = Metric(
-    "rmse",
-    "rating",
-    higher_is_better=False,
-    unit="rating units",
-    function=squared_errors,
-    error_sum="squared_error_sum",
-    rooted=True,
-)
+    "rmse", "rating", higher_is_better=False, unit="rating units", function=squared_errors,
+    error_sum="squared_error_sum", rooted=True,
+)  # fmt: skip
 MAE = Metric(
-    "mae",
-    "rating",
-    higher_is_better=False,
-    unit="rating units",
-    function=absolute_errors,
+    "mae", "rating", higher_is_better=False, unit="rating units", function=absolute_errors,
     error_sum="absolute_error_sum",
-)
+)  # fmt: skip
 RATING = (RMSE, MAE, replace(RMSE, warm=True), replace(MAE, warm=True))

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from string import Template
 
+from recsys_ae.provenance import installed
 from recsys_ae.reporting.tables import Table
 
 _TEMPLATE = Path(__file__).with_name("page.html")
@@ -46,7 +46,8 @@ def page(title: str, sections: Sequence[Section]) -> str:
     numbered = iter(range(1, 1 + sum(len(section.pictures) for section in sections)))
     body = "\n".join(_section(section, [next(numbered) for _ in section.pictures]) for section in sections)
     template = Template(_TEMPLATE.read_text(encoding="utf-8"))
-    return template.substitute(title=escape(title), body=body, version=escape(_version()))
+    version = installed(("recsys-ae",)).get("recsys-ae", "")  # none where it runs from a folder
+    return template.substitute(title=escape(title), body=body, version=escape(version))
 
 
 def _section(section: Section, numbers: Sequence[int]) -> str:
@@ -64,22 +65,12 @@ def _section(section: Section, numbers: Sequence[int]) -> str:
 
 
 def _picture(picture: Picture, number: int) -> str:
-    caption = f"\n<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption else ""
-    return f"<figure>\n{_inline(picture, number)}{caption}\n</figure>"
-
-
-def _inline(picture: Picture, number: int) -> str:
     """The <svg> element alone (its prolog names a DTD on a server), with ids that no other picture has."""
     svg = picture.svg[picture.svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="picture{number}-', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\1picture{number}-", svg)
     label = escape(picture.caption or "plot")
-    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-
-
-def _version() -> str:
-    try:
-        return version("recsys-ae")
-    except PackageNotFoundError:  # run from a folder, not installed
-        return ""
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    caption = f"\n<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption else ""
+    return f"<figure>\n{svg}{caption}\n</figure>"

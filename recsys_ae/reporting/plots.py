@@ -56,7 +56,12 @@ def plot_predictions(actual: FloatVector, predicted: FloatVector, path: Path) ->
     counts, panel = figure.subplots(2, 1, sharex=True, height_ratios=(1, 3.6))
     _tidy(counts)
     _tidy(panel)
-    _draw_counts(counts, levels, np.bincount(which, minlength=len(levels)), width)
+    counts.bar(
+        levels, np.bincount(which, minlength=len(levels)), width=0.62 * width, color="#c3c9d1", zorder=2
+    )
+    counts.set_ylabel("ratings", color=INK)
+    counts.yaxis.set_major_formatter(lambda count, place: f"{count:,.0f}")
+    counts.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     quantiles = np.array([_quantiles(predicted[which == level]) for level in range(len(levels))])
     _draw_boxes(panel, levels, quantiles.reshape(-1, 5), width)
     panel.set_xlabel("actual rating", color=INK)
@@ -79,8 +84,8 @@ def plot_metric_bars(
     `errors`: half-widths of the intervals, NaN or None for those unknown. Models without a value (NaN) stay
     in the picture as failed. Points, not bars: a bar must start at 0, where differences cannot be seen.
     """
-    widths = np.full(len(names), np.nan) if errors is None else np.array([_number(e) for e in errors])
-    numbers = np.array([_number(value) for value in values])
+    widths = np.full(len(names), np.nan) if errors is None else np.array(errors, dtype=np.float64)
+    numbers = np.array(values, dtype=np.float64)
     keys = [sort_key(number, higher_is_better=metric.higher_is_better) for number in numbers]
     order = np.argsort(keys, kind="stable")
     figure = _figure(7.2, 1.1 + 0.36 * len(names))
@@ -149,13 +154,6 @@ def _label_ends(panel: Axes, x: float, ends: dict[str, float]) -> None:
                        annotation_clip=False)  # fmt: skip
 
 
-def _draw_counts(panel: Axes, levels: FloatVector, counts: np.ndarray, width: float) -> None:
-    panel.bar(levels, counts, width=0.62 * width, color="#c3c9d1", zorder=2)
-    panel.set_ylabel("ratings", color=INK)
-    panel.yaxis.set_major_formatter(lambda count, place: f"{count:,.0f}")
-    panel.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-
-
 def _draw_boxes(panel: Axes, levels: FloatVector, quantiles: FloatVector, width: float) -> None:
     """`quantiles`: (n_levels, 5) at 5, 25, 50, 75 and 95 %."""
     low, lower, middle, upper, high = quantiles.T
@@ -198,10 +196,6 @@ def _levels(actual: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
     return np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95)) if len(values) else np.full(5, np.nan)
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else float(value)
 
 
 def _figure(width: float, height: float) -> Figure:

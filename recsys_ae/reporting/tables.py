@@ -45,11 +45,9 @@ class Table:
     def markdown(self) -> str:
         """A pipe table, numbers to the right, ending in a newline."""
         rule = ["---:" if right else "---" for right in self._to_the_right()]
-        body = [
-            [f"**{_pipe_safe(text)}**" if bold else _pipe_safe(text) for text, bold in row]
-            for row in self._shown()
-        ]
-        lines = [[_pipe_safe(name) for name in self.columns], rule, *body]
+        lines = [[_pipe_safe(name) for name in self.columns], rule]
+        for row in self._shown():
+            lines.append([f"**{_pipe_safe(text)}**" if bold else _pipe_safe(text) for text, bold in row])
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
     def csv(self) -> str:
@@ -68,12 +66,9 @@ class Table:
             texts = [name, *(row[place][0] for row in shown)]
             tight = right or name in self.tight
             parts = texts if tight else [word for text in texts for word in text.split()]
-            table.add_column(
-                Text(name),
-                justify="right" if right else "left",
-                no_wrap=tight,
-                min_width=max(map(cell_len, parts), default=0),
-            )
+            least = max(map(cell_len, parts), default=0)
+            justify: Literal["left", "right"] = "right" if right else "left"
+            table.add_column(Text(name), justify=justify, no_wrap=tight, min_width=least)
         for row in shown:
             table.add_row(*(Text(text, style="bold" if bold else "") for text, bold in row))
         return table
@@ -111,9 +106,8 @@ class Table:
         for i, name in enumerate(self.columns):
             cells = [row[i] for row in self.rows]
             best = _best(cells, self.best.get(name))
-            columns.append(
-                [(text, cell in best) for text, cell in zip(format_column(cells), cells, strict=True)]
-            )
+            texts = format_column(cells)
+            columns.append([(text, cell in best) for text, cell in zip(texts, cells, strict=True)])
         return [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -131,16 +125,12 @@ def interval_text(found: Difference) -> str:
 def format_column(cells: Sequence[Any]) -> list[str]:
     """Texts of one column: whole numbers with thousands separated, others with the decimals that the largest
     asks for (four below 10, then fewer); what rounds to nothing becomes "<0.0001", gaps become "–"."""
-    numbers = [float(cell) for cell in cells if _is_number(cell)]
-    decimals = (
-        0 if all(isinstance(c, int | np.integer) for c in cells if _is_number(c)) else _decimals(numbers)
-    )
-    return [_format_cell(cell, decimals) for cell in cells]
-
-
-def _decimals(numbers: Sequence[float]) -> int:
+    numbers = [cell for cell in cells if _is_number(cell)]
+    if all(isinstance(cell, int | np.integer) for cell in numbers):
+        return [_format_cell(cell, 0) for cell in cells]
     largest = max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
-    return next((decimals for limit, decimals in ((10, 4), (100, 2), (1000, 1)) if largest < limit), 0)
+    decimals = next((decimals for limit, decimals in ((10, 4), (100, 2), (1000, 1)) if largest < limit), 0)
+    return [_format_cell(cell, decimals) for cell in cells]
 
 
 def _format_cell(cell: Any, decimals: int) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from recsys_ae.errors import StorageError
-from recsys_ae.evaluation.report import Report
+from recsys_ae.evaluation.report import REPORT, Report
 
 FORMAT = 2  # of a run's result.json; raised when older programs could no longer read what newer ones write
-RESULT, REPORT = "result.json", "per_user.parquet"
+RESULT = "result.json"
 _TEST = "test/"
 R = TypeVar("R")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.files import replaced
 from recsys_ae.serving.lists import TopNBlock, columns_of
+
+Write = Callable[[pa.Table], None]
 
 _ROWS_AT_ONCE = 1 << 17  # a row group
 
@@ -28,41 +31,31 @@ def write_top_n(path: Path, blocks: Iterable[TopNBlock], *, users: IdMap, items:
     Raises ConfigError for another suffix, before the first block is made, StorageError where it cannot write.
     """
     path = Path(path)
-    write = _writer_for(path)
-    if path.is_dir():
-        raise StorageError(f"{path}: is a folder; choose the name of a file")
-    with replaced(path) as temporary:
-        return write(temporary, _evenly(_tables(blocks, users, items)), _schema(users, items))
-
-
-def _writer_for(path: Path) -> Callable[[Path, Iterator[pa.Table], pa.Schema], int]:
     match path.suffix.lower():
         case ".parquet":
-            return _write_parquet
+            opened = _parquet
         case ".csv":
-            return _write_csv
+            opened = _csv
         case suffix:
             raise ConfigError(
                 f"{path}: lists are written as .parquet or .csv, not {suffix!r}; rename the output"
             )
-
-
-def _schema(users: IdMap, items: IdMap) -> pa.Schema:
-    return pa.schema(
+    if path.is_dir():
+        raise StorageError(f"{path}: is a folder; choose the name of a file")
+    schema = pa.schema(
         {"user": _id_type(users), "rank": pa.int32(), "item": _id_type(items), "score": pa.float32()}
     )
+    tables = (pa.table(columns_of(block, users, items), schema=schema) for block in blocks)
+    n_rows = 0
+    with replaced(path) as temporary, opened(temporary, schema) as write:
+        for table in _evenly(tables):
+            write(table)
+            n_rows += len(table)
+    return n_rows
 
 
 def _id_type(ids: IdMap) -> pa.DataType:
     return pa.int64() if ids.ids.dtype == np.int64 else pa.string()
-
-
-def _tables(blocks: Iterable[TopNBlock], users: IdMap, items: IdMap) -> Iterator[pa.Table]:
-    schema = _schema(users, items)
-    for block in blocks:
-        columns = columns_of(block, users, items)
-        arrays = [pa.array(columns[field.name], type=field.type) for field in schema]
-        yield pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _evenly(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -81,25 +74,21 @@ def _evenly(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting).combine_chunks()
 
 
-def _write_parquet(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> int:
-    n_rows = 0
+@contextmanager
+def _parquet(path: Path, schema: pa.Schema) -> Iterator[Write]:
     with pq.ParquetWriter(path, schema) as writer:
-        for table in tables:
-            writer.write_table(table)
-            n_rows += len(table)
-    return n_rows
+        yield writer.write_table
 
 
-def _write_csv(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> int:
-    n_rows = 0
+@contextmanager
+def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(schema.names)
-        for table in tables:
-            columns = [table["user"].to_pylist(), table["rank"].to_pylist(), table["item"].to_pylist()]
-            scores = (
-                table["score"].to_numpy().astype(str)
-            )  # the shortest text that reads back as this float32
+
+        def write(table: pa.Table) -> None:
+            columns = [table[name].to_pylist() for name in ("user", "rank", "item")]
+            scores = table["score"].to_numpy().astype(str)  # the shortest that reads back as this float32
             writer.writerows(zip(*columns, scores, strict=True))
-            n_rows += len(table)
-    return n_rows
+
+        yield write

@@ -72,98 +72,71 @@ class MlflowTracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        run_id, status = self.run_id, status_of(kind)
-        if run_id is None:
-            return
-        if self._link.broken:
-            self._close_in_peace(run_id, status)
-            return
-        self._flush()
-        self._try("the run could not be closed", lambda client: client.set_terminated(run_id, status))
+        status = status_of(kind)
+        if self.run_id is not None and self._link.broken:
+            self._close_in_peace(self.run_id, status)
+        else:
+            self._flush()
+            self._log(
+                "the run could not be closed", lambda client, run_id: client.set_terminated(run_id, status)
+            )
 
     def params(self, values: Mapping[str, Any]) -> None:
-        self._log(
-            "the config was not logged",
-            lambda client, run_id: [
-                client.log_batch(run_id, params=batch) for batch in records.param_batches(values)
-            ],
-        )
+        self._log("the config was not logged", records.send, params=values)
 
     def tags(self, values: Mapping[str, str]) -> None:
-        self._log(
-            "the tags were not logged",
-            lambda client, run_id: [
-                client.log_batch(run_id, tags=batch) for batch in records.tag_batches(values)
-            ],
-        )
+        self._log("the tags were not logged", records.send, tags=values)
 
     def dataset(self, record: DatasetRecord) -> None:
-        self._log(
-            "the dataset was not logged",
-            lambda client, run_id: client.log_inputs(run_id, [records.dataset_input(record)]),
-        )
+        self._log("the dataset was not logged", records.send_dataset, record)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Kept back and sent in batches: a call for each would cost more than many an epoch."""
-        if self._silent:
+        if self._link.broken or self.run_id is None:
             return
-        self._waiting += records.as_metrics(values, step)
+        self._waiting += records.metrics(values, step)
         if len(self._waiting) >= _FLUSH_AT or time.monotonic() - self._flushed > _FLUSH_AFTER:
             self._flush()
 
     def artifact(self, path: Path) -> None:
-        def send(client: MlflowClient, run_id: str) -> None:
-            if path.is_dir():
-                client.log_artifacts(run_id, str(path), artifact_path=path.name)
-            else:
-                client.log_artifact(run_id, str(path))
-
-        self._log(f"{path.name} was not logged", send)
+        self._log(f"{path.name} was not logged", records.send_files, path)
 
     def model(self, folder: Path) -> str | None:
-        from recsys_ae.tracking.packing import log_model
+        from recsys_ae.tracking.pyfunc import log_model
 
-        return self._log("the model was not logged", lambda client, run_id: log_model(client, run_id, folder))
+        return self._log("the model was not logged", log_model, folder)
 
     def child(self, name: str) -> MlflowTracker:
         nested = MlflowTracker(self._link.experiment, name, uri=self._link.uri)
         nested._link, nested._parent = self._link, self
         return nested
 
-    @property
-    def _silent(self) -> bool:
-        return self._link.broken or self.run_id is None
-
     def _open(self, client: MlflowClient) -> None:
-        parent = self._parent
+        parent, tags = self._parent, records.system_tags() | self._tags
         if parent is None:
             self._experiment_id = experiment_id(client, self._link.experiment, self._link.uri)
-            tags = records.system_tags() | self._tags
+        elif parent.run_id is None:
+            raise TrackingError("the parent run is not open")
         else:
-            if parent.run_id is None:
-                raise TrackingError("the parent run is not open")
             self._experiment_id = parent._experiment_id
-            tags = records.system_tags() | {"mlflow.parentRunId": parent.run_id}
-        run = client.create_run(self._experiment_id, run_name=self._name)
-        self.run_id = run.info.run_id
-        for batch in records.tag_batches(tags):
-            client.log_batch(self.run_id, tags=batch)
+            tags["mlflow.parentRunId"] = parent.run_id
+        self.run_id = client.create_run(self._experiment_id, run_name=self._name).info.run_id
+        records.send(client, self.run_id, tags=tags)
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         self._flushed = time.monotonic()
         if waiting:
-            self._log(
-                "metrics were not logged",
-                lambda client, run_id: [
-                    client.log_batch(run_id, metrics=batch)
-                    for batch in records.chunks(waiting, records.METRICS_AT_ONCE)
-                ],
-            )
+            self._log("metrics were not logged", records.send, metrics=waiting)
 
-    def _log(self, loss: str, action: Callable[[MlflowClient, str], Answer]) -> Answer | None:
+    def _log(self, loss: str, action: Callable[..., Answer], *what: Any, **values: Any) -> Answer | None:
+        """Does `action` with a client and the id of the run, which is open."""
         run_id = self.run_id
-        return None if run_id is None else self._try(loss, lambda client: action(client, run_id))
+        return (
+            None
+            if run_id is None
+            else self._try(loss, lambda client: action(client, run_id, *what, **values))
+        )
 
     def _try(self, loss: str, action: Callable[[MlflowClient], Answer]) -> Answer | None:
         """The answer of the store, None if it has failed now or before."""

@@ -10,18 +10,16 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from recsys_ae.provenance import commit_of, versions
 from recsys_ae.tracking.tracker import DatasetRecord
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput, Metric, Param, RunTag
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
-T = TypeVar("T")
-
-METRICS_AT_ONCE = 1000
-_PARAMS_AT_ONCE = 100
+_AT_ONCE = {"params": 100, "tags": 100, "metrics": 1000}  # MLflow takes no more in one call
 _NAME_LENGTH = 250
 _PARAM_LENGTH = 6000
 _TAG_LENGTH = 5000  # older servers take no more
@@ -54,31 +52,6 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def param_batches(values: Mapping[str, Any]) -> list[list[Param]]:
-    from mlflow.entities import Param
-
-    return list(
-        chunks(
-            [
-                Param(tracked_name(name), _cut(as_text(value), _PARAM_LENGTH))
-                for name, value in flat(values).items()
-            ],
-            _PARAMS_AT_ONCE,
-        )
-    )
-
-
-def tag_batches(values: Mapping[str, Any]) -> list[list[RunTag]]:
-    from mlflow.entities import RunTag
-
-    return list(
-        chunks(
-            [RunTag(tracked_name(name), _cut(as_text(value), _TAG_LENGTH)) for name, value in values.items()],
-            _PARAMS_AT_ONCE,
-        )
-    )
-
-
 def system_tags() -> dict[str, str]:
     """Package versions, platform, user, command and, where the working folder is in a repository, its commit.
 
@@ -93,36 +66,53 @@ def system_tags() -> dict[str, str]:
     return tags
 
 
-def as_metrics(values: Mapping[str, float], step: int | None) -> list[Metric]:
+def metrics(values: Mapping[str, float], step: int | None) -> list[Metric]:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
     return [Metric(tracked_name(name), float(value), now, step or 0) for name, value in values.items()]
 
 
-def dataset_input(record: DatasetRecord) -> DatasetInput:
+def send(
+    client: MlflowClient,
+    run_id: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    metrics: Sequence[Metric] = (),
+) -> None:
+    """Log what is given, in as many calls as it takes; params may be nested."""
+    from mlflow.entities import Param, RunTag
+
+    entries: dict[str, Sequence[Any]] = {
+        "params": [Param(*entry) for entry in _texts(flat(params or {}), _PARAM_LENGTH)],
+        "tags": [RunTag(*entry) for entry in _texts(tags or {}, _TAG_LENGTH)],
+        "metrics": metrics,
+    }
+    for kind, whole in entries.items():
+        for start in range(0, len(whole), _AT_ONCE[kind]):
+            batch: dict[str, Any] = {kind: whole[start : start + _AT_ONCE[kind]]}
+            client.log_batch(run_id, **batch)
+
+
+def send_dataset(client: MlflowClient, run_id: str, record: DatasetRecord) -> None:
     """As mlflow.data describes a local dataset; the counts are its profile, the split its tags."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = json.dumps({"uri": record.source or record.name})
+    source, profile = json.dumps({"uri": record.source or record.name}), json.dumps(dict(record.counts))
+    dataset = Dataset(record.name[:500], record.fingerprint[:36], "local", source, profile=profile)
     tags = {"mlflow.data.context": "training", "split": record.split,
             "split_fingerprint": record.split_fingerprint}  # fmt: skip
-    return DatasetInput(
-        Dataset(
-            record.name[:500],
-            record.fingerprint[:36],
-            "local",
-            source,
-            profile=json.dumps(dict(record.counts)),
-        ),
-        [InputTag(name, value[:_INPUT_TAG_LENGTH]) for name, value in tags.items() if value],
-    )
+    shown = [InputTag(name, value[:_INPUT_TAG_LENGTH]) for name, value in tags.items() if value]
+    client.log_inputs(run_id, [DatasetInput(dataset, shown)])
 
 
-def chunks(values: Sequence[T], size: int) -> Iterator[list[T]]:
-    """`values`, `size` at a time."""
-    for start in range(0, len(values), size):
-        yield list(values[start : start + size])
+def send_files(client: MlflowClient, run_id: str, path: Path) -> None:
+    """A file, or a folder with all in it, under its own name."""
+    if path.is_dir():
+        client.log_artifacts(run_id, str(path), artifact_path=path.name)
+    else:
+        client.log_artifact(run_id, str(path))
 
 
 def _user() -> str:
@@ -132,5 +122,7 @@ def _user() -> str:
         return "unknown"
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _texts(values: Mapping[str, Any], length: int) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        text = as_text(value)
+        yield tracked_name(name), text if len(text) <= length else text[: length - 1] + "…"

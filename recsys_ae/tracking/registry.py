@@ -15,12 +15,11 @@ from recsys_ae.tracking.store import connected, local_path, resolve_uri, shown
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.exceptions import MlflowException
 
 _MARK = "model.json"
 _RUN = re.compile(r"runs:/([^/@]+)/([^@]+)")
-_VERSION = re.compile(r"models:/([^/@]+)/(\d+)")
-_ALIAS = re.compile(r"models:/([^/@]+)@([^/@]+)")
+_REGISTERED = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([^/@]+))")
 _FORMS = "a folder, runs:/RUN_ID/model, models:/NAME/VERSION or models:/NAME@ALIAS"
 
 
@@ -60,15 +59,14 @@ def register(model_uri: str, name: str, alias: str | None = None, *, uri: str | 
 
 
 def _from_store(text: str, uri: str | None) -> Path:
-    run, match = _RUN.fullmatch(text), _VERSION.fullmatch(text) or _ALIAS.fullmatch(text)
-    if run is None and match is None:
+    run, registered = _RUN.fullmatch(text), _REGISTERED.fullmatch(text)
+    if run is None and registered is None:
         raise ConfigError(f"{text}: malformed model URI; give {_FORMS}")
     with connected(uri) as client:
         if run:
             source = _logged_model(client, run[1], run[2], text).artifact_location
-        elif match:
-            version = _version(client, match[1], match[2], text, by_alias="@" in text)
-            source = _source_of_version(client, version)
+        elif registered:
+            source = _source_of(client, registered[1], registered[2], registered[3], text)
         return _model_in(_fetched(source, resolve_uri(uri)), text)
 
 
@@ -80,7 +78,7 @@ def _logged_model(client: MlflowClient, run_id: str, name: str, text: str) -> Lo
     except MlflowException as error:
         if not _is_missing(error):
             raise
-        raise TrackingError(f"{text}: the tracking store {_store(client)} has no run {run_id!r}; "
+        raise TrackingError(f"{text}: the tracking store {shown(client.tracking_uri)} has no run {run_id!r}; "
                             "`recsys-ae compare EXPERIMENT` lists runs") from error  # fmt: skip
     for output in reversed(run.outputs.model_outputs if run.outputs else []):
         logged = client.get_logged_model(output.model_id)
@@ -90,18 +88,26 @@ def _logged_model(client: MlflowClient, run_id: str, name: str, text: str) -> Lo
                         "take a run that finished training")  # fmt: skip
 
 
-def _version(client: MlflowClient, name: str, which: str, text: str, *, by_alias: bool) -> ModelVersion:
+def _source_of(client: MlflowClient, name: str, number: str, alias: str | None, text: str) -> str:
+    """Where the files of a registered version lie, which is named by its number or else by an alias."""
     from mlflow.exceptions import MlflowException
 
     try:
-        if by_alias:
-            return client.get_model_version_by_alias(name, which)
-        return client.get_model_version(name, which)
+        found = (
+            client.get_model_version_by_alias(name, alias)
+            if alias
+            else client.get_model_version(name, number)
+        )
     except MlflowException as error:
         if not _is_missing(error):
             raise
         there_is = _what_there_is(client, name)
-        raise TrackingError(f"{text}: the tracking store {_store(client)} has {there_is}") from error
+        raise TrackingError(
+            f"{text}: the tracking store {shown(client.tracking_uri)} has {there_is}"
+        ) from error
+    source = client.get_model_version_download_uri(name, found.version)
+    logged = re.fullmatch(r"models:/(m-[^/]+)", source)
+    return client.get_logged_model(logged[1]).artifact_location if logged else source
 
 
 def _what_there_is(client: MlflowClient, name: str) -> str:
@@ -112,12 +118,6 @@ def _what_there_is(client: MlflowClient, name: str) -> str:
     numbers = ", ".join(sorted((str(v.version) for v in versions), key=int))
     aliases = ", ".join(sorted(models[name].aliases)) or "none"
     return f"of model {name!r} the versions {numbers or 'none'} and the aliases {aliases}"
-
-
-def _source_of_version(client: MlflowClient, version: ModelVersion) -> str:
-    source = client.get_model_version_download_uri(version.name, version.version)
-    logged = re.fullmatch(r"models:/(m-[^/]+)", source)
-    return client.get_logged_model(logged[1]).artifact_location if logged else source
 
 
 def _fetched(source: str, uri: str) -> Path:
@@ -139,12 +139,6 @@ def _model_in(folder: Path, text: str) -> Path:
     raise StorageError(f"{text}: {folder} holds no model ({_MARK} is missing); give {_FORMS}")
 
 
-def _is_missing(error: Exception) -> bool:
-    from mlflow.exceptions import MlflowException
-
+def _is_missing(error: MlflowException) -> bool:
     codes = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE")
-    return isinstance(error, MlflowException) and error.error_code in codes
-
-
-def _store(client: MlflowClient) -> str:
-    return shown(str(client.tracking_uri))
+    return error.error_code in codes

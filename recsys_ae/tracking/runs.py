@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,14 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys_ae.errors import TrackingError
-from recsys_ae.tracking.store import connected, local_path, resolve_uri, shown
+from recsys_ae.evaluation.report import REPORT
+from recsys_ae.tracking.store import connected, resolve_uri, shown
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
-
-REPORT = "per_user.parquet"
-_PARENT = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +43,9 @@ def experiment_runs(experiment: str, *, uri: str | None = None) -> list[TrackedR
     with connected(uri) as client:
         found = client.get_experiment_by_name(experiment)
         if found is None or found.lifecycle_stage == "deleted":
-            known = ", ".join(_names(client)) or "none"
-            store = shown(resolve_uri(uri))
-            raise TrackingError(
-                f"the tracking store {store} has no experiment {experiment!r}; it has: {known}"
-            )
+            names = (other.name for other in client.search_experiments() if other.name != "Default")
+            raise TrackingError(f"the tracking store {shown(resolve_uri(uri))} has no experiment "
+                                f"{experiment!r}; it has: {', '.join(sorted(names)) or 'none'}")  # fmt: skip
         runs, token = [], None
         while True:
             page = client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"],
@@ -62,29 +56,14 @@ def experiment_runs(experiment: str, *, uri: str | None = None) -> list[TrackedR
                 return runs
 
 
-def experiments(*, uri: str | None = None) -> list[str]:
-    """Names of the experiments in the store that have not been deleted, sorted."""
-    with connected(uri) as client:
-        return _names(client)
-
-
 def download_report(run: TrackedRun, *, uri: str | None = None) -> Path:
     """The per-user values of a run as a local parquet file: where it lies in a local store, else a copy in a
     temporary folder. TrackingError where the run has none."""
-    here = local_path(run.artifact_uri)
-    if here is not None and (here / REPORT).is_file():
-        return here / REPORT
     with connected(uri) as client:
         if all(entry.path != REPORT for entry in client.list_artifacts(run.run_id)):
             raise TrackingError(f"run {run.name} ({run.run_id}, status {run.status}) has no {REPORT}; "
                                 "only runs that reached the evaluation can be compared in pairs")  # fmt: skip
-        return Path(
-            client.download_artifacts(run.run_id, REPORT, tempfile.mkdtemp(prefix="recsys-ae-report-"))
-        )
-
-
-def _names(client: MlflowClient) -> list[str]:
-    return sorted(found.name for found in client.search_experiments() if found.name != "Default")
+        return Path(client.download_artifacts(run.run_id, REPORT))
 
 
 def _tracked(run: Run) -> TrackedRun:
@@ -93,6 +72,6 @@ def _tracked(run: Run) -> TrackedRun:
     return TrackedRun(
         run_id=info.run_id, name=info.run_name, status=info.status,
         started=datetime.fromtimestamp(info.start_time / 1000, UTC), seconds=seconds,
-        params=run.data.params, metrics=run.data.metrics, tags=tags, parent_id=tags.get(_PARENT),
+        params=run.data.params, metrics=run.data.metrics, tags=tags, parent_id=tags.get("mlflow.parentRunId"),
         artifact_uri=info.artifact_uri,
     )  # fmt: skip

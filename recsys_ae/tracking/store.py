@@ -1,10 +1,11 @@
-"""Where runs are kept: the address of the store, and a client that neither chatters nor hangs."""
+"""Where runs are kept: the store's address, its page, and a client that neither chatters nor hangs."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
+import sys
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from recsys_ae.errors import RecsysError, TrackingError
+from recsys_ae.errors import ConfigError, RecsysError, TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,6 +76,24 @@ def local_path(uri: str) -> Path | None:
     return Path(uri) if not parts.scheme else None
 
 
+def ui_command(uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
+    """The command that serves MLflow's page for a store, to be run by the caller.
+
+    ConfigError for the address of a server, which is a page already, and for a port outside 1-65535;
+    TrackingError for a local database that does not exist.
+    """
+    address = resolve_uri(uri)
+    if address.startswith("http"):
+        raise ConfigError(f"{shown(address)} is a running server; open it in a browser")
+    if not 1 <= port <= 65535:
+        raise ConfigError(f"port {port} does not exist; give one from 1 to 65535")
+    _check_database(address, create=False)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", address, "--host", host,
+               "--port", str(port), "--workers", "1"]  # fmt: skip
+    root = artifact_root(address)
+    return command if root is None else [*command, "--default-artifact-root", root]
+
+
 @contextmanager
 def connected(uri: str | None = None, *, create: bool = False) -> Iterator[MlflowClient]:
     """A client of the store at `uri`; every failure inside leaves as a TrackingError of one sentence.
@@ -126,61 +145,37 @@ def _make_database(path: Path) -> None:
 
 @contextmanager
 def _calm(address: str) -> Iterator[None]:
-    settings = _OURS | {name: value for name, value in _DEFAULTS.items() if name not in os.environ}
-    with ExitStack() as stack:
-        stack.enter_context(_environment(settings))
+    """MLflow with our settings, quiet and quick to give up; each change is undone afterwards."""
+    with ExitStack() as undo:
+        undo.callback(_restore, {name: os.environ.get(name) for name in (*_DEFAULTS, *_OURS)})
+        os.environ.update(
+            {name: value for name, value in _DEFAULTS.items() if name not in os.environ} | _OURS
+        )
         import mlflow  # noqa: F401  (sets its own log levels when first imported: before they are silenced)
 
-        stack.enter_context(_silenced())
+        # Libraries below log only errors: what matters of their warnings comes back as our own sentence.
+        for logger in map(logging.getLogger, _CHATTERING):
+            undo.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
+        undo.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
         if not address.startswith(("http", "file")):
-            stack.enter_context(_impatient())
+            import mlflow.store.db.utils as databases
+
+            # A database that cannot be opened is given up after three attempts, not after ten in 100 seconds.
+            if hasattr(databases, "MAX_RETRY_COUNT"):  # else another version of MLflow: slower, not wrong
+                undo.callback(setattr, databases, "MAX_RETRY_COUNT", databases.MAX_RETRY_COUNT)
+                databases.MAX_RETRY_COUNT = 3
         yield
 
 
-@contextmanager
-def _impatient() -> Iterator[None]:
-    """A database that cannot be opened is given up after three attempts, not after ten in 100 seconds."""
-    import mlflow.store.db.utils as databases
-
-    before = getattr(databases, "MAX_RETRY_COUNT", None)
-    if before is None:  # another version of MLflow: slower, not wrong
-        yield
-        return
-    databases.MAX_RETRY_COUNT = 3
-    try:
-        yield
-    finally:
-        databases.MAX_RETRY_COUNT = before
-
-
-@contextmanager
-def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Libraries below log only errors: what matters of their warnings comes back as our own sentence."""
-    loggers = [logging.getLogger(name) for name in _CHATTERING]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def _restore(before: Mapping[str, str | None]) -> None:
+    """The environment as it was; None: without the variable."""
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _reason(error: BaseException) -> str:

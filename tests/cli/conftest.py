@@ -15,16 +15,6 @@ def ratings(tmp_path_factory) -> Path:
     return write_ratings(tmp_path_factory.mktemp("data") / "ratings.csv")
 
 
-@pytest.fixture(scope="session")
-def fresh_database(tmp_path_factory) -> Path:
-    """A store whose first migration, of many seconds, is over."""
-    from recsys_ae.tracking.store import connected
-
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    with connected(f"sqlite:///{path}", create=True):
-        return path
-
-
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
     """An empty working folder, no settings from outside."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from commands import write_ratings
+from recording import RecordingTracker
 
 from recsys_ae.experiments.benchmark import run_benchmark
 from recsys_ae.settings.load import load_benchmark
-from recsys_ae.tracking.tracker import RecordingTracker
 from recsys_ae.training.runner import Context
 
 BENCHMARK = """\

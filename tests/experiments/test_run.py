@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import write_ratings
+from recording import RecordingTracker
 
 from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.evaluation.configs import EvaluationConfig
@@ -18,7 +19,7 @@ from recsys_ae.results.result import RunResult
 from recsys_ae.results.tracking import upload_run
 from recsys_ae.settings.configs import ValidationConfig
 from recsys_ae.settings.load import default_experiment
-from recsys_ae.tracking.tracker import NullTracker, RecordingTracker
+from recsys_ae.tracking.tracker import NullTracker
 from recsys_ae.training.runner import Context
 from recsys_ae.types import Epoch
 

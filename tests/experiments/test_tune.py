@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import write_ratings
+from recording import RecordingTracker
 
 from recsys_ae.experiments import fit as fitting
 from recsys_ae.experiments.benchmark import run_benchmark
@@ -14,7 +15,6 @@ from recsys_ae.experiments.prepare import prepare
 from recsys_ae.experiments.tune import tune
 from recsys_ae.models.codec import state_of
 from recsys_ae.settings.configs import BenchmarkConfig
-from recsys_ae.tracking.tracker import RecordingTracker
 from recsys_ae.training.runner import Context
 
 MODELS = {

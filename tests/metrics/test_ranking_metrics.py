@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from oracles import SLOW_RANKING
 from sklearn.metrics import ndcg_score
 
-from recsys_ae.metrics import RANKING, Judged, find_metric
+from recsys_ae.metrics import RANKING, Judged, Popularity, find_metric
 
 N = 5
 NAMES = sorted(metric.name for metric in RANKING)
@@ -30,10 +31,7 @@ def judged(lists, relevant, n=N):
         gains=np.array(hits).reshape(items.shape),
         n_relevant=n_relevant,
         ideal_gains=(np.arange(n) < n_relevant[:, None]).astype(float),
-        popularity=np.zeros(100),
-        n_training_users=1,
-        history_popularity=np.zeros(len(lists)),
-        usual_popularity=0.0,
+        popularity=Popularity(np.zeros(100), 1, np.zeros(len(lists)), usual=0.0),
     )
 
 
@@ -160,16 +158,7 @@ def test_ndcg_agrees_with_scikit_learn(random_runs):
 
 def test_graded_gains_count_as_they_are():
     block = judged([[0, 1]], [{0, 1}], n=2)
-    graded = Judged(
-        items=block.items,
-        gains=np.array([[1.0, 3.0]]),
-        n_relevant=block.n_relevant,
-        ideal_gains=np.array([[3.0, 1.0]]),
-        popularity=block.popularity,
-        n_training_users=1,
-        history_popularity=block.history_popularity,
-        usual_popularity=0.0,
-    )
+    graded = replace(block, gains=np.array([[1.0, 3.0]]), ideal_gains=np.array([[3.0, 1.0]]))
     np.testing.assert_allclose(
         find_metric("ndcg").function(graded, cutoff=2), ndcg_score([[1.0, 3.0]], [[2.0, 1.0]]), rtol=1e-12
     )

@@ -1,4 +1,4 @@
-"""A real store, made once: its first migration takes longer than most tests."""
+"""A real store, the address of a dead one, and a small model to keep in them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,6 @@ from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.storage import save_model
-from recsys_ae.tracking.store import connected
-
-
-@pytest.fixture(scope="session")
-def fresh_database(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    with connected(f"sqlite:///{path}", create=True):
-        return path
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from recording import RecordingTracker
 
 from recsys_ae.tracking.records import as_file_name, as_text, flat, tracked_name
-from recsys_ae.tracking.tracker import DatasetRecord, NullTracker, RecordingTracker, Tracker
+from recsys_ae.tracking.tracker import DatasetRecord, NullTracker, Tracker
 
 
 def tell(tracker: Tracker, folder: Path) -> None:

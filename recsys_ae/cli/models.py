@@ -1,4 +1,4 @@
-"""recsys-ae recommend"""
+"""recsys-ae recommend, recsys-ae evaluate: what a stored model is asked."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from recsys_ae.errors import ConfigError
 
 
 def recommend(
-    model: Annotated[str, typer.Argument(help="Model folder, runs:/ID/model or models:/NAME@ALIAS.")],
+    model: options.StoredModel,
     users: Annotated[str, typer.Option(help="all, a file with one id per line, or ids: 12,40,41.")] = "all",
     n: Annotated[int, typer.Option("-n", min=1, help="Length of the lists.")] = 10,
     out: Annotated[Path | None, typer.Option(help="File to write: .parquet or .csv.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(help=("Newer ratings to read instead of those of training: a known dataset or a path.")),
+        typer.Option(help="Newer ratings to read instead of those of training: a known dataset or a path."),
     ] = None,
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Rank what a user has rated too.")
@@ -50,40 +50,58 @@ def recommend(
         from recsys_ae.tracking.registry import resolve_model
 
         stored = load_model(resolve_model(model, uri=tracking_uri))
-        trained, items = stored.info.get("config", {}).get("data", {}), stored.recommender.items
+        recommender, trained = stored.recommender, stored.info.get("config", {}).get("data", {})
         histories = stored.histories if data is None else stored.reading(load_newer(data, trained))
         rows = chosen_rows(users, histories.users)
         blocks = recommend_to(
-            stored.recommender,
-            histories,
-            rows=rows,
-            n=n,
-            exclude_seen=not include_seen,
-            batch_size=batch_size,
+            recommender, histories, rows=rows, n=n, exclude_seen=not include_seen, batch_size=batch_size
         )
         document = {"users": len(rows), "n": n, "unknown_items": histories.n_unknown_items}
         if out is not None:
-            n_rows = write_top_n(out, blocks, users=histories.users, items=items)
+            n_rows = write_top_n(out, blocks, users=histories.users, items=recommender.items)
             told = f"{out}: {n_rows} rows, the top {n} of {len(rows)} users"
             say({"out": str(out), "rows": n_rows, **document}, lambda: print(told))
         else:
-            lists = frame_of(blocks, users=histories.users, items=items).to_dict("records")
+            lists = frame_of(blocks, users=histories.users, items=recommender.items).to_dict("records")
             titles = item_titles(trained.get("source", "")) or {}
-            say({**document, "rows": lists}, lambda: _show(lists, titles))
+            say({**document, "rows": lists}, lambda: _show_lists(lists, titles))
 
 
-def _show(lists: list[dict[Hashable, Any]], titles: Mapping[Any, str]) -> None:
+def _show_lists(lists: list[dict[Hashable, Any]], titles: Mapping[Any, str]) -> None:
     from recsys_ae.reporting.tables import Table
 
-    columns = ("user", "rank", "item", *(["title"] if titles else []), "score")
-    cells = tuple(
-        (
-            str(row["user"]),
-            row["rank"],
-            str(row["item"]),
-            *([titles.get(row["item"])] if titles else []),
-            row["score"],
-        )
-        for row in lists
-    )
-    show_table(Table(columns, cells))
+    table = Table(
+        ("user", "rank", "item", "title", "score"),
+        tuple((str(row["user"]), row["rank"], str(row["item"]), titles.get(row["item"]), row["score"])
+              for row in lists),
+    )  # fmt: skip
+    show_table(table if titles else table.select(["user", "rank", "item", "score"]))
+
+
+def evaluate(
+    model: options.StoredModel,
+    threads: options.Threads = None,
+    tracking_uri: options.TrackingUri = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Test a stored model again.
+
+    Uses the data and the split of the config that is stored with it.
+    """
+    options.use_threads(threads)
+    with answering(as_json=as_json) as say:
+        from recsys_ae.experiments.run import retest
+        from recsys_ae.tracking.registry import resolve_model
+
+        found = retest(resolve_model(model, uri=tracking_uri))
+        say(found, lambda: _show_metrics(found["metrics"], found["stored_metrics"]))
+
+
+def _show_metrics(metrics: dict[str, float], stored: dict[str, float]) -> None:
+    if not metrics:
+        print("nothing to measure: the split of this model holds no ratings out")
+        return
+    print(f"{'metric':32} {'now':>10} {'stored':>10}")
+    for name, value in metrics.items():
+        before = stored.get(name)
+        print(f"{name:32} {value:10.6f} {'' if before is None else f'{before:10.6f}'}")
