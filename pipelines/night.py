@@ -21,6 +21,7 @@ from pathlib import Path
 from recsys_ae.cli.options import make_tracker
 from recsys_ae.errors import CapabilityError, ConfigError, RecsysError
 from recsys_ae.experiments.run import run
+from recsys_ae.files import check_writable
 from recsys_ae.metrics import Metric, metrics_at
 from recsys_ae.models.configs import with_epochs
 from recsys_ae.models.storage import load_model
@@ -31,7 +32,7 @@ from recsys_ae.serving.writer import write_top_n
 from recsys_ae.settings.configs import ExperimentConfig
 from recsys_ae.settings.load import load_experiment
 from recsys_ae.settings.schema import advice
-from recsys_ae.splitting.configs import AllSplitConfig
+from recsys_ae.splitting.configs import AllSplitConfig, PredefinedSplitConfig
 from recsys_ae.tracking.tracker import Tracker
 from recsys_ae.training.runner import Context
 
@@ -146,6 +147,12 @@ def _check(config: ExperimentConfig, options: argparse.Namespace) -> None:
         raise ConfigError(f"-n {options.n}: the lists need one item at least")
     if options.lists.suffix.lower() not in (".parquet", ".csv") or options.lists.is_dir():
         raise ConfigError(f"--lists {options.lists}: name a file that ends with .parquet or .csv")
+    check_writable(options.lists, "--lists")
+    if isinstance(config.split, PredefinedSplitConfig):
+        raise ConfigError(
+            f"{options.config}: the split 'predefined' is made of two files, and the model of the lists is "
+            "fitted to one; name the file of all ratings, and another split"
+        )
     if isinstance(config.split, AllSplitConfig):
         raise ConfigError(
             f"{options.config}: the split 'all' leaves nothing to test on; name another, the model of the "

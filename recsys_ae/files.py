@@ -5,11 +5,16 @@ from __future__ import annotations
 import glob
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from recsys_ae.errors import StorageError
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
+from recsys_ae.errors import ConfigError, StorageError
 
 
 @contextmanager
@@ -30,6 +35,28 @@ def replaced(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         _remove(temporary)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """A safetensors file. Raises OSError where it cannot be written, such as on a full disk."""
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # written as it lies
+    try:
+        save_file(contiguous, path)
+    except SafetensorError as error:
+        raise OSError(f"{error}") from error
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Raises ConfigError, which names the option, where no file or folder could be made at `path`."""
+    parent = next(place for place in path.absolute().parents if place.exists())
+    try:
+        with TemporaryFile(dir=parent):
+            return
+    except OSError as error:
+        reason = error.strerror or error
+    raise ConfigError(
+        f"{option} {path}: {parent} is no folder that can be written to ({reason}); choose another"
+    )
 
 
 def remove_leftovers(path: Path) -> None:

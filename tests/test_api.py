@@ -76,6 +76,16 @@ def test_held_out_users_are_read_from_their_fold_in_ratings(ratings):
     assert (lists.user == held_out).sum() == 25 - n_read
 
 
+@pytest.mark.parametrize("model", [{"kind": "biased-mf", "factors": 2}, {"kind": "i-autorec", "hidden": [3]}])
+@pytest.mark.parametrize("kind", [{"kind": "users", "test_share": 0.3}, {"kind": "random"}])
+def test_users_who_chose_the_epoch_get_lists_of_their_own(ratings, model, kind):
+    """Fitting held them out whole, so they are read from their histories."""
+    split = ra.split(ratings, kind=kind, seed=2)
+    lists = ra.recommend(ra.fit(model, split, validation=0.4), split, n=5)
+    scores = lists.groupby("user").score.apply(tuple)
+    assert scores.nunique() == len(scores) == ratings.n_users
+
+
 def test_fit_takes_a_kind_settings_or_a_config(ratings):
     from recsys_ae.models.configs import BiasesConfig
 

@@ -215,6 +215,15 @@ def test_unseen_users_are_folded_in_or_refused(model, ratings):
     assert np.isfinite(model.score(empty)).all()
 
 
+def test_a_user_without_training_ratings_is_read_from_the_history_like_an_unseen_one(model, ratings):
+    """Such as one whose ratings all chose the epoch: the user has a place, and nothing was learnt."""
+    if not model.folds_in:
+        pytest.skip("reads no history")
+    history = select_rows(ratings.matrix, np.array([1, 2]))
+    placed = model.score(UserBatch(np.array(COLD_USERS), history))
+    np.testing.assert_array_equal(placed, model.score(UserBatch(np.array([-1, -1]), history)))
+
+
 def test_folding_in_uses_the_history(name, model, ratings):
     if not model.folds_in or CONFIGS[name].kind in {"mean", "popularity"}:
         pytest.skip("reads no history")

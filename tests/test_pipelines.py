@@ -143,6 +143,12 @@ def test_night_hands_the_options_of_tracking_on(here):
         ),
         (("--set", "model={kind: mean}"), "movies.yaml: the model 'mean' ranks nothing"),
         (("--set", "split.kind=all"), "movies.yaml: the split 'all' leaves nothing to test on"),
+        (
+            ("--set", "split={kind: predefined, train: a.csv, test: b.csv}"),
+            "movies.yaml: the split 'predefined' is made of two files",
+        ),
+        (("--lists", "ratings.csv/top.csv"), "is no folder that can be written to"),
+        (("--lists", "/proc/nowhere/top.csv"), "is no folder that can be written to"),
         (("--lists", "top.txt"), "--lists top.txt: name a file that ends with .parquet or .csv"),
         (("-n", "0"), "-n 0: the lists need one item at least"),
         (("--out", "ratings.csv"), "--out ratings.csv: exists already"),

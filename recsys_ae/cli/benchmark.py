@@ -45,8 +45,8 @@ def benchmark(
         tracker = options.make_tracker(
             experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
         )
-        context = Context(device=device.value, on_run=ignore if quiet else _tell)
-        result = run_benchmark(found, folder, context, tracker)
+        context = Context(device=device.value)
+        result = run_benchmark(found, folder, context, tracker, on_run=ignore if quiet else _tell)
         say(result.to_json(), lambda: _show(result))
     if any(entry.error is not None for entry in result.entries):
         raise typer.Exit(1)

@@ -40,7 +40,7 @@ def train(
     found = _config(config, data, model, changes)
     with answering(as_json=as_json) as say:
         from recsys_ae.cli.progress import epoch_bar
-        from recsys_ae.evaluation.validation import validation_metric
+        from recsys_ae.experiments.fit import metric_of_epochs
         from recsys_ae.experiments.run import run
         from recsys_ae.results.folder import new_folder
         from recsys_ae.training.runner import Context
@@ -50,11 +50,7 @@ def train(
         tracker = options.make_tracker(
             experiment, found.name, uri=tracking_uri, off=no_tracking, folder=folder
         )
-        metric = None
-        if found.validation is not None:
-            metric = validation_metric(
-                found.validation.metric, found.evaluation, predicts_ratings=found.model.predicts_ratings
-            )
+        metric = metric_of_epochs(found.model, found.validation, found.evaluation)
         with epoch_bar(found.model.max_epochs, metric=metric, quiet=quiet) as bar:
             context = Context(device=device.value, resume=resume, on_epoch=bar)
             result = run(found, folder, context, tracker)
@@ -95,7 +91,6 @@ def _show(result: RunResult) -> None:
     print(f"folder: {result.folder}")
     print(f"model:  {result.model}")
     if fit.interrupted:
-        print(
-            "stopped early by Ctrl-C: this is the best model so far; the same command with --resume continues"
-        )
+        rest = "; the same command with --resume continues" if fit.resumable else ""
+        print(f"stopped early by Ctrl-C: this is the best model so far{rest}")
     print(f"next:   recsys-ae recommend {result.model} --users all -n 10 --out recs.parquet")

@@ -166,8 +166,8 @@ def _as_labels(labels: np.ndarray) -> tuple[IdVector, np.ndarray | None]:
     if labels.dtype.kind == "f":
         empty = np.isnan(labels)
         filled = np.where(empty, 0, labels)
-        whole = (filled == np.trunc(filled)) & (np.abs(filled) < 2**53)
-        return (filled.astype(np.int64) if whole.all() else _as_text(labels)), empty
+        is_integer = (filled == np.trunc(filled)) & (np.abs(filled) < 2**53)
+        return (filled.astype(np.int64) if is_integer.all() else _as_text(labels)), empty
     kind = pd.api.types.infer_dtype(labels, skipna=False)
     if kind in ("floating", "mixed-integer-float", "empty"):
         return _as_labels(labels.astype(np.float64))

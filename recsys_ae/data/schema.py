@@ -121,14 +121,14 @@ def check_values(values: np.ndarray, scale: tuple[float, float] | None, where: W
     bad = np.flatnonzero(~np.isfinite(narrow))
     if len(bad):
         raise DataError(
-            _told(ratings, bad, where, "ratings must be finite numbers; mend or remove these rows")
+            _offenders(ratings, bad, where, "ratings must be finite numbers; mend or remove these rows")
         )
     if scale is not None:
         outside = np.flatnonzero((ratings < scale[0]) | (ratings > scale[1]))
         if len(outside):
             bounds = f"outside the scale {scale[0]:g} to {scale[1]:g}"
             raise DataError(
-                _told(ratings, outside, where, f"{bounds}; mend these rows or declare another scale")
+                _offenders(ratings, outside, where, f"{bounds}; mend these rows or declare another scale")
             )
     return narrow
 
@@ -151,7 +151,7 @@ def check_timestamps(timestamps: np.ndarray, where: Where) -> np.ndarray:
     )
 
 
-def _told(values: np.ndarray, bad: np.ndarray, where: Where, what: str) -> str:
+def _offenders(values: np.ndarray, bad: np.ndarray, where: Where, what: str) -> str:
     """The first offenders with place and value; after the first, the place without the file."""
     first, *others = (where(int(row)) for row in bad[:SHOWN])
     file = first.partition(", ")[0] + ", "

@@ -42,6 +42,36 @@ class Validator:
     blocks: tuple[Block, ...]
     prepared: Predictions | Popularity
 
+    @classmethod
+    def of(
+        cls, split: Split, metric: Metric, config: EvaluationConfig, *, batch_size: int = 1024
+    ) -> Validator:
+        """The validator by `metric` on the holdout of `split`; a metric of lists without a cutoff gets the
+        first of `config.cutoffs`. Only this metric is computed, and what does not depend on the candidate is
+        prepared once, here.
+
+        Raises ConfigError for a metric that says nothing of the holdout, and DataError where the holdout has
+        nothing to judge by.
+        """
+        prepared: Predictions | Popularity
+        match metric.family:
+            case "rating":
+                judged_by, prepared = split.holdout, unpredicted(split)
+            case "ranking":
+                metric = metric if metric.cutoff is not None else metric.at(config.cutoffs[0])
+                judged_by, prepared = relevant_part(split.holdout, config.relevant), popularity_of(split)
+            case "beyond" | "catalogue":
+                raise _unusable(metric.key)
+            case _:
+                assert_never(metric.family)
+        if judged_by.n_observed == 0:
+            raise DataError(
+                "the validation holdout has no rating that counts; hold out a larger share, or lower "
+                "`relevant`"
+            )
+        blocks = tuple(holdout_blocks(split, judged_by, batch_size))
+        return cls(metric, split, config.relevant, blocks, prepared)
+
     def __call__(self, candidate: Recommender) -> float:
         metric, cutoff = self.metric, self.metric.cutoff
         check_capable(candidate, metric)
@@ -49,7 +79,7 @@ class Validator:
             found = predictions(candidate, self.blocks, self.prepared)
             values = metric.function(found.warm_only() if metric.warm else found)
         else:
-            assert cutoff is not None  # `validator` sees to it
+            assert cutoff is not None  # `of` sees to it
             lists = ranked_lists(candidate, self.blocks, self.prepared, n=cutoff)
             values = np.concatenate([metric.function(judged, cutoff=cutoff) for judged in lists])
         return metric.figure_of(values)
@@ -76,33 +106,6 @@ def validation_metric(name: str | None, config: EvaluationConfig, *, predicts_ra
     if found is None:
         raise _unusable(name)
     return found if found.cutoff is not None else found.at(cutoff)
-
-
-def validator(split: Split, metric: Metric, config: EvaluationConfig, *, batch_size: int = 1024) -> Validator:
-    """The validator of `metric` on the holdout of `split`; a metric of lists without a cutoff gets the first
-    of `config.cutoffs`. Only this metric is computed, and what does not depend on the candidate is prepared
-    once, here.
-
-    Raises ConfigError for a metric that says nothing of the holdout, and DataError where the holdout has
-    nothing to judge by.
-    """
-    prepared: Predictions | Popularity
-    match metric.family:
-        case "rating":
-            judged_by, prepared = split.holdout, unpredicted(split)
-        case "ranking":
-            metric = metric if metric.cutoff is not None else metric.at(config.cutoffs[0])
-            judged_by, prepared = relevant_part(split.holdout, config.relevant), popularity_of(split)
-        case "beyond" | "catalogue":
-            raise _unusable(metric.key)
-        case _:
-            assert_never(metric.family)
-    if judged_by.n_observed == 0:
-        raise DataError(
-            "the validation holdout has no rating that counts; hold out a larger share, or lower `relevant`"
-        )
-    blocks = tuple(holdout_blocks(split, judged_by, batch_size))
-    return Validator(metric, split, config.relevant, blocks, prepared)
 
 
 def _unusable(name: str) -> ConfigError:

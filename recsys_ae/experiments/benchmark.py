@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from recsys_ae.errors import RecsysError
 from recsys_ae.evaluation.comparison import Difference, compare
@@ -14,7 +18,8 @@ from recsys_ae.experiments.prepare import prepare_all
 from recsys_ae.experiments.run import run_on
 from recsys_ae.experiments.tune import check_budgets, tune
 from recsys_ae.metrics import main_metrics
-from recsys_ae.models.configs import ModelConfig
+from recsys_ae.models.configs import ModelConfig, with_epochs
+from recsys_ae.models.fit import fit as fit_model
 from recsys_ae.results.benchmark import BenchmarkResult, Entry, parent_metrics
 from recsys_ae.results.benchmark_page import write_benchmark
 from recsys_ae.results.result import RunResult
@@ -22,19 +27,27 @@ from recsys_ae.results.tracking import track_benchmark
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import Tracker
-from recsys_ae.training.runner import Context
+from recsys_ae.training.runner import Context, ignore
 
 log = logging.getLogger(__name__)
 STOPPED = "not run: stopped by Ctrl-C"
 
 
 def run_benchmark(
-    config: BenchmarkConfig, folder: Path, context: Context, tracker: Tracker
+    config: BenchmarkConfig,
+    folder: Path,
+    context: Context,
+    tracker: Tracker,
+    *,
+    on_run: Callable[[str], None] = ignore,
 ) -> BenchmarkResult:
     """Tune, fit and test every model with every seed. A model that fails keeps its error and the rest goes
     on; Ctrl-C ends the fitting, and what is done is still compared.
 
-    `folder`: gets the results, one run folder per model and seed in it. Raises ConfigError or DataError,
+    `folder`: gets the results, one run folder per model and seed in it. `on_run`: told which model is about
+    to be fitted, and with which seed.
+
+    Raises ConfigError or DataError,
     before anything is written, where the budgets, the data or the split do not hold.
     """
     check_budgets(config)
@@ -47,6 +60,7 @@ def run_benchmark(
             for seed, split in zip(config.seeds, splits, strict=True):
                 for entry in entries:
                     if entry.error is None:
+                        on_run(f"{entry.config.name}, seed {seed}")
                         _run_entry(entry, config, seed, split, folder, context, tracker)
         except KeyboardInterrupt:
             _mark_stopped(entries, len(config.seeds))
@@ -77,7 +91,8 @@ def _run_entry(
     """One model on one seed; whatever goes wrong becomes the entry's error."""
     name = entry.config.name
     try:
-        context.on_run(f"{name}, seed {seed}")
+        if not entry.runs:
+            _warm_up(entry.config.model, split, context)
         tuned, fit = tune(entry.config, split, config, seed=seed, context=context)
         place = folder / name / f"seed-{seed}"
         experiment = _experiment(config, f"{name}-seed-{seed}", tuned.model, seed)
@@ -92,6 +107,14 @@ def _run_entry(
     except Exception as error:
         entry.error = f"{type(error).__name__}: {error}"
         log.exception("%s, seed %d failed", name, seed)
+
+
+def _warm_up(model: ModelConfig, split: Split, context: Context) -> None:
+    """Fit to a few ratings, so that loading and compiling, which happen once, are no part of what is measured.
+    Whatever goes wrong here goes wrong again where it is told."""
+    few = split.train.keep(np.arange(split.train.n_observed) < 100)
+    with suppress(RecsysError):
+        fit_model(with_epochs(model, 1), few, context=replace(context, on_epoch=ignore))
 
 
 def _run(

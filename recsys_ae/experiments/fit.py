@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.evaluation.configs import EvaluationConfig
-from recsys_ae.evaluation.validation import Validator, validation_metric, validator
+from recsys_ae.evaluation.validation import Validator, validation_metric
 from recsys_ae.experiments.prepare import warn_of_implicit
 from recsys_ae.experiments.resources import measured
 from recsys_ae.metrics import Metric
@@ -46,37 +46,40 @@ def fit_split(
     """Fit to the training part of a split; the test part is never read. Models that train in epochs give up a
     share of it to choose their epoch by; without `validation` they train to the last epoch."""
     warn_of_implicit(model, split.train)
-    if validation is None or not model.trains_in_epochs:
+    evaluation = evaluation or EvaluationConfig()
+    metric = metric_of_epochs(model, validation, evaluation)
+    if metric is None or validation is None:
         return fit_ratings(model, split.train, None, seed=seed, context=context)
     held_back = validation_split(split, share=validation.share)
-    chooser = make_validator(model, held_back, validation, evaluation or EvaluationConfig())
-    return fit_ratings(model, held_back.train, chooser, seed=seed, context=context)
+    validator = Validator.of(held_back, metric, evaluation)
+    return fit_ratings(model, held_back.train, validator, seed=seed, context=context)
 
 
-def make_validator(
-    model: ModelConfig, held_back: Split, validation: ValidationConfig, evaluation: EvaluationConfig
-) -> Validator:
-    """What candidates of a config are chosen by, on a validation split."""
-    metric = validation_metric(validation.metric, evaluation, predicts_ratings=model.predicts_ratings)
-    return validator(held_back, metric, evaluation)
+def metric_of_epochs(
+    model: ModelConfig, validation: ValidationConfig | None, evaluation: EvaluationConfig
+) -> Metric | None:
+    """What the epoch of a model is chosen by; None for a model without epochs, and without validation."""
+    if validation is None or not model.trains_in_epochs:
+        return None
+    return validation_metric(validation.metric, evaluation, predicts_ratings=model.predicts_ratings)
 
 
 def fit_ratings(
     model: ModelConfig,
     train: Ratings,
-    chooser: Validator | None,
+    validator: Validator | None,
     *,
     seed: int,
     context: Context | None = None,
 ) -> Fit:
-    """Fit to exactly these ratings. `chooser`: chooses the epoch of models that train in epochs."""
+    """Fit to exactly these ratings. `validator`: chooses the epoch of models that train in epochs."""
     context = context or Context()
     with measured() as usage:
-        trained = fit(model, train, seed=seed, validator=chooser, context=context)
+        trained = fit(model, train, seed=seed, validator=validator, context=context)
     return Fit(
         trained,
         train,
-        metric=chooser.metric if chooser is not None and model.trains_in_epochs else None,
+        metric=validator.metric if validator is not None and model.trains_in_epochs else None,
         seconds=usage.seconds,
         peak_memory_mb=usage.peak_memory_mb,
         device=_device(model, context.device),

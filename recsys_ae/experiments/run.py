@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,13 @@ from typing import Any
 from recsys_ae.errors import DataError, StorageError
 from recsys_ae.evaluation.evaluator import evaluate
 from recsys_ae.evaluation.report import Report
-from recsys_ae.evaluation.validation import validation_metric
-from recsys_ae.experiments.fit import Fit, fit_split
+from recsys_ae.experiments.fit import Fit, fit_split, metric_of_epochs
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.experiments.resources import measured
 from recsys_ae.models.fit import check_resumable
 from recsys_ae.models.storage import load_model
 from recsys_ae.provenance import code_commit, versions
-from recsys_ae.results.folder import MODEL, curve_point, new_folder, write_run
+from recsys_ae.results.folder import MODEL, curve_point, write_run
 from recsys_ae.results.result import Cost, FitRecord, Origin, RunResult, tracked
 from recsys_ae.results.tracking import sizes, track_origin, track_outcome
 from recsys_ae.settings.configs import ExperimentConfig
@@ -28,14 +26,13 @@ from recsys_ae.training.runner import Context
 from recsys_ae.types import Epoch
 
 
-def run(config: ExperimentConfig, out: Path | None, context: Context, tracker: Tracker) -> RunResult:
+def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Tracker) -> RunResult:
     """Load, split, fit, test once, keep. Nothing is written or tracked before the data and the split hold.
 
-    `out`: the run folder; None makes one under `runs`. The state of a training that is stopped is kept beside
-    the run folder, in `.checkpoints`, unless the context names another place.
+    `folder`: of the results, as `new_folder` gives it. The state of a training that is stopped is kept beside
+    it, in `.checkpoints`, unless the context names another place.
     """
     check_resumable(config.model, context)
-    folder = new_folder(config, out, resume=context.resume)
     checkpoints = context.checkpoints or folder.parent / ".checkpoints"
     split = prepare(config.data, config.split, config.seed)
     return run_on(config, split, folder, replace(context, checkpoints=checkpoints), tracker)
@@ -53,7 +50,7 @@ def run_on(
     """The same on a split that is made already. `fit`: where the model is fitted already, too."""
     with tracker:
         track_origin(tracker, config, split)
-        fit = _fit(config, split, context, tracker) if fit is None else _told_again(fit, tracker)
+        fit = _fit(config, split, context, tracker) if fit is None else _replayed(fit, tracker)
         with measured() as testing:
             report = evaluate(fit.trained.model, split, config.evaluation)  # the test part's only use
         result = RunResult(
@@ -66,23 +63,18 @@ def run_on(
             model=str(folder / MODEL),
             run_id=tracker.run_id,
         )
-        histories = split.histories(trained=fit.train)
+        histories = split.histories()
         write_run(result, config, model=fit.trained.model, histories=histories, epochs=fit.trained.epochs)
         fit.trained.forget()  # not before: until here Ctrl-C leaves a training that can be continued
         return track_outcome(tracker, folder, result)
 
 
 def _fit(config: ExperimentConfig, split: Split, context: Context, tracker: Tracker) -> Fit:
-    metric = None
-    if config.validation is not None:
-        metric = validation_metric(
-            config.validation.metric, config.evaluation, predicts_ratings=config.model.predicts_ratings
-        )
-    on_epoch: Callable[[Epoch], None] = context.on_epoch
+    metric = metric_of_epochs(config.model, config.validation, config.evaluation)
 
     def hear(epoch: Epoch) -> None:
         tracker.metrics(curve_point(epoch, metric), step=epoch.number)
-        on_epoch(epoch)
+        context.on_epoch(epoch)
 
     return fit_split(
         config.model,
@@ -94,7 +86,7 @@ def _fit(config: ExperimentConfig, split: Split, context: Context, tracker: Trac
     )
 
 
-def _told_again(fit: Fit, tracker: Tracker) -> Fit:
+def _replayed(fit: Fit, tracker: Tracker) -> Fit:
     """The fit, whose epochs the tracker has not heard of."""
     for epoch in fit.trained.epochs:
         tracker.metrics(curve_point(epoch, fit.metric), step=epoch.number)
@@ -106,6 +98,7 @@ def _fit_record(fit: Fit) -> FitRecord:
         epochs_run=len(fit.trained.epochs),
         best_epoch=fit.trained.best_epoch,
         interrupted=fit.trained.interrupted,
+        resumable=fit.trained.resumable,
         device=fit.device,
         threads=fit.threads,
         metric=None if fit.metric is None else fit.metric.key,

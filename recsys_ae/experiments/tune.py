@@ -9,7 +9,9 @@ from math import prod
 from typing import Any
 
 from recsys_ae.errors import ConfigError, RecsysError
-from recsys_ae.experiments.fit import Fit, fit_ratings, make_validator
+from recsys_ae.evaluation.validation import Validator, validation_metric
+from recsys_ae.experiments.fit import Fit, fit_ratings
+from recsys_ae.experiments.prepare import warn_of_implicit
 from recsys_ae.experiments.resources import timed
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.results.benchmark import Tuned
@@ -66,21 +68,27 @@ def tune(
     best_score, failure = 0.0, None
     with timed() as usage:
         for settings, model in options:
-            chooser = make_validator(model, held_back, config.validation, config.evaluation)
+            metric = validation_metric(
+                config.validation.metric, config.evaluation, predicts_ratings=model.predicts_ratings
+            )
+            validator = Validator.of(held_back, metric, config.evaluation)
             try:
-                fit = fit_ratings(model, held_back.train, chooser, seed=seed, context=context)
+                fit = fit_ratings(model, held_back.train, validator, seed=seed, context=context)
                 if fit.trained.interrupted:
                     raise KeyboardInterrupt
-                score = chooser(fit.trained.model)
+                score = validator(fit.trained.model)
             except RecsysError as error:
                 log.warning("%s with %s failed: %s", entry.name, settings, error)
                 failure = error
                 continue
-            if best is None or chooser.is_better(score, best_score):
+            if best is None or validator.is_better(score, best_score):
                 best, best_score = (settings, model, fit), score
     if best is None:
         assert failure is not None  # there is at least one combination
         raise failure
     settings, model, fit = best
     tuned = Tuned(model, settings, len(options), usage.seconds)
-    return tuned, fit if model.trains_in_epochs else None
+    if not model.trains_in_epochs:
+        return tuned, None
+    warn_of_implicit(model, split.train)  # as `fit_split` does, which is not called for this fit
+    return tuned, fit

@@ -29,7 +29,7 @@ def solve_rows(
     entries nor penalties say anything gets 0, and so do rows without entries. Each row is solved by one
     thread, its sums taken in the order of its entries: the number of threads decides nothing.
     """
-    whole = np.zeros((0, 0)) if base is None else np.ascontiguousarray(base, dtype=np.float64)
+    gram = np.zeros((0, 0)) if base is None else np.ascontiguousarray(base, dtype=np.float64)
     return _solve_rows(
         indptr,
         indices,
@@ -37,7 +37,7 @@ def solve_rows(
         np.ascontiguousarray(design, dtype=np.float64),
         np.asarray(penalties, dtype=np.float64),
         power,
-        whole,
+        gram,
         weight,
     )
 

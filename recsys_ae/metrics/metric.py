@@ -88,8 +88,8 @@ class Metric:
 
     def is_better(self, score: float, than: float) -> bool:
         """Whether `score` is the better figure of the two; every number is better than NaN."""
-        up = self.higher_is_better
-        return sort_key(score, higher_is_better=up) < sort_key(than, higher_is_better=up)
+        own, other = (sort_key(each, higher_is_better=self.higher_is_better) for each in (score, than))
+        return own < other
 
     def best(self, scores: Sequence[float | None]) -> int | None:
         """Where the best score stands, the first of equal ones; None where none is a number."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import partial
 from typing import TypeVar
@@ -18,13 +18,12 @@ from recsys_ae.models.folding import RidgeFoldIn
 from recsys_ae.models.network import NetworkRecommender
 from recsys_ae.models.parts import make_architecture, make_objective, make_schedule, pick_device
 from recsys_ae.nn.autoencoder import Autoencoder
-from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import torch_generator, torch_seed
 from recsys_ae.training.gradient import AutogradStep, GradientTrainee, make_optimizer
 from recsys_ae.training.loop import shuffled_batches, train_epochs
 from recsys_ae.training.runner import EpochRules, Trained, TrainingOptions, run_training
-from recsys_ae.types import Epoch, FloatMatrix
+from recsys_ae.types import FloatMatrix
 
 _ROWS_AT_ONCE = 2048
 _MEAN_DAMPING = 5.0
@@ -60,46 +59,28 @@ def _train(
     config: AutoRecConfig, rows: Ratings, options: TrainingOptions, fitted: Callable[[Autoencoder], R]
 ) -> Trained[R]:
     """Minimise the objective over `rows`; `fitted` makes the recommender of the network as it is."""
-    network = start_network(config, rows, options.seed).to(pick_device(options.context.device))
+    training, seed = config.training, options.seed
+    network = start_network(config, rows, seed).to(pick_device(options.context.device))
     objective = make_objective(config, n_observed=rows.n_observed).to(network.device)
-    optimizer = make_optimizer(
-        config.training.optimizer, network.parameters(), learning_rate=config.training.learning_rate
-    )
-    trainee = GradientTrainee(
-        network,
-        objective,
-        optimizer,
-        partial(_epochs, config, rows, network, objective, optimizer, options.seed),
-        partial(fitted, network),
-    )
-    rules = EpochRules(config.training.epochs, config.training.patience, config.training.validate_every)
-    return run_training(trainee, rules, options)
-
-
-def _epochs(
-    config: AutoRecConfig,
-    rows: Ratings,
-    network: Autoencoder,
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    seed: int,
-    done: Sequence[Epoch],
-) -> Iterator[Epoch]:
+    optimizer = make_optimizer(training.optimizer, network.parameters(), learning_rate=training.learning_rate)
     noise = torch.Generator(network.device)
-    step: AutogradStep[RowBatch] = AutogradStep(
-        partial(objective, network, generator=noise),
-        partial(objective.backward, network),
-        optimizer,
-        make_schedule(config.training.schedule, epochs=config.training.epochs),
-    )
     sizes = np.diff(rows.matrix.indptr)
 
     def batches(epoch: int) -> Iterator[RowBatch]:
         noise.manual_seed(torch_seed(seed, "corruption", epoch))
-        for chosen in shuffled_batches(sizes, size=config.training.batch_size, seed=seed, epoch=epoch):
+        for chosen in shuffled_batches(sizes, size=training.batch_size, seed=seed, epoch=epoch):
             yield RowBatch.of(select_rows(rows.matrix, chosen), device=network.device)
 
-    return train_epochs(step, batches, max_epochs=config.training.epochs, done=done)
+    step: AutogradStep[RowBatch] = AutogradStep(
+        partial(objective, network, generator=noise),
+        partial(objective.backward, network),
+        optimizer,
+        make_schedule(training.schedule, epochs=training.epochs),
+    )
+    epochs = partial(train_epochs, step, batches, max_epochs=training.epochs)
+    trainee = GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
+    rules = EpochRules(training.epochs, training.patience, training.validate_every)
+    return run_training(trainee, rules, options)
 
 
 def start_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoencoder:

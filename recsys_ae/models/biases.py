@@ -86,7 +86,7 @@ class Biases:
 @dataclass(frozen=True, slots=True, eq=False)
 class BiasRecommender:
     """Score of (u, i) = mean + b_u + b_i; predicted ratings are clipped to `limits`. The bias of a user
-    unseen in training is that of the history."""
+    without training ratings is that of the history."""
 
     users: IdMap
     items: IdMap
@@ -99,15 +99,15 @@ class BiasRecommender:
     folds_in: ClassVar[bool] = True
 
     def score(self, batch: UserBatch) -> FloatMatrix:
-        return self._of_users(batch)[:, None] + self.biases.items + np.float32(self.biases.mean)
+        return self._biases_of(batch)[:, None] + self.biases.items + np.float32(self.biases.mean)
 
     def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
-        scores = self._of_users(batch)[rows] + self.biases.items[items] + np.float32(self.biases.mean)
+        scores = self._biases_of(batch)[rows] + self.biases.items[items] + np.float32(self.biases.mean)
         return clipped(scores, self.limits)
 
-    def _of_users(self, batch: UserBatch) -> FloatVector:
-        unseen = batch.positions < 0
+    def _biases_of(self, batch: UserBatch) -> FloatVector:
         found = self.biases.users[np.maximum(batch.positions, 0)]
+        unseen = (batch.positions < 0) | ~found.astype(bool)
         if unseen.any():
             found[unseen] = self.biases.of_histories(batch.history)[unseen]
         return found

@@ -61,11 +61,13 @@ def _encoded(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
                 name: _encoded(each, f"{path}/{name}", arrays) for name, each in _fields_of(value).items()
             }
             return {"is": value.kind, **inner}
-        case _:  # a network: torch is loaded wherever there is one, and need not be here
-            own = value.copied_parameters()
+        case _ if hasattr(value, "copied_parameters"):  # a network; torch need not be loaded here
+            own, plan = value.copied_parameters(), value.architecture
             arrays.update({f"{path}/{name}": array for name, array in own.items()})
-            plan = {name: _encoded(each, "", {}) for name, each in _fields_of(value.architecture).items()}
-            return {"is": "network", "name": path, "architecture": plan}
+            known = plan and {name: _encoded(each, "", {}) for name, each in _fields_of(plan).items()}
+            return {"is": "network", "name": path, "architecture": known}
+        case _:
+            raise TypeError(f"{path} is a {type(value).__name__}, which has no place in a stored model")
 
 
 def _decoded(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
@@ -79,6 +81,8 @@ def _decoded(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         case {"is": "network", "name": name, "architecture": architecture}:
             from recsys_ae.nn.autoencoder import Architecture, Autoencoder
 
+            if architecture is None:
+                raise StorageError("a network that was put together by hand cannot be read again")
             plan = _made(Architecture, architecture, arrays)
             prefix = f"{name}/"
             own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}

@@ -26,8 +26,9 @@ class FactorRecommender:
 
     Biased MF, implicit ALS and BPR, and item-based AutoRec (p = decoder rows, q = item codes).
     `user_factors`: (n_users, k) float32; `item_factors`: (n_items, k) float32; `user_biases`: (n_users,)
-    float32; `item_biases`: (n_items,) float32. Users without training ratings have zero factors and a zero
-    bias, so their scores fall back to the mean and the items' biases; likewise items.
+    float32; `item_biases`: (n_items,) float32. An item without training ratings has zero factors and a zero
+    bias, so its scores fall back to the mean and the users' biases. So has such a user, who is then read from
+    the history like one at position -1, where the model can fold in.
     `limits`: predicted ratings are clipped to this range, and "scaled" outputs stretched over it; None leaves
     them.
     `fold_in`: how a user at position -1 is fitted to the item factors from the history; None refuses such
@@ -84,9 +85,13 @@ class FactorRecommender:
         """(b, k) factors and (b,) biases, copies."""
         seen = np.maximum(batch.positions, 0)
         factors, biases = self.user_factors[seen], self.user_biases[seen]
-        unseen = np.flatnonzero(batch.positions < 0)
-        if len(unseen):
-            factors[unseen], biases[unseen] = self._folded_in(select_rows(batch.history, unseen))
+        unseen = batch.positions < 0
+        if self.folds_in:
+            unseen |= ~(factors.any(axis=1) | biases.astype(bool))
+        if unseen.any():
+            factors[unseen], biases[unseen] = self._folded_in(
+                select_rows(batch.history, np.flatnonzero(unseen))
+            )
         return factors, biases
 
     def _folded_in(self, history: csr_array) -> tuple[FloatMatrix, FloatVector]:

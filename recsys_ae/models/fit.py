@@ -79,6 +79,7 @@ def _key(config: c.ModelConfig, train: Ratings, seed: int, validator: Validator[
     parts = [
         config.model_dump(mode="json"),
         train.fingerprint(),
+        train.limits(),
         seed,
         None if validator is None else validator.fingerprint,
     ]

@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from scipy.sparse import csr_array
 
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError, RecsysError, StorageError
-from recsys_ae.files import replaced
+from recsys_ae.files import replaced, write_arrays
 from recsys_ae.models.codec import State, recommender_of, state_of
 from recsys_ae.models.older import recommender_of_format_1
 from recsys_ae.provenance import installed
@@ -84,8 +84,8 @@ def save_model(
     with replaced(folder) as temporary:
         temporary.mkdir()
         (temporary / "model.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        save_file(_contiguous(state.arrays), temporary / "arrays.safetensors")
-        save_file(_contiguous(parts), temporary / "history.safetensors")
+        write_arrays(temporary / "arrays.safetensors", state.arrays)
+        write_arrays(temporary / "history.safetensors", parts)
         _write_ids(temporary / "users.parquet", recommender.users)
         _write_ids(temporary / "items.parquet", recommender.items)
 
@@ -143,7 +143,7 @@ def _read_document(folder: Path) -> dict[str, Any]:
         raise StorageError(f"{folder}: holds no model.json, so it is not a model folder")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{path}: cannot be read as JSON ({error}); save the model again") from error
     if not isinstance(document, dict) or not isinstance(document.get("format"), int):
         raise StorageError(f"{path}: has no format version, so it does not describe a model")
@@ -174,11 +174,6 @@ def _read_arrays(path: Path, expected: Mapping[str, Mapping[str, Any]]) -> dict[
 
 def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     return {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in arrays.items()}
-
-
-def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """safetensors writes memory as it lies: transposed views would come back scrambled."""
-    return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
 def _write_ids(path: Path, ids: IdMap) -> None:

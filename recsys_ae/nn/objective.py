@@ -44,7 +44,10 @@ class Objective(nn.Module):
         generator: torch.Generator,
     ) -> Terms:
         """The terms of one batch, whose means add up to what is minimised: "reconstruction" and each penalty
-        under its name. `step`: updates done before, over all epochs; `epoch`: from 1."""
+        under its name. `step`: updates done before, over all epochs; `epoch`: from 1.
+
+        Their gradient is what `backward` adds, and nothing else: some terms do not carry theirs themselves.
+        """
         reconstruction = network(self.corruption(clean, generator), generator)
         terms = {"reconstruction": self.loss(reconstruction, clean)}
         for name, penalty in self.penalties.items():

@@ -12,7 +12,7 @@ from recsys_ae.evaluation.comparison import Difference
 from recsys_ae.metrics import Metric, main_metrics, summary_metrics
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.reporting.tables import STARS, Table, difference_text, interval_text
-from recsys_ae.results.result import RunResult, json_values, tracked, untracked_name
+from recsys_ae.results.result import FORMAT, RunResult, json_values, tracked, untracked_name
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig
 
 
@@ -85,6 +85,7 @@ class BenchmarkResult:
         """{"models": [{"name": ..., "metrics": {...}, ...}], ...}; JSON values only."""
         return json_values(
             {
+                "format": FORMAT,
                 "name": self.config.name,
                 "run_id": self.run_id,
                 "folder": str(self.folder),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,17 +14,26 @@ import yaml
 from recsys_ae.config import Config
 from recsys_ae.data.histories import Histories
 from recsys_ae.errors import ConfigError, RecsysError, StorageError
-from recsys_ae.files import replaced
+from recsys_ae.files import check_writable, replaced
 from recsys_ae.metrics import Metric, find_metric
 from recsys_ae.models.storage import save_model
 from recsys_ae.recommender import Recommender
 from recsys_ae.reporting.plots import plot_curves, plot_predictions
-from recsys_ae.results.result import REPORT, RESULT, RunResult, json_values, tracked, write_json
+from recsys_ae.results.result import (
+    EPOCHS,
+    REPORT,
+    RESULT,
+    VALIDATION,
+    RunResult,
+    json_values,
+    tracked,
+    write_json,
+)
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
 from recsys_ae.settings.load import load_experiment
 from recsys_ae.types import Epoch
 
-CONFIG, EPOCHS, MODEL = "config.yaml", "epochs.csv", "model"
+CONFIG, MODEL = "config.yaml", "model"
 RUNS = Path("runs")
 
 
@@ -41,9 +49,7 @@ def new_folder(config: ExperimentConfig | BenchmarkConfig, out: Path | None, *, 
         return next(RUNS / name for name in names if not (RUNS / name).exists())
     if out.exists() and not (resume and _is_interrupted(out, config)):
         raise ConfigError(f"--out {out}: exists already; choose another folder, or remove it first")
-    parent = next(place for place in out.absolute().parents if place.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ConfigError(f"--out {out}: {parent} is no folder that can be written to; choose another")
+    check_writable(out, "--out")
     return out
 
 
@@ -122,7 +128,7 @@ def curve_point(epoch: Epoch, metric: Metric | None) -> dict[str, float]:
     point = {} if epoch.total is None else {"train/total": epoch.total}
     point |= {f"train/{name}": value for name, value in epoch.terms.items()}
     if metric is not None and epoch.score is not None:
-        point[f"validation/{metric.key}"] = epoch.score
+        point[f"{VALIDATION}{metric.key}"] = epoch.score
     return point
 
 

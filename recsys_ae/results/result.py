@@ -13,7 +13,8 @@ from recsys_ae.errors import StorageError
 from recsys_ae.evaluation.report import REPORT, Report
 
 FORMAT = 2  # of a run's result.json; raised when older programs could no longer read what newer ones write
-RESULT = "result.json"
+RESULT, EPOCHS = "result.json", "epochs.csv"
+VALIDATION = "validation/"
 _TEST = "test/"
 R = TypeVar("R")
 
@@ -22,7 +23,7 @@ R = TypeVar("R")
 class FitRecord:
     """How the model was fitted. `best_epoch`: the epoch whose model was kept, None for a model without
     epochs. `metric`: the validation metric that chose it, None where nothing was validated. `device` is "cpu"
-    or "cuda"."""
+    or "cuda". `resumable`: a training that was interrupted left a state to continue from."""
 
     epochs_run: int
     best_epoch: int | None
@@ -30,6 +31,7 @@ class FitRecord:
     device: str
     threads: int
     metric: str | None = None
+    resumable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,17 @@ def _parts(document: dict[str, Any], folder: Path) -> dict[str, Any]:
             f"{folder / RESULT}: has format {document['format']}, and this program reads up to {FORMAT}; "
             "upgrade recsys-ae to read it"
         )
-    flat = "format" not in document
-    return {part: document if flat else document[part] for part in ("report", "fit", "origin", "cost")}
+    if "format" in document:
+        return {part: document[part] for part in ("report", "fit", "origin", "cost")}
+    flat = document | {"metric": _metric_of_epochs(folder)}
+    return dict.fromkeys(("report", "fit", "origin", "cost"), flat)
+
+
+def _metric_of_epochs(folder: Path) -> str | None:
+    """The validation metric of a run, by the columns of its curve: the first format did not say it."""
+    path = folder / EPOCHS
+    columns = path.read_text(encoding="utf-8").partition("\n")[0].split(",") if path.exists() else []
+    return next((name.removeprefix(VALIDATION) for name in columns if name.startswith(VALIDATION)), None)
 
 
 def _record(kind: type[R], values: Mapping[str, Any]) -> R:
@@ -156,7 +167,7 @@ def read_json(folder: Path) -> Any:
     """What result.json holds in a folder of results. Raises StorageError where it cannot be read."""
     try:
         return json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise no_run(folder) from None
 
 

@@ -15,12 +15,17 @@ from recsys_ae.splitting.configs import RandomSplitConfig, SplitConfig
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 
 
+ValidationMetric = Literal[
+    "rmse", "mae", "rmse_warm", "mae_warm", "precision", "recall", "hit_rate", "map", "mrr", "ndcg"
+]
+
+
 class ValidationConfig(Config):
     """How epochs and settings are chosen: on a share of the training part, by one metric (null: rmse for
     models that predict ratings, else ndcg at the first cutoff). Splits of users validate on users."""
 
     share: Share = 0.05
-    metric: Literal["rmse", "mae", "ndcg", "recall"] | None = None
+    metric: ValidationMetric | None = None
 
 
 class ExperimentConfig(Config):

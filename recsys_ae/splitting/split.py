@@ -21,7 +21,7 @@ class Split:
 
     For splits of ratings `fold_in is train`; for splits of users the evaluated users' rows of `train` are
     empty. `config` and `seed` say how the split was made. `data_fingerprint` is that of the ratings that were
-    split; a validation split keeps the one of the split that it is carved from.
+    split; a validation split keeps that of the split that it was made of.
     Raises DataError if the parts differ in ids, or if `holdout` shares a cell with `train` or with `fold_in`:
     a leak cannot be made.
     """
@@ -65,20 +65,14 @@ class Split:
         """(n_items,) bool: rated at least once in `train`."""
         return np.bincount(self.train.columns, minlength=self.train.n_items) > 0
 
-    def histories(self, *, trained: Ratings | None = None) -> Histories:
+    def histories(self) -> Histories:
         """All that may be read of every user, one row each in the order of the user map: training ratings,
-        and the fold-in ratings of users held out, who stand at position -1.
-
-        `trained`: what the model was trained on, where that is less than `train`. In a split of users its
-        validation part holds users out whole, too, and the model has seen these as little as the others.
-        """
+        and the fold-in ratings of users held out, who stand at position -1."""
         everyone = np.arange(self.train.n_users)
         if not self.of_users:
             return Histories(self.train.users, everyone, self.train.matrix, self.train.timestamps)
         read = self.train.joined(self.fold_in)
         unseen = (_counts(self.fold_in) > 0) | (_counts(self.holdout) > 0)
-        if trained is not None:
-            unseen |= (_counts(self.train) > 0) & (_counts(trained) == 0)
         return Histories(self.train.users, np.where(unseen, -1, everyone), read.matrix, read.timestamps)
 
     def fingerprint(self) -> str:

@@ -7,19 +7,21 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from recsys_ae.errors import StorageError
-from recsys_ae.files import remove_leftovers, replaced
+from recsys_ae.files import remove_leftovers, replaced, write_arrays
 from recsys_ae.types import Epoch
 
 log = logging.getLogger(__name__)
 Arrays = dict[str, np.ndarray]
+FORMAT = 1  # raised whenever a state could no longer be put back as it was
 _SECONDS_BETWEEN = 30.0  # a state can take a second to write: not after each of many short epochs
 
 
@@ -76,9 +78,11 @@ class Checkpoint:
             return None
         try:
             document = json.loads((self.folder / "state.json").read_text())
+            if document["format"] != FORMAT:
+                raise ValueError("it is of another version")
             arrays = load_file(self.folder / "state.safetensors")
             key, epochs = document["key"], tuple(Epoch(**epoch) for epoch in document["epochs"])
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
             raise StorageError(
                 f"{self.folder}: the checkpoint is damaged ({error}); train without --resume"
             ) from error
@@ -96,10 +100,17 @@ class Checkpoint:
         if self.folder is not None:
             remove_leftovers(self.folder)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a state to continue from."""
+        return self.folder is not None and self.folder.exists()
+
     def forget(self) -> None:
-        """Delete the state, for a training whose result is kept."""
+        """Delete the state, for a training whose result is kept, and the folder of states with the last."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):  # it has other states, or never was
+                self.folder.parent.rmdir()
 
 
 def _write(folder: Path, key: str, state: TrainingState) -> None:
@@ -108,16 +119,12 @@ def _write(folder: Path, key: str, state: TrainingState) -> None:
         "progress": state.progress,
         "best": state.best,
     }
-    arrays = {
-        f"{part}/{name}": np.asarray(array, order="C")
-        for part, named in parts.items()
-        for name, array in named.items()
-    }
+    arrays = {f"{part}/{name}": array for part, named in parts.items() for name, array in named.items()}
     epochs: Sequence[dict] = [asdict(epoch) for epoch in state.epochs]
     with replaced(folder) as temporary:
         temporary.mkdir()
-        save_file(arrays, temporary / "state.safetensors")
-        (temporary / "state.json").write_text(json.dumps({"key": key, "epochs": epochs}))
+        write_arrays(temporary / "state.safetensors", arrays)
+        (temporary / "state.json").write_text(json.dumps({"format": FORMAT, "key": key, "epochs": epochs}))
 
 
 def _below(arrays: Arrays, prefix: str) -> Arrays:

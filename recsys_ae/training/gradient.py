@@ -47,20 +47,20 @@ class AutogradStep(Generic[B]):
 class GradientTrainee(Generic[C]):
     """A network that is trained by gradient, as `runner.run_training` takes it.
 
-    `objective`: remembered too, for the buffers of its penalties. `train`: the epochs that follow those done;
+    `objective`: remembered too, for the buffers of its penalties. `train`: (done=) -> the epochs that follow;
     `fitted`: the fitted value that the network makes, in copies of its memory.
     """
 
     network: nn.Module
     objective: nn.Module
     optimizer: torch.optim.Optimizer
-    train: Callable[[Sequence[Epoch]], Iterator[Epoch]]
+    train: Callable[..., Iterator[Epoch]]
     fitted: Callable[[], C]
 
     def epochs(self, done: Sequence[Epoch]) -> Iterator[Epoch]:
         """In training mode while it trains, in evaluation mode whenever others look."""
         self._train_mode(True)
-        for epoch in self.train(done):
+        for epoch in self.train(done=done):
             self._train_mode(False)
             yield epoch
             self._train_mode(True)

@@ -13,6 +13,7 @@ from math import isnan
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from recsys_ae.errors import StorageError
 from recsys_ae.training.checkpoints import Arrays, Checkpoint, TrainingState
 from recsys_ae.training.interrupts import deferred_interrupt
 from recsys_ae.types import Epoch
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 C = TypeVar("C")
 Fitted = TypeVar("Fitted", covariant=True)
 Candidate = TypeVar("Candidate", covariant=True)
-Judged = TypeVar("Judged", contravariant=True)
+Compared = TypeVar("Compared", contravariant=True)
 
 
 def ignore(event: object) -> None:
@@ -34,23 +35,22 @@ class Context:
 
     `device`: "auto", "cpu" or "cuda". `checkpoints`: folder that holds the states of unfinished trainings,
     each under its key; None keeps none. `resume`: continue from there. `on_epoch`: told of each epoch
-    (progress bar, tracker). `on_run`: told what a benchmark is about to fit.
+    (progress bar, tracker).
     """
 
     device: str = "auto"
     checkpoints: Path | None = None
     resume: bool = False
     on_epoch: Callable[[Epoch], None] = ignore
-    on_run: Callable[[str], None] = ignore
 
 
-class Validator(Protocol[Judged]):
+class Validator(Protocol[Compared]):
     """What candidates are chosen by: a figure on validation data. `fingerprint` says what decides it."""
 
     @property
     def fingerprint(self) -> str: ...
 
-    def __call__(self, candidate: Judged, /) -> float: ...
+    def __call__(self, candidate: Compared, /) -> float: ...
 
     def is_better(self, score: float, than: float) -> bool: ...
 
@@ -118,6 +118,11 @@ class Trained(Generic[Fitted]):
     interrupted: bool = False
     checkpoint: Checkpoint | None = None
 
+    @property
+    def resumable(self) -> bool:
+        """Whether the training was interrupted and its state was kept."""
+        return self.interrupted and self.checkpoint is not None and self.checkpoint.is_kept
+
     def forget(self) -> None:
         """Delete the state of a training that came to its end, once its result is kept; that of an
         interrupted one stays."""
@@ -136,10 +141,6 @@ class _Best:
         if epoch.score is None or isnan(epoch.score):
             return False
         return self.epoch is None or validator.is_better(epoch.score, _score(self.epoch))
-
-    def has_been_waited_for(self, patience: int | None, *, number: int) -> bool:
-        """Whether `patience` epochs have passed since, at epoch `number`."""
-        return patience is not None and self.epoch is not None and number - self.epoch.number >= patience
 
 
 def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOptions[C]) -> Trained[C]:
@@ -160,7 +161,7 @@ def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOption
         return TrainingState(trainee.parameters(), trainee.progress(), best.parameters, tuple(done))
 
     with deferred_interrupt() as interrupt:
-        for epoch in trainee.epochs(tuple(done)):
+        for epoch in () if _is_over(done, best, rules) else trainee.epochs(tuple(done)):
             if validator is not None and _is_validated(epoch.number, rules):
                 epoch = replace(epoch, score=validator(trainee.candidate()))
                 if best.is_beaten_by(epoch, validator):
@@ -168,11 +169,11 @@ def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOption
                     best.parameters = {name: array.copy() for name, array in trainee.parameters().items()}
             done.append(epoch)
             context.on_epoch(epoch)
-            if epoch.score is not None and best.has_been_waited_for(rules.patience, number=epoch.number):
-                break
             if interrupt.requested:
                 checkpoint.save(state())
                 interrupted = True
+                break
+            if _is_over(done, best, rules):
                 break
             checkpoint.save_if_due(state)
     if best.epoch is not None:
@@ -193,13 +194,26 @@ def _begin(
                 context.checkpoints,
             )
         return [], _Best()
-    trainee.restore(state.parameters, state.progress)
+    try:
+        trainee.restore(state.parameters, state.progress)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise StorageError(
+            f"{checkpoint.folder}: the checkpoint does not fit this training ({error}); train without "
+            "--resume"
+        ) from error
     best = _Best(parameters=state.best)
     for epoch in state.epochs:
         if validator is not None and best.is_beaten_by(epoch, validator):
             best.epoch = epoch
         context.on_epoch(epoch)
     return list(state.epochs), best
+
+
+def _is_over(done: Sequence[Epoch], best: _Best, rules: EpochRules) -> bool:
+    """Whether the last epoch was validated and `patience` epochs have passed since the best."""
+    if not done or done[-1].score is None or best.epoch is None or rules.patience is None:
+        return False
+    return done[-1].number - best.epoch.number >= rules.patience
 
 
 def _is_validated(number: int, rules: EpochRules) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -14,8 +16,9 @@ from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import CapabilityError, ConfigError, DataError
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.evaluation.evaluator import evaluate
-from recsys_ae.evaluation.validation import validation_metric, validator
-from recsys_ae.metrics import MAE, NDCG, RANKING, RATING, RECALL, RMSE, metrics_at
+from recsys_ae.evaluation.validation import Validator, validation_metric
+from recsys_ae.metrics import MAE, METRICS, NDCG, RANKING, RATING, RECALL, RMSE, metrics_at
+from recsys_ae.settings.configs import ValidationMetric
 
 CONFIG = EvaluationConfig(cutoffs=(2, 5), relevant=0.0)
 
@@ -26,7 +29,7 @@ def test_equals_the_report(split, metric, batch_size):
     metrics = evaluate(recommender, split, CONFIG).metrics
     key = metric.at(2).key  # the first cutoff, which the metric has not been given
     assume(key in metrics)
-    score = validator(split, metric, CONFIG, batch_size=batch_size)
+    score = Validator.of(split, metric, CONFIG, batch_size=batch_size)
     assert score.metric.key == key
     assert score(recommender) == metrics[key]
     assert score(recommender) == metrics[key]  # asking changes nothing
@@ -37,11 +40,11 @@ def test_a_metric_with_a_cutoff_keeps_it(split):
     recommender = toy(split.train)
     metrics = evaluate(recommender, split, CONFIG).metrics
     assume("ndcg_at_5" in metrics)
-    assert validator(split, NDCG.at(5), CONFIG)(recommender) == metrics["ndcg_at_5"]
+    assert Validator.of(split, NDCG.at(5), CONFIG)(recommender) == metrics["ndcg_at_5"]
 
 
 def test_better_is_what_the_metric_calls_better(split):
-    rmse, ndcg = validator(split, RMSE, CONFIG), validator(split, NDCG, CONFIG)
+    rmse, ndcg = Validator.of(split, RMSE, CONFIG), Validator.of(split, NDCG, CONFIG)
     assert rmse.is_better(0.9, than=1.0)
     assert not rmse.is_better(1.0, than=0.9)
     assert ndcg.is_better(1.0, than=0.9)
@@ -52,17 +55,17 @@ def test_better_is_what_the_metric_calls_better(split):
 def test_the_fingerprint_differs_where_a_figure_may(split):
     fewer, shorter = np.arange(3) > 0, split.train.keep(np.arange(9) > 0)
     validators = [
-        validator(split, RMSE, CONFIG),
-        validator(split, MAE, CONFIG),
-        validator(split, NDCG, CONFIG),
-        validator(split, NDCG.at(3), CONFIG),
-        validator(split, NDCG, EvaluationConfig(cutoffs=(2, 5), relevant=1.0)),
-        validator(split, NDCG, EvaluationConfig(cutoffs=(2, 5))),
-        validator(split_by_hand(split.train, split.holdout.keep(fewer)), NDCG, CONFIG),
-        validator(split_by_hand(shorter, split.holdout), NDCG, CONFIG),
+        Validator.of(split, RMSE, CONFIG),
+        Validator.of(split, MAE, CONFIG),
+        Validator.of(split, NDCG, CONFIG),
+        Validator.of(split, NDCG.at(3), CONFIG),
+        Validator.of(split, NDCG, EvaluationConfig(cutoffs=(2, 5), relevant=1.0)),
+        Validator.of(split, NDCG, EvaluationConfig(cutoffs=(2, 5))),
+        Validator.of(split_by_hand(split.train, split.holdout.keep(fewer)), NDCG, CONFIG),
+        Validator.of(split_by_hand(shorter, split.holdout), NDCG, CONFIG),
     ]
     assert len({one.fingerprint for one in validators}) == len(validators)
-    again = validator(split, NDCG, EvaluationConfig(cutoffs=(2,), relevant=0.0))  # no other cutoff counts
+    again = Validator.of(split, NDCG, EvaluationConfig(cutoffs=(2,), relevant=0.0))  # no other cutoff counts
     assert again.fingerprint == validators[2].fingerprint
 
 
@@ -93,9 +96,9 @@ def split():
 
 def test_refuses_what_the_model_cannot_do(split):
     with pytest.raises(CapabilityError, match="no rmse"):
-        validator(split, RMSE, CONFIG)(toy(split.train, predicts_ratings=False))
+        Validator.of(split, RMSE, CONFIG)(toy(split.train, predicts_ratings=False))
     with pytest.raises(CapabilityError, match="no ndcg"):
-        validator(split, NDCG, CONFIG)(toy(split.train, ranks=False))
+        Validator.of(split, NDCG, CONFIG)(toy(split.train, ranks=False))
 
 
 def test_refuses_an_unknown_metric(split):
@@ -107,16 +110,23 @@ def test_refuses_an_unknown_metric(split):
 def test_refuses_a_metric_that_says_nothing_of_the_holdout(metric, split):
     assert metric.family in ("beyond", "catalogue")
     with pytest.raises(ConfigError, match=f"'{metric.key}'; choose one of rmse, mae"):
-        validator(split, metric, CONFIG)
+        Validator.of(split, metric, CONFIG)
 
 
 @pytest.mark.parametrize("metric", [MAE, RECALL])
 def test_refuses_a_holdout_without_ratings_that_count(split, metric):
     nothing = split_by_hand(split.train, split.holdout.keep(np.zeros(3, dtype=bool)))
     with pytest.raises(DataError, match="no rating that counts"):
-        validator(nothing, metric, CONFIG)
+        Validator.of(nothing, metric, CONFIG)
 
 
 def test_refuses_a_holdout_where_nothing_is_relevant(split):
     with pytest.raises(DataError, match="lower `relevant`"):
-        validator(split, NDCG, EvaluationConfig(relevant=100))
+        Validator.of(split, NDCG, EvaluationConfig(relevant=100))
+
+
+def test_a_config_may_name_every_metric_of_ratings_and_of_lists_and_no_other():
+    """The names stand in the settings too, which load no arrays."""
+    assert set(get_args(ValidationMetric)) == {m.key for m in METRICS if m.family in ("rating", "ranking")}
+    for name in get_args(ValidationMetric):
+        assert validation_metric(name, CONFIG, predicts_ratings=True).name in name

@@ -15,6 +15,7 @@ from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.experiments.run import run
 from recsys_ae.models.biases import BiasRecommender
+from recsys_ae.results.folder import new_folder
 from recsys_ae.results.result import RunResult
 from recsys_ae.results.tracking import upload_run
 from recsys_ae.settings.configs import ValidationConfig
@@ -51,7 +52,7 @@ def test_interrupted_run_is_kept_and_continues_to_the_same_result(config):
     assert Path("resumed/epochs.csv").read_text().count("\n") == Path("whole/epochs.csv").read_text().count(
         "\n"
     )
-    assert list(Path(".checkpoints").iterdir()) == []
+    assert not Path(".checkpoints").exists()
 
 
 def test_training_whose_results_were_not_kept_can_still_be_continued(config, caplog):
@@ -65,7 +66,7 @@ def test_training_whose_results_were_not_kept_can_still_be_continued(config, cap
     again = run(config, Path("again"), Context(resume=True), NullTracker())
     assert again.report.metrics == whole.report.metrics
     assert "training starts anew" not in caplog.text
-    assert list(Path(".checkpoints").iterdir()) == []
+    assert not Path(".checkpoints").exists()
 
 
 def test_what_a_killed_training_left_is_removed_when_it_starts_again(config):
@@ -85,19 +86,19 @@ def test_interrupted_results_are_replaced_by_those_of_the_resumed_training(confi
     whole = run(config, Path("whole"), Context(), NullTracker())
     run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
     with pytest.raises(ConfigError, match="exists already"):
-        run(config, Path("mine"), Context(), NullTracker())
-    resumed = run(config, Path("mine"), Context(resume=True), NullTracker())
+        new_folder(config, Path("mine"))
+    resumed = run(config, new_folder(config, Path("mine"), resume=True), Context(resume=True), NullTracker())
     assert (resumed.fit.interrupted, resumed.fit.epochs_run) == (False, whole.fit.epochs_run)
     assert RunResult.from_folder(Path("mine")).report.metrics == whole.report.metrics
     with pytest.raises(ConfigError, match="exists already"):  # finished results are never overwritten
-        run(config, Path("mine"), Context(resume=True), NullTracker())
+        new_folder(config, Path("mine"), resume=True)
 
 
 def test_interrupted_results_of_another_config_are_left_alone(config):
     run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
     other = config.model_copy(update={"seed": 5})
     with pytest.raises(ConfigError, match="exists already"):
-        run(other, Path("mine"), Context(resume=True), NullTracker())
+        new_folder(other, Path("mine"), resume=True)
 
 
 def test_state_is_kept_beside_the_results(config):
@@ -109,7 +110,7 @@ def test_state_is_kept_beside_the_results(config):
 def test_state_that_cannot_be_kept_ends_no_training(config, caplog):
     Path(".checkpoints").write_text("in the way")
     stopped = run(config, Path("stopped"), Context(on_epoch=ctrl_c), NullTracker())
-    assert stopped.fit.interrupted
+    assert (stopped.fit.interrupted, stopped.fit.resumable) == (True, False)
     assert "cannot be resumed" in caplog.text
     assert RunResult.from_folder(Path("stopped")).report.metrics == stopped.report.metrics
 
@@ -168,16 +169,14 @@ def test_run_that_an_earlier_program_wrote_can_be_uploaded(config):
     document = result.to_json()
     flat = {key: document[key] for key in ("name", "run_id", "model", "folder")}
     flat |= document["report"] | document["fit"] | document["origin"] | document["cost"]
-    for key in ("metric", "relevant", "split_name"):
+    for key in ("metric", "resumable", "relevant", "split_name"):
         del flat[key]
     Path("out/result.json").write_text(json.dumps(flat))
     tracker = RecordingTracker(run_id="4f1c")
     uploaded = upload_run(Path("out"), tracker)
     assert uploaded.report.summary == result.report.summary
     assert tracker.datasets[0].counts["train_ratings"] == result.report.counts["train_ratings"]
-    assert json.loads(Path("out/result.json").read_text()) == document | {"run_id": "4f1c"} | {
-        "fit": document["fit"] | {"metric": None}
-    }
+    assert json.loads(Path("out/result.json").read_text()) == document | {"run_id": "4f1c"}
 
 
 def test_no_pair_of_the_test_part_is_scored_twice(tmp_path, monkeypatch):
@@ -248,9 +247,8 @@ def test_nothing_is_left_of_a_run_whose_results_cannot_be_written(config, monkey
     assert {path.name for path in Path().iterdir()} <= {"file", "ratings.csv", "runs"}
 
 
-def test_place_that_cannot_be_written_to_is_refused_before_fitting(config):
+def test_place_that_cannot_be_written_to_is_refused(config):
     Path("file").write_text("in the way")
-    epochs = []
-    with pytest.raises(ConfigError, match="is no folder that can be written to"):
-        run(config, Path("file/out"), Context(on_epoch=epochs.append), NullTracker())
-    assert epochs == []
+    for place in ("file/out", "/proc/nowhere/out"):
+        with pytest.raises(ConfigError, match="is no folder that can be written to"):
+            new_folder(config, Path(place))

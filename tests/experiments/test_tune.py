@@ -74,10 +74,22 @@ def test_winner_is_not_fitted_twice_and_its_curve_is_tracked(config, monkeypatch
     assert run.cost.peak_memory_mb > 10
 
 
+@pytest.mark.parametrize("config", ["biased-mf", "biases"], indirect=True)
+def test_a_tuned_model_is_warned_of_implicit_feedback_once(config, caplog):
+    ones = [line.rpartition(",")[0] + ",1" for line in Path("ratings.csv").read_text().splitlines()[1:]]
+    Path("ratings.csv").write_text("\n".join(["user,item,rating", *ones]) + "\n")
+    run_benchmark(config, Path("out"), Context(), RecordingTracker())
+    assert caplog.text.count("are the models for such data") == 1
+
+
 @pytest.mark.parametrize("config", ["biases"], indirect=True)
 def test_files_are_read_once_for_all_seeds(config):
     config = config.model_copy(update={"seeds": (0, 1, 2)})
-    gone = Context(on_run=lambda text: Path("ratings.csv").unlink(missing_ok=True))
-    (entry,) = run_benchmark(config, Path("out"), gone, RecordingTracker()).entries
+
+    def remove(text: str) -> None:
+        Path("ratings.csv").unlink(missing_ok=True)
+
+    result = run_benchmark(config, Path("out"), Context(), RecordingTracker(), on_run=remove)
+    (entry,) = result.entries
     assert entry.error is None
     assert len({run.origin.split_fingerprint for run in entry.runs}) == 3

@@ -159,7 +159,7 @@ def train(name: str, *, epochs: int = 3, context: Context | None = None):
     optimizer = make_optimizer("adam", network.parameters(), learning_rate=0.02)
     noise = torch.Generator()
 
-    def run(done):
+    def run(*, done):
         step = AutogradStep(
             partial(objective, network, generator=noise),
             partial(objective.backward, network),

@@ -96,6 +96,7 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
             "device": "cpu",
             "threads": 2,
             "metric": "rmse",
+            "resumable": False,
         },
         "origin": {
             "seed": 7,

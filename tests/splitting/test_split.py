@@ -14,7 +14,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError
 from recsys_ae.splitting.configs import RandomSplitConfig, UsersSplitConfig
-from recsys_ae.splitting.make import make_split, validation_split
+from recsys_ae.splitting.make import make_split
 from recsys_ae.splitting.split import Split
 
 ORIGIN = (RandomSplitConfig(), 0, "fingerprint of the ratings")
@@ -112,14 +112,3 @@ def test_histories_are_all_that_may_be_read_of_every_user():
     assert observed(read) == observed(split.train) | observed(split.fold_in)
     unseen = set(split.evaluated_users.tolist())
     assert known.positions.tolist() == [-1 if row in unseen else row for row in range(ratings.n_users)]
-
-
-def test_users_held_out_for_validation_are_unseen_too():
-    """A model that chose its epoch by them has not been trained on their ratings."""
-    split = make_split(UsersSplitConfig(test_share=0.3), grid(), 1)
-    carved = validation_split(split, share=0.3)
-    known = split.histories(trained=carved.train)
-    unseen = set(split.evaluated_users.tolist()) | set(carved.evaluated_users.tolist())
-    assert len(unseen) == len(split.evaluated_users) + len(carved.evaluated_users) > 4
-    assert known.positions.tolist() == [-1 if row in unseen else row for row in range(grid().n_users)]
-    assert np.array_equal(known.matrix.data, split.histories().matrix.data)

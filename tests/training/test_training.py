@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -147,7 +148,7 @@ def test_patience_ends_training_so_many_epochs_after_the_best():
     assert trained.best_epoch == 2
 
 
-def test_without_scores_training_never_trains_in_epochs_and_keeps_the_last_epoch():
+def test_without_scores_training_never_stops_early_and_keeps_the_last_epoch():
     trained = run(patience=2)
     assert len(trained.epochs) == trained.best_epoch == 10
     assert all(epoch.score is None for epoch in trained.epochs)
@@ -191,7 +192,49 @@ def test_a_stopped_training_ends_where_a_whole_one_does(tmp_path, stopped_in):
     )
     assert tuple(curve) == whole.epochs  # told again, so that there is one curve
     resumed.forget()
-    assert list(tmp_path.iterdir()) == []
+    assert not tmp_path.exists()  # nothing else was kept there
+
+
+def test_ctrl_c_in_the_epoch_in_which_patience_ends_is_heard_and_nothing_is_trained_on(tmp_path):
+    scores = by_epoch(0.1, 0.5, 0.4, 0.3, 0.9)
+    stopped = run(scores, patience=2, checkpoints=tmp_path, on_epoch=press_ctrl_c_in(4))
+    assert stopped.interrupted
+    resumed = run(scores, patience=2, checkpoints=tmp_path, resume=True)
+    assert (resumed.epochs, resumed.best_epoch) == (stopped.epochs, 2)
+    assert resumed.model == stopped.model == VALUES[1]
+
+
+def test_a_state_that_does_not_fit_is_a_sentence(tmp_path):
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    options = TrainingOptions(context=Context(checkpoints=tmp_path, resume=True), key="key")
+    with pytest.raises(StorageError, match="does not fit this training"):
+        run_training(gradient_trainee(), EpochRules(6), options)
+
+
+@pytest.mark.parametrize("text", ['{"format": 0, "key": "key", "epochs": []}', "[" * 100_000])
+def test_a_state_of_another_version_or_none_is_a_sentence(tmp_path, text):
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    (tmp_path / "key" / "state.json").write_text(text)
+    with pytest.raises(StorageError, match="damaged"):
+        run(checkpoints=tmp_path, resume=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
+def test_a_full_disk_ends_no_training(tmp_path, monkeypatch, caplog):
+    """safetensors reports it in an error of its own."""
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        trained = run(checkpoints=tmp_path / "states")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert len(trained.epochs) == 10
+    assert "cannot be resumed" in caplog.text
 
 
 def test_a_killed_training_continues_from_the_last_timed_checkpoint(tmp_path, monkeypatch):
@@ -262,7 +305,7 @@ def gradient_trainee() -> GradientTrainee:
 
     step = AutogradStep(terms, lambda found: found["loss"].value.backward(), optimizer, constant)
 
-    def epochs(done):
+    def epochs(*, done):
         return train_epochs(step, lambda n: [torch.ones(2, 3) * n], max_epochs=6, done=done)
 
     return GradientTrainee(network, objective, optimizer, epochs, lambda: network.weight.detach().clone())
