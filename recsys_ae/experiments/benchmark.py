@@ -47,8 +47,8 @@ def run_benchmark(
     `folder`: gets the results, one run folder per model and seed in it. `on_run`: told which model is about
     to be fitted, and with which seed.
 
-    Raises ConfigError or DataError,
-    before anything is written, where the budgets, the data or the split do not hold.
+    Raises ConfigError or DataError, before anything is written, where the budgets, the data or the split do
+    not hold.
     """
     check_budgets(config)
     splits = prepare_all(config.data, config.split, config.seeds)
@@ -110,8 +110,8 @@ def _run_entry(
 
 
 def _warm_up(model: ModelConfig, split: Split, context: Context) -> None:
-    """Fit to a few ratings, so that loading and compiling, which happen once, are no part of what is measured.
-    Whatever goes wrong here goes wrong again where it is told."""
+    """Fit to a few ratings, so that loading and compiling, which happen once, are no part of what is
+    measured. Whatever goes wrong here goes wrong again where it is told."""
     few = split.train.keep(np.arange(split.train.n_observed) < 100)
     with suppress(RecsysError):
         fit_model(with_epochs(model, 1), few, context=replace(context, on_epoch=ignore))

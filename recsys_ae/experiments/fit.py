@@ -22,11 +22,10 @@ from recsys_ae.training.runner import Context, Trained
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A fitted model and all that a result says of its fitting. `train`: the ratings that it was fitted to.
-    `metric`: what its epoch was chosen by, None where nothing was validated. `device`: "cpu" or "cuda"."""
+    """A fitted model and all that a result says of its fitting. `metric`: what its epoch was chosen by, None
+    where nothing was validated. `device`: "cpu" or "cuda"."""
 
     trained: Trained[Recommender]
-    train: Ratings
     metric: Metric | None
     seconds: float
     peak_memory_mb: float
@@ -78,7 +77,6 @@ def fit_ratings(
         trained = fit(model, train, seed=seed, validator=validator, context=context)
     return Fit(
         trained,
-        train,
         metric=validator.metric if validator is not None and model.trains_in_epochs else None,
         seconds=usage.seconds,
         peak_memory_mb=usage.peak_memory_mb,
