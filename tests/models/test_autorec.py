@@ -22,9 +22,11 @@ from recsys_ae.models.autorec import item_recommender, start_network
 from recsys_ae.models.biases import Biases
 from recsys_ae.models.codec import state_of
 from recsys_ae.nn.autoencoder import Architecture, Autoencoder
+from recsys_ae.nn.corruption import mask
 from recsys_ae.nn.layers import ACTIVATIONS
 from recsys_ae.nn.rows import RowBatch
-from recsys_ae.rng import numpy_generator, torch_generator
+from recsys_ae.rng import numpy_generator, torch_generator, torch_seed
+from recsys_ae.training.loop import shuffled_batches
 from recsys_ae.types import Epoch
 
 KINDS = [c.ItemAutoRecConfig, c.UserAutoRecConfig]
@@ -133,15 +135,51 @@ def test_candidates_stay_as_they_were_while_training_goes_on(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_epoch_is_corrupted_anew(kind):
-    """With next to no learning, what differs between epochs is the mask alone."""
-    ratings, _ = low_rank()
+    """With next to no learning, and rows so alike that their order decides nothing, what differs between
+    epochs is the mask alone."""
+    ones = csr_array(np.ones((60, 40), dtype=np.float32))
+    ratings = Ratings(ones, IdMap(np.arange(60)), IdMap(np.arange(40)), scale=(0.0, 5.0))
     training = c.TrainingConfig(epochs=4, batch_size=200, learning_rate=1e-12)
-    config = kind(hidden=(8,), l2=0.0, training=training)
-    losses = [epoch.terms["reconstruction"] for epoch in train_model(config, ratings).epochs]
-    assert len(set(losses)) == 4
-    assert losses == [epoch.terms["reconstruction"] for epoch in train_model(config, ratings).epochs]
-    clean = train_model(config.model_copy(update={"corruption": None}), ratings).epochs
-    assert np.ptp([epoch.terms["reconstruction"] for epoch in clean]) < 1e-6
+    config = kind(hidden=(8,), l2=0.0, debias=None, training=training)
+
+    def losses(config):
+        return [epoch.terms["reconstruction"] for epoch in train_model(config, ratings).epochs]
+
+    assert len(set(losses(config))) == 4
+    assert losses(config) == losses(config)
+    assert np.ptp(losses(config.model_copy(update={"corruption": None}))) < 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_is_the_plain_loop_over_batches_and_masks_of_its_seed(kind):
+    """Parameters, batches and masks come from the seed, each from a stream of its own, the last two anew in
+    every epoch. The loss here is over dense rows, its gradient torch's."""
+    ratings, _ = low_rank()
+    training = c.TrainingConfig(epochs=3, batch_size=32, learning_rate=0.01)
+    config = kind(hidden=(8,), l2=50.0, debias=None, corruption=c.MaskingConfig(probability=0.3),
+                  training=training)  # fmt: skip
+    rows = ratings.transposed() if kind is c.ItemAutoRecConfig else ratings
+    network, noise = start_network(config, rows, seed=3), torch.Generator()
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    sizes = np.diff(rows.matrix.indptr)
+    for epoch in (1, 2, 3):
+        noise.manual_seed(torch_seed(3, "corruption", epoch))
+        for chosen in shuffled_batches(sizes, size=32, seed=3, epoch=epoch):
+            read = rows.matrix[chosen]
+            observed = torch.zeros(read.shape, dtype=torch.bool)
+            observed[np.repeat(np.arange(len(chosen)), sizes[chosen]), read.indices] = True
+            output = network(mask(RowBatch.of(read), noise, probability=0.3)).dense()
+            errors = (output - torch.from_numpy(read.toarray()))[observed]
+            weights = sum(p.square().sum() for p in network.parameters() if p.dim() == 2)
+            optimizer.zero_grad()
+            (errors.square().mean() + 50.0 / 2 / rows.n_observed * weights).backward()
+            optimizer.step()
+    with torch.no_grad():
+        expected = network(RowBatch.of(rows.matrix)).dense().numpy()
+    expected = expected.T if kind is c.ItemAutoRecConfig else expected
+    scores = fit(config, ratings, seed=3).score(everyone(ratings))
+    np.testing.assert_allclose(scores, expected, atol=1e-3)
+    assert np.abs(fit(config, ratings, seed=4).score(everyone(ratings)) - expected).max() > 0.05
 
 
 @pytest.mark.parametrize("kind", KINDS)
