@@ -198,15 +198,22 @@ def test_the_penalty_is_a_term_of_the_curve(kind):
     assert epoch.total == pytest.approx(epoch.terms["reconstruction"] + epoch.terms["l2"])
 
 
-def test_the_average_user_is_one_of_those_with_ratings():
-    """The user factors are seen from it, so those of users with ratings cancel out."""
+@pytest.mark.parametrize("debias", [None, c.BiasesConfig()])
+def test_the_average_user_is_one_of_those_with_ratings(debias):
+    """The user factors are seen from it, so those of users with ratings cancel out, and so do their biases,
+    but for those that are solved before training."""
     ratings, _ = low_rank()
     train = ratings.keep(ratings.rows() % 3 > 0)  # every third user is cold
-    model = fit(c.ItemAutoRecConfig(hidden=(6,), training=c.TrainingConfig(epochs=5)), train)
+    config = c.ItemAutoRecConfig(hidden=(6,), debias=debias, training=c.TrainingConfig(epochs=5))
+    model = fit(config, train)
     warm = np.arange(120) % 3 > 0
     np.testing.assert_allclose(model.user_factors[warm].mean(axis=0), 0.0, atol=1e-6)
     assert np.abs(model.user_factors[warm]).max() > 1e-2
     assert not model.user_factors[~warm].any()
+    learnt = model.user_biases - (0.0 if debias is None else Biases.solve(train, debias).users)
+    assert abs(learnt[warm].mean()) < 1e-5
+    assert np.abs(learnt[warm]).max() > 1e-3
+    assert not model.user_biases[~warm].any()
 
 
 @pytest.mark.parametrize("kind", KINDS)
