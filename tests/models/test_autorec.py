@@ -246,6 +246,29 @@ def test_resumed_training_equals_uninterrupted(kind, tmp_path):
         np.testing.assert_array_equal(state_of(resumed.model).arrays[name], array)
 
 
+def test_only_a_training_of_the_same_result_is_continued(tmp_path, caplog):
+    """Config, ratings, seed and what candidates are chosen by decide it, each of them alone."""
+    config = c.UserAutoRecConfig(hidden=(3,), training=c.TrainingConfig(epochs=4, patience=None))
+    same = {"config": config, "ratings": grid(), "seed": 1, "validator": Scoring(lambda model: 0.0)}
+
+    def press_ctrl_c(epoch):
+        if epoch.number == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    assert train_model(**same, checkpoints=tmp_path, on_epoch=press_ctrl_c).interrupted
+    for other in (
+        {"config": config.model_copy(update={"l2": config.l2 + 1})},
+        {"ratings": grid().keep(np.arange(grid().n_observed) > 0)},
+        {"seed": 2},
+        {"validator": Scoring(lambda model: 0.0, fingerprint="another")},
+        {"validator": None},
+        {},
+    ):
+        caplog.clear()
+        train_model(**(same | other), checkpoints=tmp_path, resume=True)
+        assert ("training starts anew" in caplog.text) == bool(other), other
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("debias", [None, c.BiasesConfig(item_damping=5, user_damping=5)])
 def test_users_and_items_without_ratings_fall_back(kind, debias):
