@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -213,6 +214,21 @@ def test_a_killed_training_continues_from_the_last_timed_checkpoint(tmp_path, mo
 def test_checkpoints_are_far_apart(tmp_path):
     run(by_epoch(*SCORES), checkpoints=tmp_path)
     assert list(tmp_path.iterdir()) == []  # ten epochs that took no time
+
+
+def test_a_state_is_kept_every_half_minute(tmp_path, monkeypatch):
+    checkpoint, began, kept = checkpoints.Checkpoint(tmp_path / "key", "key"), time.monotonic(), []
+
+    def state():
+        kept.append(seconds)
+        return checkpoints.TrainingState({}, {}, {}, ())
+
+    for seconds in (1, 29, 31, 32, 60, 62, 91, 93):
+        with monkeypatch.context() as clock:
+            clock.setattr(time, "monotonic", lambda now=began + seconds: now)
+            checkpoint.save_if_due(state)
+    assert kept == [31, 62, 93]
+    assert checkpoint.load() is not None
 
 
 def test_a_training_of_another_key_is_not_continued(tmp_path, caplog):
