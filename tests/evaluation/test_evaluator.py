@@ -206,6 +206,7 @@ def test_nothing_held_out_is_a_report_without_metrics():
     assert report.metrics == {}
     assert report.counts["evaluated_users"] == report.counts["holdout_ratings"] == 0
     assert len(report.users) == 0
+    assert len(predict_holdout(toy(train), split)) == 0
 
 
 def test_a_model_of_other_items_is_refused():

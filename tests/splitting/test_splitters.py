@@ -153,8 +153,8 @@ def test_per_user_holdout_equals_the_loop(ratings, share, min_train, seed):
 
 @given(ratings=timed, n=st.integers(1, 3), seed=seeds, wide=st.booleans())
 def test_leave_last_equals_the_loop(ratings, n, seed, wide):
-    if wide:  # times so far apart that they must be ranked
-        times = ratings.timestamps * 9_000_000_000 - 2**62
+    if wide:  # times so far apart that they must be ranked, and that their distance may not fit into 64 bits
+        times = (ratings.timestamps - 1_000_000_002) * 2**61
         ratings = Ratings(ratings.matrix, ratings.users, ratings.items, times, ratings.scale)
     counts = [n if total > n else 0 for total in np.diff(ratings.matrix.indptr)]
     if sum(counts) == 0:
