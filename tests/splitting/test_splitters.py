@@ -123,6 +123,17 @@ def test_random_holdout_is_the_smallest_draws(ratings, share, seed):
     assert observed(split.holdout) == observed(ratings.keep(mask))
 
 
+@pytest.mark.parametrize(("n", "share"), [(50, "0.29"), (25, "0.58"), (45, "0.7"), (3000, "0.1"), (3000, "0.9")])
+def test_a_share_is_that_of_its_decimals(n, share):
+    """0.29 * 50 is a little less than 14.5 in floating point. Of thousands of draws the smallest are found
+    without sorting them all."""
+    ratings = ratings_of(np.arange(n) // 25, np.arange(n) % 25, np.ones(n))
+    split = make_split(RandomSplitConfig(test_share=float(share)), ratings, 5)
+    n_held_out = int(Fraction(share) * n + Fraction(1, 2))
+    smallest = np.sort(np.argsort(random_keys(n, 5, "split", "random"), kind="stable")[:n_held_out])
+    assert (split.holdout.rows() * 25 + split.holdout.columns).tolist() == smallest.tolist()
+
+
 @given(ratings=small_ratings(), folds=st.integers(2, 6), seed=seeds)
 def test_folds_are_a_partition(ratings, folds, seed):
     if ratings.n_observed < folds:
