@@ -183,7 +183,8 @@ def test_a_stopped_training_ends_where_a_whole_one_does(tmp_path, stopped_in):
     stopped = run(scores, checkpoints=tmp_path, on_epoch=press_ctrl_c_in(stopped_in))
     assert stopped.interrupted
     assert len(stopped.epochs) == stopped_in
-    stopped.forget()  # what can be continued stays
+    stopped.forget()
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]  # what can be continued stays
     resumed, whole = run(scores, checkpoints=tmp_path, resume=True, on_epoch=curve.append), run(scores)
     assert (resumed.model, resumed.best_epoch, resumed.epochs) == (
         whole.model,
