@@ -194,3 +194,6 @@ def test_what_cannot_be_compared_is_refused():
         compare({"a": [report]}, reference="c", metric=NDCG.at(10))
     with pytest.raises(ConfigError, match="confidence between 0 and 1"):
         one([report], [report], confidence=95)
+    with pytest.raises(ConfigError, match="at least one sample"):
+        one([report], [report], samples=0)
+    assert one([report], [report], samples=1).p_value == 1

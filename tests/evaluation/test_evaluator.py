@@ -75,7 +75,8 @@ def brute_force(recommender, split, relevant, cutoff):
 
 def check_against_brute_force(split, relevant, cutoffs):
     recommender = toy(split.train)
-    report = evaluate(recommender, split, EvaluationConfig(cutoffs=cutoffs, relevant=relevant))
+    with np.errstate(divide="raise", invalid="raise"):  # what is not defined is left out, not divided by zero
+        report = evaluate(recommender, split, EvaluationConfig(cutoffs=cutoffs, relevant=relevant))
     means, columns, users = {}, {}, []
     for cutoff in cutoffs:
         found, per_user, users = brute_force(recommender, split, relevant, cutoff)
@@ -206,6 +207,7 @@ def test_nothing_held_out_is_a_report_without_metrics():
     assert report.metrics == {}
     assert report.counts["evaluated_users"] == report.counts["holdout_ratings"] == 0
     assert len(report.users) == 0
+    assert len(predict_holdout(toy(train), split)) == 0
 
 
 def test_a_model_of_other_items_is_refused():

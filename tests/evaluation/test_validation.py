@@ -95,9 +95,9 @@ def split():
 
 
 def test_refuses_what_the_model_cannot_do(split):
-    with pytest.raises(CapabilityError, match="no rmse"):
+    with pytest.raises(CapabilityError, match="does not predict ratings, so it has no rmse"):
         Validator.of(split, RMSE, CONFIG)(toy(split.train, predicts_ratings=False))
-    with pytest.raises(CapabilityError, match="no ndcg"):
+    with pytest.raises(CapabilityError, match="cannot rank, so it has no ndcg"):
         Validator.of(split, NDCG, CONFIG)(toy(split.train, ranks=False))
 
 

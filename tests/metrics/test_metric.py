@@ -32,7 +32,7 @@ def test_every_metric_has_the_direction_of_its_definition():
 
 @given(
     st.sampled_from(metrics_at((1, 10, 200))),
-    st.sampled_from(["", "test/", "validation/", "i-autorec/", "mae-vs-mse/", "gini_at_5/", "a/b/"]),
+    st.sampled_from(["", "test/", "validation/", "i-autorec/", "mae-vs-mse/", "gini_at_5/", "a/b/", "a\nb/"]),
 )
 def test_a_name_is_read_as_it_was_written(metric, prefix):
     assert find_metric(prefix + metric.key) == metric
@@ -61,6 +61,7 @@ def test_other_names_are_no_metrics(name):
         ("test/mae_warm", False),
         ("validation/rmse", False),
         ("gini_at_10", False),
+        ("popularity_bias_at_10", False),
         ("ndcg", True),
         ("test/recall_at_20", True),
         ("coverage_at_10", True),

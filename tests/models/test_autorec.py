@@ -22,9 +22,11 @@ from recsys_ae.models.autorec import item_recommender, start_network
 from recsys_ae.models.biases import Biases
 from recsys_ae.models.codec import state_of
 from recsys_ae.nn.autoencoder import Architecture, Autoencoder
+from recsys_ae.nn.corruption import mask
 from recsys_ae.nn.layers import ACTIVATIONS
 from recsys_ae.nn.rows import RowBatch
-from recsys_ae.rng import numpy_generator, torch_generator
+from recsys_ae.rng import numpy_generator, torch_generator, torch_seed
+from recsys_ae.training.loop import shuffled_batches
 from recsys_ae.types import Epoch
 
 KINDS = [c.ItemAutoRecConfig, c.UserAutoRecConfig]
@@ -133,15 +135,51 @@ def test_candidates_stay_as_they_were_while_training_goes_on(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_epoch_is_corrupted_anew(kind):
-    """With next to no learning, what differs between epochs is the mask alone."""
-    ratings, _ = low_rank()
+    """With next to no learning, and rows so alike that their order decides nothing, what differs between
+    epochs is the mask alone."""
+    ones = csr_array(np.ones((60, 40), dtype=np.float32))
+    ratings = Ratings(ones, IdMap(np.arange(60)), IdMap(np.arange(40)), scale=(0.0, 5.0))
     training = c.TrainingConfig(epochs=4, batch_size=200, learning_rate=1e-12)
-    config = kind(hidden=(8,), l2=0.0, training=training)
-    losses = [epoch.terms["reconstruction"] for epoch in train_model(config, ratings).epochs]
-    assert len(set(losses)) == 4
-    assert losses == [epoch.terms["reconstruction"] for epoch in train_model(config, ratings).epochs]
-    clean = train_model(config.model_copy(update={"corruption": None}), ratings).epochs
-    assert np.ptp([epoch.terms["reconstruction"] for epoch in clean]) < 1e-6
+    config = kind(hidden=(8,), l2=0.0, debias=None, training=training)
+
+    def losses(config):
+        return [epoch.terms["reconstruction"] for epoch in train_model(config, ratings).epochs]
+
+    assert len(set(losses(config))) == 4
+    assert losses(config) == losses(config)
+    assert np.ptp(losses(config.model_copy(update={"corruption": None}))) < 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_is_the_plain_loop_over_batches_and_masks_of_its_seed(kind):
+    """Parameters, batches and masks come from the seed, each from a stream of its own, the last two anew in
+    every epoch. The loss here is over dense rows, its gradient torch's."""
+    ratings, _ = low_rank()
+    training = c.TrainingConfig(epochs=3, batch_size=32, learning_rate=0.01)
+    config = kind(hidden=(8,), l2=50.0, debias=None, corruption=c.MaskingConfig(probability=0.3),
+                  training=training)  # fmt: skip
+    rows = ratings.transposed() if kind is c.ItemAutoRecConfig else ratings
+    network, noise = start_network(config, rows, seed=3), torch.Generator()
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    sizes = np.diff(rows.matrix.indptr)
+    for epoch in (1, 2, 3):
+        noise.manual_seed(torch_seed(3, "corruption", epoch))
+        for chosen in shuffled_batches(sizes, size=32, seed=3, epoch=epoch):
+            read = rows.matrix[chosen]
+            observed = torch.zeros(read.shape, dtype=torch.bool)
+            observed[np.repeat(np.arange(len(chosen)), sizes[chosen]), read.indices] = True
+            output = network(mask(RowBatch.of(read), noise, probability=0.3)).dense()
+            errors = (output - torch.from_numpy(read.toarray()))[observed]
+            weights = sum(p.square().sum() for p in network.parameters() if p.dim() == 2)
+            optimizer.zero_grad()
+            (errors.square().mean() + 50.0 / 2 / rows.n_observed * weights).backward()
+            optimizer.step()
+    with torch.no_grad():
+        expected = network(RowBatch.of(rows.matrix)).dense().numpy()
+    expected = expected.T if kind is c.ItemAutoRecConfig else expected
+    scores = fit(config, ratings, seed=3).score(everyone(ratings))
+    np.testing.assert_allclose(scores, expected, atol=1e-3)
+    assert np.abs(fit(config, ratings, seed=4).score(everyone(ratings)) - expected).max() > 0.05
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -160,15 +198,22 @@ def test_the_penalty_is_a_term_of_the_curve(kind):
     assert epoch.total == pytest.approx(epoch.terms["reconstruction"] + epoch.terms["l2"])
 
 
-def test_the_average_user_is_one_of_those_with_ratings():
-    """The user factors are seen from it, so those of users with ratings cancel out."""
+@pytest.mark.parametrize("debias", [None, c.BiasesConfig()])
+def test_the_average_user_is_one_of_those_with_ratings(debias):
+    """The user factors are seen from it, so those of users with ratings cancel out, and so do their biases,
+    but for those that are solved before training."""
     ratings, _ = low_rank()
     train = ratings.keep(ratings.rows() % 3 > 0)  # every third user is cold
-    model = fit(c.ItemAutoRecConfig(hidden=(6,), training=c.TrainingConfig(epochs=5)), train)
+    config = c.ItemAutoRecConfig(hidden=(6,), debias=debias, training=c.TrainingConfig(epochs=5))
+    model = fit(config, train)
     warm = np.arange(120) % 3 > 0
     np.testing.assert_allclose(model.user_factors[warm].mean(axis=0), 0.0, atol=1e-6)
     assert np.abs(model.user_factors[warm]).max() > 1e-2
     assert not model.user_factors[~warm].any()
+    learnt = model.user_biases - (0.0 if debias is None else Biases.solve(train, debias).users)
+    assert abs(learnt[warm].mean()) < 1e-5
+    assert np.abs(learnt[warm]).max() > 1e-3
+    assert not model.user_biases[~warm].any()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -199,6 +244,29 @@ def test_resumed_training_equals_uninterrupted(kind, tmp_path):
     assert resumed.best_epoch == whole.best_epoch
     for name, array in state_of(whole.model).arrays.items():
         np.testing.assert_array_equal(state_of(resumed.model).arrays[name], array)
+
+
+def test_only_a_training_of_the_same_result_is_continued(tmp_path, caplog):
+    """Config, ratings, seed and what candidates are chosen by decide it, each of them alone."""
+    config = c.UserAutoRecConfig(hidden=(3,), training=c.TrainingConfig(epochs=4, patience=None))
+    same = {"config": config, "ratings": grid(), "seed": 1, "validator": Scoring(lambda model: 0.0)}
+
+    def press_ctrl_c(epoch):
+        if epoch.number == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    assert train_model(**same, checkpoints=tmp_path, on_epoch=press_ctrl_c).interrupted
+    for other in (
+        {"config": config.model_copy(update={"l2": config.l2 + 1})},
+        {"ratings": grid().keep(np.arange(grid().n_observed) > 0)},
+        {"seed": 2},
+        {"validator": Scoring(lambda model: 0.0, fingerprint="another")},
+        {"validator": None},
+        {},
+    ):
+        caplog.clear()
+        train_model(**(same | other), checkpoints=tmp_path, resume=True)
+        assert ("training starts anew" in caplog.text) == bool(other), other
 
 
 @pytest.mark.parametrize("kind", KINDS)

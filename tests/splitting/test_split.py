@@ -112,3 +112,13 @@ def test_histories_are_all_that_may_be_read_of_every_user():
     assert observed(read) == observed(split.train) | observed(split.fold_in)
     unseen = set(split.evaluated_users.tolist())
     assert known.positions.tolist() == [-1 if row in unseen else row for row in range(ratings.n_users)]
+
+
+def test_a_user_is_held_out_by_either_part():
+    """Also one who has nothing to be judged by, or nothing to be read."""
+    ratings = ratings_of([1, 2, 3], [7, 8, 9], np.ones(3))
+    parts = [ratings.keep(np.arange(3) == place) for place in range(3)]
+    split = Split(*parts, UsersSplitConfig(), 0, "fingerprint of the ratings")
+    assert split.histories().positions.tolist() == [0, -1, -1]
+    assert split.evaluated_users.tolist() == [2]
+    assert split.cold_users == 1

@@ -123,6 +123,19 @@ def test_random_holdout_is_the_smallest_draws(ratings, share, seed):
     assert observed(split.holdout) == observed(ratings.keep(mask))
 
 
+@pytest.mark.parametrize(
+    ("n", "share"), [(50, "0.29"), (25, "0.58"), (45, "0.7"), (3000, "0.1"), (3000, "0.9")]
+)
+def test_a_share_is_that_of_its_decimals(n, share):
+    """0.29 * 50 is a little less than 14.5 in floating point. Of thousands of draws the smallest are found
+    without sorting them all."""
+    ratings = ratings_of(np.arange(n) // 25, np.arange(n) % 25, np.ones(n))
+    split = make_split(RandomSplitConfig(test_share=float(share)), ratings, 5)
+    n_held_out = int(Fraction(share) * n + Fraction(1, 2))
+    smallest = np.sort(np.argsort(random_keys(n, 5, "split", "random"), kind="stable")[:n_held_out])
+    assert (split.holdout.rows() * 25 + split.holdout.columns).tolist() == smallest.tolist()
+
+
 @given(ratings=small_ratings(), folds=st.integers(2, 6), seed=seeds)
 def test_folds_are_a_partition(ratings, folds, seed):
     if ratings.n_observed < folds:
@@ -153,8 +166,8 @@ def test_per_user_holdout_equals_the_loop(ratings, share, min_train, seed):
 
 @given(ratings=timed, n=st.integers(1, 3), seed=seeds, wide=st.booleans())
 def test_leave_last_equals_the_loop(ratings, n, seed, wide):
-    if wide:  # times so far apart that they must be ranked
-        times = ratings.timestamps * 9_000_000_000 - 2**62
+    if wide:  # times so far apart that they must be ranked, and that their distance may not fit into 64 bits
+        times = (ratings.timestamps - 1_000_000_002) * 2**61
         ratings = Ratings(ratings.matrix, ratings.users, ratings.items, times, ratings.scale)
     counts = [n if total > n else 0 for total in np.diff(ratings.matrix.indptr)]
     if sum(counts) == 0:
@@ -180,12 +193,13 @@ def test_leave_last_favours_no_item_among_equal_times():
 @given(ratings=timed, share=shares)
 def test_temporal_cut_has_no_future_in_training(ratings, share):
     split = split_or_none(TemporalSplitConfig(test_share=share), ratings, 0)
-    if split is None:
-        return
-    assert split.train.timestamps.max() < split.holdout.timestamps.min()
     wanted = int(Fraction(str(share)) * ratings.n_observed + Fraction(1, 2))
     times = ratings.timestamps
     possible = [n for n in (np.count_nonzero(times >= t) for t in np.unique(times)) if n < len(times)]
+    if split is None:
+        assert wanted in (0, len(times)) or not possible
+        return
+    assert split.train.timestamps.max() < split.holdout.timestamps.min()
     assert abs(split.holdout.n_observed - wanted) == min(abs(n - wanted) for n in possible)
 
 

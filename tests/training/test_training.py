@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -183,7 +184,8 @@ def test_a_stopped_training_ends_where_a_whole_one_does(tmp_path, stopped_in):
     stopped = run(scores, checkpoints=tmp_path, on_epoch=press_ctrl_c_in(stopped_in))
     assert stopped.interrupted
     assert len(stopped.epochs) == stopped_in
-    stopped.forget()  # what can be continued stays
+    stopped.forget()
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]  # what can be continued stays
     resumed, whole = run(scores, checkpoints=tmp_path, resume=True, on_epoch=curve.append), run(scores)
     assert (resumed.model, resumed.best_epoch, resumed.epochs) == (
         whole.model,
@@ -253,9 +255,25 @@ def test_a_killed_training_continues_from_the_last_timed_checkpoint(tmp_path, mo
     assert [epoch.number for epoch in heard] == list(range(1, 11))
 
 
-def test_checkpoints_are_far_apart(tmp_path):
+def test_checkpoints_are_far_apart(tmp_path, caplog):
     run(by_epoch(*SCORES), checkpoints=tmp_path)
     assert list(tmp_path.iterdir()) == []  # ten epochs that took no time
+    assert caplog.text == ""
+
+
+def test_a_state_is_kept_every_half_minute(tmp_path, monkeypatch):
+    checkpoint, began, kept = checkpoints.Checkpoint(tmp_path / "key", "key"), time.monotonic(), []
+
+    def state():
+        kept.append(seconds)
+        return checkpoints.TrainingState({}, {}, {}, ())
+
+    for seconds in (1, 29, 31, 32, 60, 62, 91, 93):
+        with monkeypatch.context() as clock:
+            clock.setattr(time, "monotonic", lambda now=began + seconds: now)
+            checkpoint.save_if_due(state)
+    assert kept == [31, 62, 93]
+    assert checkpoint.load() is not None
 
 
 def test_a_training_of_another_key_is_not_continued(tmp_path, caplog):
@@ -267,9 +285,23 @@ def test_a_training_of_another_key_is_not_continued(tmp_path, caplog):
         run(checkpoints=tmp_path, resume=True, key="other")
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("state.safetensors", "half a file"),
+        ("state.json", '{"key": "key", "epo'),
+        ("state.json", '{"key": "key"}'),
+        ("state.json", '{"key": "key", "epochs": [{"number": 1, "of another version": 2}]}'),
+        ("state.json", None),
+        ("state.safetensors", None),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused(tmp_path, name, content):
     run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
-    (tmp_path / "key" / "state.safetensors").write_bytes(b"half a file")
+    if content is None:
+        (tmp_path / "key" / name).unlink()
+    else:
+        (tmp_path / "key" / name).write_text(content)
     with pytest.raises(StorageError, match="damaged"):
         run(checkpoints=tmp_path, resume=True)
 
