@@ -64,14 +64,14 @@ def tune(
     if len(options) == 1:
         return Tuned(options[0][1], options[0][0]), None
     held_back = validation_split(split, share=config.validation.share)
+    metric = validation_metric(
+        config.validation.metric, config.evaluation, predicts_ratings=entry.model.predicts_ratings
+    )
+    validator = Validator.of(held_back, metric, config.evaluation)
     best: tuple[dict[str, Any], ModelConfig, Fit] | None = None
     best_score, failure = 0.0, None
     with timed() as usage:
         for settings, model in options:
-            metric = validation_metric(
-                config.validation.metric, config.evaluation, predicts_ratings=model.predicts_ratings
-            )
-            validator = Validator.of(held_back, metric, config.evaluation)
             try:
                 fit = fit_ratings(model, held_back.train, validator, seed=seed, context=context)
                 if fit.trained.interrupted:
