@@ -37,7 +37,7 @@ def benchmark(
 
     found = load_benchmark(config, overrides or [])
     with answering(as_json=as_json) as say:
-        from recsys_ae.experiments.benchmark import run_benchmark
+        from recsys_ae.experiments.benchmark import STOPPED, run_benchmark
         from recsys_ae.results.folder import new_folder
         from recsys_ae.training.runner import Context, ignore
 
@@ -48,8 +48,9 @@ def benchmark(
         context = Context(device=device.value)
         result = run_benchmark(found, folder, context, tracker, on_run=ignore if quiet else _tell)
         say(result.to_json(), lambda: _show(result))
-    if any(entry.error is not None for entry in result.entries):
-        raise typer.Exit(1)
+    errors = {entry.error for entry in result.entries} - {None}
+    if errors:
+        raise typer.Exit(options.EXIT_STOPPED if STOPPED in errors else 1)
 
 
 def _tell(text: str) -> None:

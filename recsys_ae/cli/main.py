@@ -12,11 +12,10 @@ from recsys_ae.cli.benchmark import benchmark
 from recsys_ae.cli.compare import compare
 from recsys_ae.cli.data import data
 from recsys_ae.cli.models import evaluate, recommend
+from recsys_ae.cli.options import EXIT_STOPPED
 from recsys_ae.cli.store import ui, upload
 from recsys_ae.cli.train import train
 from recsys_ae.errors import RecsysError
-
-_STOPPED = 130  # what shells expect after Ctrl-C, and what typer answers
 
 app = typer.Typer(
     name="recsys-ae",
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
         code = typer.main.get_command(app).main(args=words, prog_name="recsys-ae", standalone_mode=False)
-        return _stopped() if code == _STOPPED else code if isinstance(code, int) else 0
+        return _stopped() if code == EXIT_STOPPED else code if isinstance(code, int) else 0
     except RecsysError as error:
         return _refuse(" ".join(str(error).split()))
     except (KeyboardInterrupt, typer.Abort):
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _stopped() -> int:
     print("stopped by Ctrl-C; nothing half-written was left behind", file=sys.stderr)
-    return _STOPPED
+    return EXIT_STOPPED
 
 
 def _refuse(sentence: str) -> int:

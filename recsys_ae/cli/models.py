@@ -15,7 +15,7 @@ from recsys_ae.errors import ConfigError
 
 def recommend(
     model: options.StoredModel,
-    users: Annotated[str, typer.Option(help="all, a file with one id per line, or ids: 12,40,41.")] = "all",
+    users: Annotated[str, typer.Option(help="all, a file with one id per line, or 12,40,41.")] = "all",
     n: Annotated[int, typer.Option("-n", min=1, help="Length of the lists.")] = 10,
     out: Annotated[Path | None, typer.Option(help="File to write: .parquet or .csv.")] = None,
     data: Annotated[

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from recsys_ae.tracking.tracker import Tracker
 
 
+EXIT_STOPPED = 130  # what shells expect after Ctrl-C, and what typer answers
+
+
 class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"

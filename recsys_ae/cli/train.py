@@ -54,7 +54,7 @@ def train(
         with epoch_bar(found.model.max_epochs, metric=metric, quiet=quiet) as bar:
             context = Context(device=device.value, resume=resume, on_epoch=bar)
             result = run(found, folder, context, tracker)
-        say(result.to_json(), lambda: _show(result))
+        say(result.to_json(), lambda: _show(result, ranks=found.model.ranks))
 
 
 def _config(config: Path | None, data: str | None, model: str | None, changes: list[str]) -> ExperimentConfig:
@@ -74,7 +74,7 @@ def _config(config: Path | None, data: str | None, model: str | None, changes: l
     return default_experiment(data, model, changes)
 
 
-def _show(result: RunResult) -> None:
+def _show(result: RunResult, *, ranks: bool) -> None:
     from recsys_ae.results.result import tracked
 
     fit, cost, report = result.fit, result.cost, result.report
@@ -93,4 +93,5 @@ def _show(result: RunResult) -> None:
     if fit.interrupted:
         rest = "; the same command with --resume continues" if fit.resumable else ""
         print(f"stopped early by Ctrl-C: this is the best model so far{rest}")
-    print(f"next:   recsys-ae recommend {result.model} --users all -n 10 --out recs.parquet")
+    if ranks:
+        print(f"next:   recsys-ae recommend {result.model} --users all -n 10 --out recs.parquet")

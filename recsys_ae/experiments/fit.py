@@ -80,13 +80,14 @@ def fit_ratings(
         metric=validator.metric if validator is not None and model.trains_in_epochs else None,
         seconds=usage.seconds,
         peak_memory_mb=usage.peak_memory_mb,
-        device=_device(model, context.device),
+        device=device_of(model, context.device),
         threads=threads_in_force(),
     )
 
 
-def _device(model: ModelConfig, wanted: str) -> str:
-    """Where a model of this config is fitted, "cpu" or "cuda"."""
+def device_of(model: ModelConfig, wanted: str) -> str:
+    """Where a model of this config is fitted, "cpu" or "cuda". Raises ConfigError for a device that is not
+    there."""
     if not model.fits_on_gpu:
         return "cpu"
     from recsys_ae.models.parts import pick_device  # loads torch, which other models do without

@@ -9,7 +9,7 @@ from typing import Any
 from recsys_ae.errors import DataError, StorageError
 from recsys_ae.evaluation.evaluator import evaluate
 from recsys_ae.evaluation.report import Report
-from recsys_ae.experiments.fit import Fit, fit_split, metric_of_epochs
+from recsys_ae.experiments.fit import Fit, device_of, fit_split, metric_of_epochs
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.experiments.resources import measured
 from recsys_ae.models.fit import check_resumable
@@ -33,6 +33,7 @@ def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Track
     it, in `.checkpoints`, unless the context names another place.
     """
     check_resumable(config.model, context)
+    device_of(config.model, context.device)  # refuses one that is not there
     checkpoints = context.checkpoints or folder.parent / ".checkpoints"
     split = prepare(config.data, config.split, config.seed)
     return run_on(config, split, folder, replace(context, checkpoints=checkpoints), tracker)

@@ -47,8 +47,13 @@ def new_folder(config: ExperimentConfig | BenchmarkConfig, out: Path | None, *, 
         stem = f"{config.name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 1000))
         return next(RUNS / name for name in names if not (RUNS / name).exists())
-    if out.exists() and not (resume and _is_interrupted(out, config)):
+    if out.exists() and not _is_interrupted(out, config):
         raise ConfigError(f"--out {out}: exists already; choose another folder, or remove it first")
+    if out.exists() and not resume:
+        raise ConfigError(
+            f"--out {out}: exists already and holds this very run, stopped by Ctrl-C; add --resume to "
+            "continue it, or choose another folder"
+        )
     check_writable(out, "--out")
     return out
 

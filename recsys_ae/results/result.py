@@ -47,7 +47,8 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Wall times in seconds, and the highest memory of the process in MB."""
+    """Wall times in seconds, and the highest memory of the process in MB. `fit_seconds` of a resumed training
+    are those since it was resumed."""
 
     fit_seconds: float
     evaluate_seconds: float

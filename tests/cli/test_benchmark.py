@@ -236,3 +236,24 @@ def test_benchmark_with_a_broken_result_is_refused(text, config, store):
     outcome = call("upload", "out")
     assert (outcome.code, outcome.out) == (2, "")
     assert "no readable result.json); give a folder that train or benchmark has written" in outcome.err
+
+
+def test_a_benchmark_that_is_stopped_ends_as_stopped_commands_do(ratings, here, monkeypatch):
+    """A scheduler can tell it from one with a model that failed; what was done is kept and compared."""
+    from recsys_ae.experiments import benchmark as benchmarks
+
+    def stop_at_the_second(*given, run=benchmarks.run_on, **options):
+        if Path("out/biases/seed-0").exists():
+            raise KeyboardInterrupt
+        return run(*given, **options)
+
+    monkeypatch.setattr(benchmarks, "run_on", stop_at_the_second)
+    Path("two.yaml").write_text(
+        f"name: two\ndata: {{source: '{ratings}'}}\nreference: biases\nmodels:\n"
+        "- {name: biases, model: {kind: biases}}\n- {name: mean, model: {kind: mean}}\n"
+    )
+    outcome = call("benchmark", "two.yaml", "--no-tracking", "--out", "out", "--quiet")
+    assert outcome.code == 130
+    assert "stopped by Ctrl-C" in outcome.err
+    assert "biases" in outcome.out
+    assert Path("out/page.html").exists()

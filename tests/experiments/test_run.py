@@ -85,7 +85,7 @@ def test_interrupted_results_are_replaced_by_those_of_the_resumed_training(confi
     config = default_experiment("ratings.csv", "u-autorec", ["hidden=[6]", "training.epochs=6", *settings])
     whole = run(config, Path("whole"), Context(), NullTracker())
     run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match=r"exists already and holds this very run.*add --resume"):
         new_folder(config, Path("mine"))
     resumed = run(config, new_folder(config, Path("mine"), resume=True), Context(resume=True), NullTracker())
     assert (resumed.fit.interrupted, resumed.fit.epochs_run) == (False, whole.fit.epochs_run)
