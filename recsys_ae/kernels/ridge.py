@@ -98,9 +98,12 @@ def _solve_dual(chosen, targets, design, penalties, weight, solution):
         line = system[i]
         for a in range(width):
             factor = scaled[i, a]
-            for j in range(i, n):
+            for j in range(i + 1):
                 line[j] += factor * rows[a, j]
         line[i] += 1.0
+    for i in range(n):
+        for j in range(i):
+            system[j, i] = system[i, j]
     _solve_positive(system, right)
     for entry in range(n):
         for a in range(width):
