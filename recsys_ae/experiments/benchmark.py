@@ -13,7 +13,6 @@ import numpy as np
 
 from recsys_ae.errors import RecsysError
 from recsys_ae.evaluation.comparison import Difference, compare
-from recsys_ae.experiments.fit import Fit
 from recsys_ae.experiments.prepare import prepare_all
 from recsys_ae.experiments.run import run_on
 from recsys_ae.experiments.tune import check_budgets, tune
@@ -22,7 +21,6 @@ from recsys_ae.models.configs import ModelConfig, with_epochs
 from recsys_ae.models.fit import fit as fit_model
 from recsys_ae.results.benchmark import BenchmarkResult, Entry, parent_metrics
 from recsys_ae.results.benchmark_page import write_benchmark
-from recsys_ae.results.result import RunResult
 from recsys_ae.results.tracking import track_benchmark
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
 from recsys_ae.splitting.split import Split
@@ -96,7 +94,7 @@ def _run_entry(
         tuned, fit = tune(entry.config, split, config, seed=seed, context=context)
         place = folder / name / f"seed-{seed}"
         experiment = _experiment(config, f"{name}-seed-{seed}", tuned.model, seed)
-        result = _run(experiment, split, place, context, tracker, fit)
+        result = run_on(experiment, split, place, context, tracker.child(experiment.name), fit=fit)
         if result.fit.interrupted:
             raise KeyboardInterrupt
         entry.tuned.append(tuned)
@@ -115,17 +113,6 @@ def _warm_up(model: ModelConfig, split: Split, context: Context) -> None:
     few = split.train.keep(np.arange(split.train.n_observed) < 100)
     with suppress(RecsysError):
         fit_model(with_epochs(model, 1), few, context=replace(context, on_epoch=ignore))
-
-
-def _run(
-    experiment: ExperimentConfig,
-    split: Split,
-    place: Path,
-    context: Context,
-    tracker: Tracker,
-    fit: Fit | None,
-) -> RunResult:
-    return run_on(experiment, split, place, context, tracker.child(experiment.name), fit=fit)
 
 
 def _experiment(config: BenchmarkConfig, name: str, model: ModelConfig, seed: int) -> ExperimentConfig:

@@ -64,8 +64,14 @@ def run_on(
             model=str(folder / MODEL),
             run_id=tracker.run_id,
         )
-        histories = split.histories()
-        write_run(result, config, model=fit.trained.model, histories=histories, epochs=fit.trained.epochs)
+        write_run(
+            result,
+            config,
+            model=fit.trained.model,
+            histories=split.histories(),
+            epochs=fit.trained.epochs,
+            metric=fit.metric,
+        )
         fit.trained.forget()  # not before: until here Ctrl-C leaves a training that can be continued
         return track_outcome(tracker, folder, result)
 

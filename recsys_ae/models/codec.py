@@ -15,7 +15,7 @@ from recsys_ae.models.biases import Biases, BiasRecommender
 from recsys_ae.models.folding import ConfidenceFoldIn, RidgeFoldIn
 from recsys_ae.recommender import Recommender
 
-_CSR = ("data", "indices", "indptr")
+CSR_PARTS = ("data", "indices", "indptr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def _encoded(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
             arrays[path] = value
             return {"is": "array", "name": path}
         case csr_array():
-            arrays.update({f"{path}/{part}": getattr(value, part) for part in _CSR})
+            arrays.update({f"{path}/{part}": getattr(value, part) for part in CSR_PARTS})
             return {"is": "csr", "name": path, "shape": list(value.shape)}
         case Biases() | RidgeFoldIn() | ConfidenceFoldIn():
             inner = {
@@ -77,7 +77,7 @@ def _decoded(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         case {"is": "array", "name": name}:
             return arrays[name]
         case {"is": "csr", "name": name, "shape": shape}:
-            return csr_array(tuple(arrays[f"{name}/{part}"] for part in _CSR), shape=tuple(shape))
+            return csr_array(tuple(arrays[f"{name}/{part}"] for part in CSR_PARTS), shape=tuple(shape))
         case {"is": "network", "name": name, "architecture": architecture}:
             from recsys_ae.nn.autoencoder import Architecture, Autoencoder
 

@@ -21,7 +21,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError, RecsysError, StorageError
 from recsys_ae.files import replaced, write_arrays
-from recsys_ae.models.codec import State, recommender_of, state_of
+from recsys_ae.models.codec import CSR_PARTS, State, recommender_of, state_of
 from recsys_ae.models.older import recommender_of_format_1
 from recsys_ae.provenance import installed
 from recsys_ae.recommender import Recommender
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2  # raised when older programs could no longer read what newer ones write
 _PACKAGES = ("recsys-ae", "numpy", "scipy", "torch", "implicit", "numba")
-_MATRIX = ("data", "indices", "indptr")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +120,7 @@ def _history_arrays(recommender: Recommender, histories: Histories) -> dict[str,
         raise DataError("histories of other users than the model's; keep those that it was trained with")
     if histories.matrix.shape != shape:
         raise DataError(f"histories of shape {histories.matrix.shape} for a model of {shape}; align them")
-    parts = {name: getattr(histories.matrix, name) for name in _MATRIX} | {"positions": histories.positions}
+    parts = {name: getattr(histories.matrix, name) for name in CSR_PARTS} | {"positions": histories.positions}
     return parts if histories.timestamps is None else parts | {"timestamps": histories.timestamps}
 
 
@@ -129,7 +128,7 @@ def _read_histories(path: Path, document: Mapping[str, Any], users: IdMap, items
     parts = _read_arrays(path, document["history"])
     positions = np.arange(len(users)) if document["format"] == 1 else parts["positions"]
     try:
-        matrix = csr_array(tuple(parts[name] for name in _MATRIX), shape=(len(users), len(items)))
+        matrix = csr_array(tuple(parts[name] for name in CSR_PARTS), shape=(len(users), len(items)))
         return Histories(users, positions, matrix, parts.get("timestamps"))
     except (ValueError, DataError) as error:
         raise StorageError(f"{path}: does not hold histories ({error}); save the model again") from error

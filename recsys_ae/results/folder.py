@@ -15,7 +15,7 @@ from recsys_ae.config import Config
 from recsys_ae.data.histories import Histories
 from recsys_ae.errors import ConfigError, RecsysError, StorageError
 from recsys_ae.files import check_writable, replaced
-from recsys_ae.metrics import Metric, find_metric
+from recsys_ae.metrics import Metric
 from recsys_ae.models.storage import save_model
 from recsys_ae.recommender import Recommender
 from recsys_ae.reporting.plots import plot_curves, plot_predictions
@@ -74,16 +74,16 @@ def write_run(
     model: Recommender,
     histories: Histories,
     epochs: Sequence[Epoch],
+    metric: Metric | None,
 ) -> None:
     """Write config.yaml (whole, defaults included), result.json, epochs.csv, per_user.parquet, plots, model/.
 
-    `histories`: all that may be read of the users of the model.
+    `histories`: all that may be read of the users of the model. `metric`: what the epochs' scores measure.
     """
     with replaced(result.folder) as temporary:
         temporary.mkdir()
         (temporary / CONFIG).write_text(yaml_of(config), encoding="utf-8")
         write_json(temporary / RESULT, result.to_json())
-        metric = None if result.fit.metric is None else find_metric(result.fit.metric)
         if epochs:
             _write_epochs(temporary / EPOCHS, epochs, metric)
             plot_curves(epochs, temporary / "curves.svg", metric=metric)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from recsys_ae.errors import StorageError
 from recsys_ae.evaluation.report import REPORT, Report
 
-FORMAT = 2  # of a run's result.json; raised when older programs could no longer read what newer ones write
+FORMAT = 2  # of every result.json; raised when older programs could no longer read what newer ones write
 RESULT, EPOCHS = "result.json", "epochs.csv"
 VALIDATION = "validation/"
 _TEST = "test/"
@@ -140,11 +140,11 @@ def _parts(document: dict[str, Any], folder: Path) -> dict[str, Any]:
         )
     if "format" in document:
         return {part: document[part] for part in ("report", "fit", "origin", "cost")}
-    flat = document | {"metric": _metric_of_epochs(folder)}
+    flat = document | {"metric": _metric_of_curve(folder)}
     return dict.fromkeys(("report", "fit", "origin", "cost"), flat)
 
 
-def _metric_of_epochs(folder: Path) -> str | None:
+def _metric_of_curve(folder: Path) -> str | None:
     """The validation metric of a run, by the columns of its curve: the first format did not say it."""
     path = folder / EPOCHS
     columns = path.read_text(encoding="utf-8").partition("\n")[0].split(",") if path.exists() else []
