@@ -38,7 +38,12 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "biases": c.BiasesConfig(),
     "popularity": c.PopularityConfig(),
     "popularity-positive": c.PopularityConfig(positive=3.0),
-    "biased-mf": c.BiasedMFConfig(factors=4, l2=0.3, bias_l2=0.3),
+    "u-autorec-free": c.UserAutoRecConfig(
+        hidden=(16,), presence="free", l2=0.2, corruption=None, training=TRAINING
+    ),
+    "biased-mf": c.BiasedMFConfig(
+        factors=4, l2=0.3, biases=c.BiasesConfig(item_damping=0.3, user_damping=0.3)
+    ),
     "als": c.ALSConfig(factors=4, l2=0.1),
     "als-positive": c.ALSConfig(factors=4, l2=0.1, positive=3.0),
     "bpr": c.BPRConfig(factors=4, epochs=300, learning_rate=0.1),

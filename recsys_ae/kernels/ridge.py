@@ -13,7 +13,7 @@ def solve_rows(
     design: np.ndarray,
     penalties: np.ndarray,
     *,
-    power: float = 0.0,
+    power: float | np.ndarray = 0.0,
     base: np.ndarray | None = None,
     weight: float = 1.0,
 ) -> np.ndarray:
@@ -25,9 +25,10 @@ def solve_rows(
     the `weight` c - 1, entries count c times and all other columns once with a target of 0 (Hu, Koren,
     Volinsky 2008, eq. 4, targets c).
 
-    `indptr`, `indices`, `targets`: CSR rows; `penalties`: (k,), not negative. A direction about which neither
-    entries nor penalties say anything gets 0, and so do rows without entries. Each row is solved by one
-    thread, its sums taken in the order of its entries: the number of threads decides nothing.
+    `indptr`, `indices`, `targets`: CSR rows; `penalties`: (k,), not negative; `power`: one for all of them,
+    or (k,). A direction about which neither entries nor penalties say anything gets 0, and so do rows without
+    entries. Each row is solved by one thread, its sums taken in the order of its entries: the number of
+    threads decides nothing.
     """
     gram = np.zeros((0, 0)) if base is None else np.ascontiguousarray(base, dtype=np.float64)
     return _solve_rows(
@@ -36,14 +37,14 @@ def solve_rows(
         np.asarray(targets, dtype=np.float64),
         np.ascontiguousarray(design, dtype=np.float64),
         np.asarray(penalties, dtype=np.float64),
-        power,
+        np.broadcast_to(np.asarray(power, dtype=np.float64), np.shape(penalties)).copy(),
         gram,
         weight,
     )
 
 
 @njit(cache=True, parallel=True)
-def _solve_rows(indptr, indices, targets, design, penalties, power, base, weight):
+def _solve_rows(indptr, indices, targets, design, penalties, powers, base, weight):
     n_rows, width = len(indptr) - 1, design.shape[1]
     solutions = np.zeros((n_rows, width))
     short_way = len(base) == 0 and np.all(penalties > 0)
@@ -51,7 +52,7 @@ def _solve_rows(indptr, indices, targets, design, penalties, power, base, weight
         start, end = indptr[row], indptr[row + 1]
         if end == start:
             continue
-        scaled = penalties * float(end - start) ** power
+        scaled = penalties * float(end - start) ** powers
         chosen, own = indices[start:end], targets[start:end]
         if short_way and end - start < width:
             _solve_dual(chosen, own, design, scaled / weight, weight, solutions[row])

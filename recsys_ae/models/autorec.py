@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import partial
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 
 from recsys_ae.data.ratings import Ratings, select_rows
-from recsys_ae.models.biases import Biases
+from recsys_ae.models.biases import Biases, damped_means
 from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, UserAutoRecConfig
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import RidgeFoldIn
@@ -35,14 +36,13 @@ def fit_user_autorec(
     config: UserAutoRecConfig, train: Ratings, options: TrainingOptions
 ) -> Trained[NetworkRecommender]:
     """Rows are users; the fitted network reconstructs a user's history."""
-    biases = None if config.debias is None else Biases.solve(train, config.debias)
-    rows = train if biases is None else biases.removed_from(train)
+    biases = _biases(config, train)
 
     def fitted(network: Autoencoder) -> NetworkRecommender:
         own = deepcopy(network).cpu().eval().requires_grad_(False)
         return NetworkRecommender(train.users, train.items, own, limits=train.limits(), biases=biases)
 
-    return _train(config, rows, options, fitted)
+    return _train(config, biases.removed_from(train), options, fitted)
 
 
 def fit_item_autorec(
@@ -50,25 +50,32 @@ def fit_item_autorec(
 ) -> Trained[FactorRecommender]:
     """Rows are items. Each item is encoded once; a user's score of it is the inner product of the user's row
     of the output layer with what that layer reads of the item."""
-    biases = None if config.debias is None else Biases.solve(train, config.debias)
-    rows = (train if biases is None else biases.removed_from(train)).transposed()
+    biases = _biases(config, train)
+    rows = biases.removed_from(train).transposed()
     return _train(config, rows, options, partial(item_recommender, config, train, rows, biases))
+
+
+def _biases(config: AutoRecConfig, train: Ratings) -> Biases:
+    """What is taken off the ratings before the network reads them: without `debias` their mean alone."""
+    return Biases.of_mean(train) if config.debias is None else Biases.solve(train, config.debias)
 
 
 def _train(
     config: AutoRecConfig, rows: Ratings, options: TrainingOptions, fitted: Callable[[Autoencoder], R]
 ) -> Trained[R]:
-    """Minimise the objective over `rows`; `fitted` makes the recommender of the network as it is."""
+    """Minimise the objective over standardised `rows`; `fitted` makes the recommender of the network as it
+    is."""
     training, seed = config.training, options.seed
     network = start_network(config, rows, seed).to(pick_device(options.context.device))
     objective = make_objective(config, n_observed=rows.n_observed).to(network.device)
     optimizer = make_optimizer(training.optimizer, network.parameters(), learning_rate=training.learning_rate)
     noise = torch.Generator(network.device)
     sizes = np.diff(rows.matrix.indptr)
+    batch_size = min(training.batch_size, math.ceil(np.count_nonzero(sizes) / training.min_steps))
 
     def batches(epoch: int) -> Iterator[RowBatch]:
         noise.manual_seed(torch_seed(seed, "corruption", epoch))
-        for chosen in shuffled_batches(sizes, size=training.batch_size, seed=seed, epoch=epoch):
+        for chosen in shuffled_batches(sizes, size=batch_size, seed=seed, epoch=epoch):
             yield RowBatch.of(select_rows(rows.matrix, chosen), device=network.device)
 
     step: AutogradStep[RowBatch] = AutogradStep(
@@ -84,36 +91,36 @@ def _train(
 
 
 def start_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoencoder:
-    """A network that has not learnt yet: its outputs begin at the damped mean of their column."""
-    network = Autoencoder.build(make_architecture(config, rows), torch_generator(seed, "parameters"))
+    """A network that has not learnt yet: it predicts what the biases say, or without biases the damped mean
+    of each column. Columns without ratings decide nothing."""
     counts = np.bincount(rows.columns, minlength=rows.n_items)
-    sums = np.bincount(rows.columns, weights=rows.values, minlength=rows.n_items)
-    means = (sums + _MEAN_DAMPING * rows.mean()) / (counts + _MEAN_DAMPING)
-    network.start_at(means, observed=counts > 0)
-    return network
+    means = None
+    if config.debias is None:
+        means = damped_means(rows.values, rows.columns, rows.n_items, _MEAN_DAMPING)
+    network = Autoencoder.build(make_architecture(config, rows))
+    return network.start(torch_generator(seed, "parameters"), means=means, observed=counts > 0)
 
 
 def item_recommender(
-    config: ItemAutoRecConfig, train: Ratings, rows: Ratings, biases: Biases | None, network: Autoencoder
+    config: ItemAutoRecConfig, train: Ratings, rows: Ratings, biases: Biases, network: Autoencoder
 ) -> FactorRecommender:
     """The output layer seen from its average user, whom users without training ratings get, and towards whom
     ridge regression on the item codes shrinks a user unseen in training, with the penalty that the users of
-    training paid. Only users with training ratings make the average."""
+    training paid. Only users with training ratings make the average. A scaled output is in the units of the
+    ratings already; others are freed of their standardisation here."""
     weight, bias = network.output_layer()
     hidden = _hidden(network, rows)
     trained = np.diff(train.matrix.indptr) > 0
     average, mean = weight[trained].mean(axis=0), bias[trained].mean()
-    user_biases, item_biases = bias - mean, hidden @ average
-    if biases is not None:
-        user_biases, item_biases = user_biases + biases.users, item_biases + biases.items
+    unit, zero = (np.float32(biases.deviation), biases.mean) if config.output == "identity" else (1, 0.0)
     return FactorRecommender(
         users=train.users,
         items=train.items,
-        user_factors=np.where(trained[:, None], weight - average, np.float32(0)),
+        user_factors=np.where(trained[:, None], unit * (weight - average), np.float32(0)),
         item_factors=hidden,
-        user_biases=np.where(trained, user_biases, np.float32(0)),
-        item_biases=item_biases,
-        mean=float(mean),
+        user_biases=np.where(trained, unit * (bias - mean) + biases.users, np.float32(0)),
+        item_biases=unit * (hidden @ average) + biases.items,
+        mean=float(unit * mean + zero),
         output=config.output,
         limits=train.limits(),
         fold_in=RidgeFoldIn(

@@ -11,22 +11,23 @@ from scipy.sparse import csr_array
 
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.kernels.ridge import solve_rows
-from recsys_ae.models.biases import damped_means
+from recsys_ae.models.biases import Biases
 from recsys_ae.models.configs import BiasedMFConfig
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import RidgeFoldIn
 from recsys_ae.rng import numpy_generator
 from recsys_ae.training.checkpoints import Arrays
+from recsys_ae.training.loop import next_number
 from recsys_ae.training.runner import EpochRules, Trained, TrainingOptions, run_training
 from recsys_ae.types import Epoch, FloatMatrix
 
-_START_DEVIATION = 0.1  # of the first item factors
-_START_DAMPING = 10.0  # of the first item biases
+_START_DEVIATION = 0.1  # of the first user factors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sides:
-    """The unknowns, float64: (n_users, k + 1) and (n_items, k + 1), each row's bias in the last column."""
+    """The unknowns, float64: (n_users, k + 1) and (n_items, k + 1), each row's bias in the last column. They
+    explain standardised ratings."""
 
     users: FloatMatrix
     items: FloatMatrix
@@ -37,28 +38,33 @@ def fit_biased_mf(
 ) -> Trained[FactorRecommender]:
     """The iteration with the best validation score, or the last one where nothing validates. An item without
     training ratings scores mean + user bias."""
-    trainee = AlternatingTrainee(config, train, start(config, train, options.seed))
+    biases = Biases.solve(train, config.biases)
+    trainee = AlternatingTrainee(config, train, biases, start(config, train, biases, options.seed))
     return run_training(trainee, EpochRules(config.iterations, config.patience), options)
 
 
 @dataclass(slots=True)
 class AlternatingTrainee:
-    """Both sides of a factorisation, solved for in turn. `sides`: as they are now."""
+    """Both sides of a factorisation, solved for in turn. `biases`: what ratings are standardised by; `sides`:
+    as they are now."""
 
     config: BiasedMFConfig
     train: Ratings
+    biases: Biases
     sides: Sides
 
     def epochs(self, done: Sequence[Epoch]) -> Iterator[Epoch]:
-        """Each epoch solves for all users with the items fixed, then for all items with the users fixed; its
-        total is the objective divided by the number of ratings."""
-        by_user, by_item = self.train.matrix, self.train.transposed().matrix
-        mean = self.train.mean()
-        for number in range(len(done) + 1, self.config.iterations + 1):
+        """Each epoch solves for all items with the users fixed, then for all users with the items fixed, so
+        that users unseen in training, folded in, are treated alike. Its total is the objective divided by the
+        number of ratings."""
+        standardised = self.biases.centred(self.train)
+        by_user, by_item = standardised.matrix, standardised.transposed().matrix
+        for number in range(next_number(done), self.config.iterations + 1):
             begun = time.perf_counter()
-            users = half_step(self.config, by_user, self.sides.items, mean=mean)
-            self.sides = Sides(users, half_step(self.config, by_item, users, mean=mean))
-            sums = objective(self.config, self.train, self.sides)
+            items = half_step(self.config, by_item, self.sides.users, self.config.biases.item_damping)
+            users = half_step(self.config, by_user, items, self.config.biases.user_damping)
+            self.sides = Sides(users, items)
+            sums = objective(self.config, standardised, self.sides)
             terms = {name: value / self.train.n_observed for name, value in sums.items()}
             yield Epoch(number, terms, sum(terms.values()), time.perf_counter() - begun, 2)
 
@@ -72,57 +78,61 @@ class AlternatingTrainee:
         self.sides = Sides(**parameters)
 
     def candidate(self) -> FactorRecommender:
-        users, items = self.sides.users.astype(np.float32), self.sides.items.astype(np.float32)
+        unit = self.biases.deviation
+        users, items = self.sides.users, self.sides.items.astype(np.float32)
         return FactorRecommender(
             users=self.train.users,
             items=self.train.items,
-            user_factors=np.ascontiguousarray(users[:, :-1]),
+            user_factors=np.ascontiguousarray(unit * users[:, :-1], dtype=np.float32),
             item_factors=np.ascontiguousarray(items[:, :-1]),
-            user_biases=users[:, -1].copy(),
-            item_biases=items[:, -1].copy(),
-            mean=self.train.mean(),
+            user_biases=(unit * users[:, -1]).astype(np.float32),
+            item_biases=(unit * self.sides.items[:, -1]).astype(np.float32),
+            mean=self.biases.mean,
             limits=self.train.limits(),
-            fold_in=RidgeFoldIn(self.config.l2, self.config.bias_l2, self.config.power),
+            fold_in=RidgeFoldIn(
+                self.config.l2, self.config.biases.user_damping, self.config.power, bias_power=0.0
+            ),
         )
 
 
-def start(config: BiasedMFConfig, train: Ratings, seed: int) -> Sides:
-    """Damped means as item biases, small random item factors, zeros for the users and for items without
-    ratings."""
+def start(config: BiasedMFConfig, train: Ratings, biases: Biases, seed: int) -> Sides:
+    """The bias model: small random factors of the users with ratings, and none of the items, so that users
+    folded in get none either."""
+    users, items = (np.zeros((n, config.factors + 1)) for n in train.matrix.shape)
+    users[:, -1], items[:, -1] = biases.users / biases.deviation, biases.items / biases.deviation
+    known = np.diff(train.matrix.indptr) > 0
     generator = numpy_generator(seed, "biased-mf")
-    factors = _START_DEVIATION * generator.standard_normal((train.n_items, config.factors))
-    factors[np.bincount(train.columns, minlength=train.n_items) == 0] = 0.0
-    biases = damped_means(train.values - train.mean(), train.columns, train.n_items, _START_DAMPING)
-    items = np.zeros((train.n_items, config.factors + 1))
-    items[:, :-1], items[:, -1] = factors, biases
-    return Sides(np.zeros((train.n_users, config.factors + 1)), items)
+    users[known, :-1] = _START_DEVIATION * generator.standard_normal((int(known.sum()), config.factors))
+    return Sides(users, items)
 
 
-def half_step(config: BiasedMFConfig, rows: csr_array, others: FloatMatrix, *, mean: float) -> FloatMatrix:
-    """(n_rows, k + 1) float64: the best factors and biases of one side, `others` (n_columns, k + 1) fixed."""
+def half_step(config: BiasedMFConfig, rows: csr_array, others: FloatMatrix, damping: float) -> FloatMatrix:
+    """(n_rows, k + 1) float64: the best factors and biases of one side, `others` (n_columns, k + 1) fixed.
+    `damping`: the penalty of this side's squared biases."""
     design = others.copy()
     design[:, -1] = 1.0  # the coefficient of this constant is the row's own bias
-    targets = rows.data - mean - others[rows.indices, -1]
-    penalties = np.full(design.shape[1], config.l2)
-    penalties[-1] = config.bias_l2
-    return solve_rows(rows.indptr, rows.indices, targets, design, penalties, power=config.power)
+    targets = rows.data - others[rows.indices, -1]
+    penalties = np.append(np.full(config.factors, config.l2), damping)
+    powers = np.append(np.full(config.factors, config.power), 0.0)
+    return solve_rows(rows.indptr, rows.indices, targets, design, penalties, power=powers)
 
 
-def objective(config: BiasedMFConfig, train: Ratings, sides: Sides) -> dict[str, float]:
+def objective(config: BiasedMFConfig, standardised: Ratings, sides: Sides) -> dict[str, float]:
     """What every half-step lowers: the sum of squared errors, and the penalties."""
-    products = np.empty(train.n_observed)
-    rows = train.rows()
-    for begin in range(0, train.n_observed, 1 << 16):
+    products = np.empty(standardised.n_observed)
+    rows = standardised.rows()
+    for begin in range(0, standardised.n_observed, 1 << 16):
         part = slice(begin, begin + (1 << 16))
-        users, items = sides.users[rows[part]], sides.items[train.columns[part]]
+        users, items = sides.users[rows[part]], sides.items[standardised.columns[part]]
         products[part] = np.einsum("mk,mk->m", users[:, :-1], items[:, :-1]) + users[:, -1] + items[:, -1]
-    errors = train.values - train.mean() - products
-    n_by_user = np.diff(train.matrix.indptr)
-    n_by_item = np.bincount(train.columns, minlength=train.n_items)
-    penalty = _penalty(config, sides.users, n_by_user) + _penalty(config, sides.items, n_by_item)
+    errors = standardised.values - products
+    n_by_user = np.diff(standardised.matrix.indptr)
+    n_by_item = np.bincount(standardised.columns, minlength=standardised.n_items)
+    penalty = _penalty(config, sides.users, n_by_user, config.biases.user_damping)
+    penalty += _penalty(config, sides.items, n_by_item, config.biases.item_damping)
     return {"reconstruction": float(errors @ errors), "l2": penalty}
 
 
-def _penalty(config: BiasedMFConfig, side: FloatMatrix, counts: np.ndarray) -> float:
-    squares = config.l2 * (side[:, :-1] ** 2).sum(axis=1) + config.bias_l2 * side[:, -1] ** 2
-    return float((counts**config.power * squares)[counts > 0].sum())
+def _penalty(config: BiasedMFConfig, side: FloatMatrix, counts: np.ndarray, damping: float) -> float:
+    squares = config.l2 * counts**config.power * (side[:, :-1] ** 2).sum(axis=1) + damping * side[:, -1] ** 2
+    return float(squares[counts > 0].sum())

@@ -70,7 +70,8 @@ def _encoded(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
             raise TypeError(f"{path} is a {type(value).__name__}, which has no place in a stored model")
 
 
-def _decoded(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+def decoded(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """What a JSON value of a stored model stands for."""
     match value:
         case list():
             return tuple(value)
@@ -84,19 +85,23 @@ def _decoded(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
             if architecture is None:
                 raise StorageError("a network that was put together by hand cannot be read again")
             plan = _made(Architecture, architecture, arrays)
-            prefix = f"{name}/"
-            own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-            return Autoencoder.from_parameters(plan, own)
+            return Autoencoder.from_parameters(plan, parameters_of(name, arrays))
         case {"is": kind}:
             return _made(_class_of(kind), value, arrays)
         case _:
             return value
 
 
+def parameters_of(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of the network that is stored under `name`."""
+    prefix = f"{name}/"
+    return {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+
+
 def _made(cls: Any, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray], **known: Any) -> Any:
     """All fields must be there, whatever their defaults: a missing one is a KeyError."""
     names = [field.name for field in fields(cls) if field.name not in known]
-    return cls(**known, **{name: _decoded(meta[name], arrays) for name in names})
+    return cls(**known, **{name: decoded(meta[name], arrays) for name in names})
 
 
 def _class_of(kind: str) -> Any:

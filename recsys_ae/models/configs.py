@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, assert_never
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from recsys_ae.config import Config, Share, UnitInterval
 
@@ -12,14 +12,14 @@ Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
 
 
 class MaskingConfig(Config):
-    """Each observed input is set to 0 with `probability`, the rest scaled by 1/(1 - probability)."""
+    """Each observed entry is hidden with `probability`, the rest scaled by 1/(1 - probability)."""
 
     kind: Literal["masking"] = "masking"
     probability: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
 
 
 class GaussianNoiseConfig(Config):
-    """Normal noise with `deviation` (rating units) is added to each observed input."""
+    """Normal noise is added to each observed input. `deviation`: as a share of that of the inputs."""
 
     kind: Literal["gaussian"] = "gaussian"
     deviation: PositiveFloat = 0.3
@@ -53,12 +53,14 @@ ScheduleConfig = Annotated[ConstantSchedule | CosineSchedule | StepSchedule, Fie
 
 
 class TrainingConfig(Config):
-    """How an autoencoder is optimised. `patience`: epochs without a better validation score before training
-    stops, at the next epoch that is validated; null trains to the end. The best epoch is restored either
-    way."""
+    """How an autoencoder is optimised. `batch_size`: rows of a step, fewer where an epoch would have less
+    than `min_steps` steps. `patience`: epochs without a better validation score before training stops, at the
+    next epoch that is validated; null trains to the end. The best epoch is restored either way; epoch 0 is
+    what training begins with, the biases alone."""
 
-    epochs: PositiveInt = 100
+    epochs: NonNegativeInt = 100
     batch_size: PositiveInt = 512
+    min_steps: PositiveInt = 8
     optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
     learning_rate: PositiveFloat = 1e-3
     schedule: ScheduleConfig = ConstantSchedule()
@@ -100,14 +102,18 @@ class BiasesConfig(BaseModelConfig):
 class AutoRecConfig(BaseModelConfig):
     """What user- and item-based AutoRec share (Sedhain et al. 2015, eq. 2).
 
-    `hidden`: widths of the hidden layers, in order. `output`: identity, or a sigmoid stretched over the
+    The network reads and reconstructs standardised ratings: less user and item biases (`debias`), divided by
+    the deviation of what is left. So no setting has a unit, and ratings in other units give the same model.
+    The paper has no biases (`debias: null`: less the mean rating alone); with them validation RMSE fell on
+    every dataset that we tried, most where users rated little.
+
+    `presence`: how the network sees that an entry is observed, whatever its value. "tied": each entry counts
+    4 deviations more than it is, about as an uncentred rating does; "free": by a first-layer matrix of its
+    own. `hidden`: widths of the hidden layers, in order. `output`: identity, or a sigmoid stretched over the
     rating scale. `l2`: the paper's lambda, half of which multiplies the squared weights (biases excluded)
     beside the *sum* of squared errors, so that a value fits small and large datasets alike. The paper has
-    100; from 80 to 500 did best in validation on ours.
-
-    `debias`: the network reads and reconstructs ratings less user and item biases, which are added again to
-    its output. The paper has no such step (`debias: null`); with it validation RMSE fell on every dataset
-    that we tried, most where users rated little.
+    100; from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda
+    for the output weights, which then make ratings, and d⁴ lambda for the input weights, which read them.
     """
 
     predicts_ratings: ClassVar[bool] = True
@@ -117,6 +123,7 @@ class AutoRecConfig(BaseModelConfig):
     activation: Activation = "sigmoid"
     output: Literal["identity", "scaled"] = "identity"
     debias: BiasesConfig | None = BiasesConfig(item_damping=5.0, user_damping=5.0)
+    presence: Literal["tied", "free"] = "tied"
     l2: NonNegativeFloat = 200.0
     corruption: CorruptionConfig | None = MaskingConfig()
     training: TrainingConfig = TrainingConfig()
@@ -164,12 +171,12 @@ class PopularityConfig(BaseModelConfig):
 
 class BiasedMFConfig(BaseModelConfig):
     """Biased matrix factorisation by alternating least squares on observed entries (Koren, Bell, Volinsky
-    2009), biases solved for together with the factors.
+    2009), biases solved for together with the factors. It starts from the bias model, which is its epoch 0.
 
-    A user or item with n ratings pays `l2` · n^`power` for its squared factors and `bias_l2` · n^`power` for
-    its squared bias, beside the sum of squared errors. `power` 0 is a normal prior (Salakhutdinov & Mnih
-    2008), 1 the weighting of Zhou et al. 2008; halfway between did best on validation data of ml-100k and
-    ml-1m, and so did these defaults.
+    Ratings are standardised by the bias model `biases`, so that no penalty has a unit. A user or item with n
+    ratings pays `l2` · n^`power` for its squared factors, and for its squared bias the damping of `biases`,
+    beside the sum of squared errors. `power` 0 is a normal prior (Salakhutdinov & Mnih 2008), 1 the weighting
+    of Zhou et al. 2008; halfway between did best on validation data of ml-100k and ml-1m.
     """
 
     predicts_ratings: ClassVar[bool] = True
@@ -177,9 +184,9 @@ class BiasedMFConfig(BaseModelConfig):
     kind: Literal["biased-mf"] = "biased-mf"
     factors: PositiveInt = 20
     l2: PositiveFloat = 1.1
-    bias_l2: PositiveFloat = 0.5
     power: UnitInterval = 0.5
-    iterations: PositiveInt = 30
+    biases: BiasesConfig = BiasesConfig()
+    iterations: NonNegativeInt = 30
     patience: PositiveInt | None = 3
 
     @property

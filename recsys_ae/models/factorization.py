@@ -33,7 +33,8 @@ def fit_implicit(
     config: ALSConfig | BPRConfig | ItemKNNConfig, train: Ratings, options: TrainingOptions
 ) -> Trained[FactorRecommender] | Trained[LinearRecommender]:
     """Fit to the liked items alone, on the CPU; the same seed gives the same model whatever the number of
-    threads. All epochs are run: these models are not validated on the way.
+    threads. All epochs are run: these models are not validated on the way. Users and items without likes are
+    not told to the library, so that they cannot change its draws or its weights; they score 0.
 
     Raises DataError where no rating reaches `config.positive`, DivergenceError where factors overflow.
     """

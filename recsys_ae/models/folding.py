@@ -20,13 +20,14 @@ from recsys_ae.types import FloatMatrix, FloatVector
 class RidgeFoldIn:
     """Least squares on the observed entries alone, as in explicit matrix factorisation.
 
-    The penalty is `l2` · n^power on each squared factor and `bias_l2` · n^power on the squared bias, n being
-    the length of the history.
+    The penalty is `l2` · n^power on each squared factor and `bias_l2` · n^bias_power on the squared bias, n
+    being the length of the history.
     """
 
     l2: float
     bias_l2: float
     power: float = 0.0
+    bias_power: float = 0.0
 
     kind: ClassVar[str] = "ridge"
 
@@ -36,11 +37,9 @@ class RidgeFoldIn:
         k = item_factors.shape[1]
         design = np.ones((len(item_factors), k + 1))
         design[:, :-1] = item_factors
-        penalties = np.full(k + 1, self.l2)
-        penalties[-1] = self.bias_l2
-        solutions = solve_rows(
-            targets.indptr, targets.indices, targets.data, design, penalties, power=self.power
-        )
+        penalties = np.append(np.full(k, self.l2), self.bias_l2)
+        powers = np.append(np.full(k, self.power), self.bias_power)
+        solutions = solve_rows(targets.indptr, targets.indices, targets.data, design, penalties, power=powers)
         return solutions[:, :-1], solutions[:, -1]
 
 

@@ -23,16 +23,16 @@ class NetworkRecommender:
     """Reads the history of a user, seen in training or not, and reconstructs the whole row.
 
     `network`: Autoencoder over items, on the CPU, in evaluation mode, shared with nobody. `limits`: of
-    predicted ratings. `biases`: where given, the network sees ratings less biases, and they are added again.
-    A user without history gets the reconstruction of an empty row; an item without training ratings the mean
-    rating plus the user's bias.
+    predicted ratings. `biases`: the network sees ratings standardised by them, and says how a rating differs
+    from them. A user without history gets the reconstruction of an empty row; an item without training
+    ratings the mean rating plus the user's bias.
     """
 
     users: IdMap
     items: IdMap
     network: Autoencoder
     limits: tuple[float, float]
-    biases: Biases | None = None
+    biases: Biases
 
     kind: ClassVar[str] = "network"
     folds_in: ClassVar[bool] = True
@@ -43,9 +43,9 @@ class NetworkRecommender:
     def score(self, batch: UserBatch) -> FloatMatrix:
         history, user_biases = self._read(batch.history)
         scores = self.network(RowBatch.of(history)).dense().numpy()
-        if self.biases is not None:
-            scores += user_biases[:, None]
-            scores += self.biases.items
+        scores *= np.float32(self.biases.deviation)
+        scores += user_biases[:, None]
+        scores += self._item_means()
         return scores
 
     @torch.inference_mode()
@@ -53,13 +53,15 @@ class NetworkRecommender:
         history, user_biases = self._read(batch.history)
         pairs = torch.from_numpy(np.asarray(rows)), torch.from_numpy(np.asarray(items))
         scores = self.network(RowBatch.of(history)).pairs(*pairs).numpy()
-        if self.biases is not None:
-            scores += user_biases[rows] + self.biases.items[items]
+        scores *= np.float32(self.biases.deviation)
+        scores += user_biases[rows] + self._item_means()[items]
         return clipped(scores, self.limits)
+
+    def _item_means(self) -> FloatVector:
+        """(n_items,) float32: what an item is rated by a user without a bias, as far as the biases know."""
+        return self.biases.items + np.float32(self.biases.mean)
 
     def _read(self, history: csr_array) -> tuple[csr_array, FloatVector]:
         """What the network reads, and the (b,) user biases that it does not see."""
-        if self.biases is None:
-            return history, np.zeros(history.shape[0], np.float32)
         of_users = self.biases.of_histories(history)
-        return self.biases.subtracted(history, of_users), of_users
+        return self.biases.standardised(history, of_users), of_users

@@ -22,13 +22,14 @@ from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError, RecsysError, StorageError
 from recsys_ae.files import replaced, write_arrays
 from recsys_ae.models.codec import CSR_PARTS, State, recommender_of, state_of
-from recsys_ae.models.older import recommender_of_format_1
+from recsys_ae.models.older import recommender_of_format_1, recommender_of_format_2
 from recsys_ae.provenance import installed
 from recsys_ae.recommender import Recommender
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2  # raised when older programs could no longer read what newer ones write
+FORMAT = 3  # raised when older programs could no longer read what newer ones write
+_OLDER = {1: recommender_of_format_1, 2: recommender_of_format_2}
 _PACKAGES = ("recsys-ae", "numpy", "scipy", "torch", "implicit", "numba")
 
 
@@ -101,7 +102,7 @@ def load_model(folder: Path) -> StoredModel:
         items = _read_ids(folder / "items.parquet", document["n_items"])
         arrays = _read_arrays(folder / "arrays.safetensors", document["arrays"])
         state = State(arrays, document["meta"])
-        put_together = recommender_of if document["format"] > 1 else recommender_of_format_1
+        put_together = _OLDER.get(document["format"], recommender_of)
         recommender = put_together(document["kind"], users, items, state)
         histories = _read_histories(folder / "history.safetensors", document, users, items)
         return StoredModel(recommender, histories, document["info"])

@@ -18,15 +18,16 @@ from recsys_ae.nn.rows import RowBatch
 
 
 class Encoder(nn.Module):
-    """Reads the observed entries of rows of `n_columns` entries through layers of the given `widths`."""
+    """Reads the observed entries of rows of `n_columns` entries through layers of the given `widths`.
+    `presence`: see `SparseLinear`."""
 
     def __init__(
-        self, n_columns: int, widths: Sequence[int], activation: str, generator: torch.Generator
+        self, n_columns: int, widths: Sequence[int], activation: str, *, presence: float | None = 0.0
     ) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.first = SparseLinear(n_columns, widths[0], generator)
-        self.rest = DenseLayers(widths, activation, generator)
+        self.first = SparseLinear(n_columns, widths[0], presence=presence)
+        self.rest = DenseLayers(widths, activation)
 
     def forward(self, batch: RowBatch) -> Tensor:
         """(b, last width)."""
@@ -46,12 +47,11 @@ class Decoder(nn.Module):
         n_columns: int,
         activation: str,
         limits: tuple[float, float] | None,
-        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.limits = limits
-        self.hidden = DenseLayers(widths, activation, generator)
-        self.last = SampledLinear(widths[-1], n_columns, generator)
+        self.hidden = DenseLayers(widths, activation)
+        self.last = SampledLinear(widths[-1], n_columns)
 
     def forward(self, code: Tensor) -> Tensor:
         """(b, width) what the output layer reads."""
@@ -104,8 +104,9 @@ class Architecture:
     """All that is to be known of a network beside its parameters.
 
     `encoder`: widths of the layers up to the code; `decoder`: widths of the hidden layers after it. Every
-    hidden layer has the same `activation`. `limits`: see `Decoder`. With one encoder layer and no hidden
-    decoder layer this is AutoRec (Sedhain et al. 2015, eq. 2): f(W · g(V r + mu) + b).
+    hidden layer has the same `activation`. `limits`: see `Decoder`; `presence`: see `SparseLinear`. With one
+    encoder layer and no hidden decoder layer this is AutoRec (Sedhain et al. 2015, eq. 2):
+    f(W · g(V r + mu) + b).
     """
 
     n_columns: int
@@ -113,6 +114,7 @@ class Architecture:
     decoder: tuple[int, ...] = ()
     activation: str = "sigmoid"
     limits: tuple[float, float] | None = None
+    presence: float | None = 0.0
 
 
 class Autoencoder(nn.Module):
@@ -130,11 +132,11 @@ class Autoencoder(nn.Module):
         self.decoder = decoder
 
     @classmethod
-    def build(cls, architecture: Architecture, generator: torch.Generator) -> Autoencoder:
-        """A network with the parameters that the generator draws."""
+    def build(cls, architecture: Architecture) -> Autoencoder:
+        """A network whose parameters are all 0: `start` draws them, `load_state_dict` puts others there."""
         a = architecture
-        encoder = Encoder(a.n_columns, a.encoder, a.activation, generator)
-        decoder = Decoder((a.encoder[-1], *a.decoder), a.n_columns, a.activation, a.limits, generator)
+        encoder = Encoder(a.n_columns, a.encoder, a.activation, presence=a.presence)
+        decoder = Decoder((a.encoder[-1], *a.decoder), a.n_columns, a.activation, a.limits)
         network = cls(encoder, Deterministic(), decoder)
         network.architecture = architecture
         return network
@@ -142,7 +144,7 @@ class Autoencoder(nn.Module):
     @classmethod
     def from_parameters(cls, architecture: Architecture, parameters: Mapping[str, np.ndarray]) -> Autoencoder:
         """The network with these parameters, ready to reconstruct. Inverse of `copied_parameters`."""
-        network = cls.build(architecture, torch.Generator())
+        network = cls.build(architecture)
         network.load_state_dict({name: torch.from_numpy(np.array(p)) for name, p in parameters.items()})
         return network.eval()
 
@@ -161,14 +163,26 @@ class Autoencoder(nn.Module):
         return Reconstruction(code, posterior, self.decoder(code), self.decoder)
 
     @torch.no_grad()
-    def start_at(self, means: np.ndarray, *, observed: np.ndarray) -> None:
-        """Prepare new parameters for rows whose columns have these `means` (n_columns,): output biases start
-        there. Columns that are not `observed` (n_columns,) bool get no weights: nothing would ever train
-        them, so they neither add noise to a code nor leave their mean."""
+    def start(
+        self,
+        generator: torch.Generator,
+        *,
+        means: np.ndarray | None = None,
+        observed: np.ndarray | None = None,
+    ) -> Autoencoder:
+        """Draw the parameters that training begins with, and give the network itself.
+
+        The outputs begin at `means` (n_columns,), in the units of the rows; None: at raw outputs of 0.
+        Columns that are not `observed` (n_columns,) bool have no weights and never leave their mean.
+        """
         last = self.decoder.last
-        last.bias.copy_(self.decoder.unstretch(torch.from_numpy(means).float()))
-        for layer in (self.encoder.first, last):
-            layer.weight[torch.from_numpy(~observed)] = 0.0
+        everywhere = torch.ones(len(last.bias), dtype=torch.bool)
+        self.encoder.first.start(generator, everywhere if observed is None else torch.from_numpy(observed))
+        self.encoder.rest.start(generator)
+        self.decoder.hidden.start(generator)
+        if means is not None:
+            last.bias.copy_(self.decoder.unstretch(torch.from_numpy(means).float()))
+        return self
 
     def output_layer(self) -> tuple[np.ndarray, np.ndarray]:
         """Copies of the (n_columns, width) weights and (n_columns,) biases, float32, that make raw outputs of

@@ -17,13 +17,14 @@ def keep_clean(batch: RowBatch, generator: torch.Generator) -> RowBatch:
 
 
 def mask(batch: RowBatch, generator: torch.Generator, *, probability: float) -> RowBatch:
-    """Each observed value becomes 0 with `probability`, the others grow by 1 / (1 - probability), so that
-    sums keep their expectation. A linear layer cannot tell a masked value from an unobserved one."""
+    """Each observed entry is hidden with `probability`, and the others are seen 1 / (1 - probability) times
+    as strongly, so that sums keep their expectation. A network cannot tell a hidden entry from an unobserved
+    one."""
     draws = torch.rand(len(batch.values), generator=generator, device=batch.values.device)
-    return batch.with_values(batch.values * (draws >= probability) / (1.0 - probability))
+    return batch.weighted((draws >= probability) / (1.0 - probability))
 
 
 def add_noise(batch: RowBatch, generator: torch.Generator, *, deviation: float) -> RowBatch:
-    """Normal noise of standard `deviation` (rating units) on each observed value."""
+    """Normal noise of standard `deviation` (in the units of the values) on each observed value."""
     noise = torch.randn(len(batch.values), generator=generator, device=batch.values.device)
     return batch.with_values(batch.values + deviation * noise)

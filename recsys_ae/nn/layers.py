@@ -33,30 +33,49 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class SparseLinear(nn.Module):
-    """First layer: observed values of a row times their rows of the weights, plus a bias.
+    """First layer: what is observed of a row, times the weights of its columns, plus a bias.
 
-    `weight`: (n_columns, width) float32; `bias`: (width,).
+    An entry tells two things: its value, and that it is there at all. With a number as `presence` both have
+    the same weights, and the presence of an entry weighs as much as a value of that size. With None it has
+    weights of its own, `presence_weight`.
+    `weight`, `presence_weight`: (n_columns, width) float32; `bias`: (width,); all 0 until `start`.
     """
 
-    def __init__(self, n_columns: int, width: int, generator: torch.Generator) -> None:
+    def __init__(self, n_columns: int, width: int, *, presence: float | None = 0.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(xavier_uniform(n_columns, width, generator))
+        self.presence = presence
+        self.weight = nn.Parameter(torch.zeros(n_columns, width))
         self.bias = nn.Parameter(torch.zeros(width))
+        if presence is None:
+            self.presence_weight = nn.Parameter(torch.zeros(n_columns, width))
+
+    @torch.no_grad()
+    def start(self, generator: torch.Generator, observed: Tensor) -> None:
+        """Draw the weights of the columns that are `observed` (n_columns,) bool, and of no others: nothing
+        would ever train those, and the draws do not depend on how many there are."""
+        for weight in [p for p in self.parameters() if p.dim() == 2]:
+            weight[observed] = xavier_uniform(int(observed.sum()), weight.shape[1], generator)
 
     def forward(self, batch: RowBatch) -> Tensor:
         """(b, width)."""
-        return _SparseProduct.apply(self.weight, batch) + self.bias
+        present = torch.ones_like(batch.values) if batch.presence is None else batch.presence
+        if self.presence is not None:
+            read = batch.values + self.presence * present
+            return _SparseProduct.apply(self.weight, read, batch) + self.bias
+        of_presence = _SparseProduct.apply(self.presence_weight, present, batch)
+        return _SparseProduct.apply(self.weight, batch.values, batch) + of_presence + self.bias
 
 
 class SampledLinear(nn.Module):
     """Last layer, evaluated where it is asked for.
 
-    `weight`: (n_columns, width) float32, a row per output; `bias`: (n_columns,).
+    `weight`: (n_columns, width) float32, a row per output; `bias`: (n_columns,). Both begin at 0, so that a
+    network that has not learnt yet says nothing: the first step moves the outputs, the second all the rest.
     """
 
-    def __init__(self, width: int, n_columns: int, generator: torch.Generator) -> None:
+    def __init__(self, width: int, n_columns: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(xavier_uniform(n_columns, width, generator))
+        self.weight = nn.Parameter(torch.zeros(n_columns, width))
         self.bias = nn.Parameter(torch.zeros(n_columns))
 
     def at(self, hidden: Tensor, batch: RowBatch) -> Tensor:
@@ -78,12 +97,18 @@ class SampledLinear(nn.Module):
 
 class DenseLayers(nn.Module):
     """Layers between wide ones: `widths` of what goes in and of what each layer gives, so (8, 4) is one layer
-    from 8 to 4, and (8,) is none. Each has the same activation."""
+    from 8 to 4, and (8,) is none. Each has the same activation. Weights and biases are 0 until `start`."""
 
-    def __init__(self, widths: Sequence[int], activation: str, generator: torch.Generator) -> None:
+    def __init__(self, widths: Sequence[int], activation: str) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.layers = nn.ModuleList(_dense_layer(a, b, generator) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(_dense_layer(a, b) for a, b in pairwise(widths))
+
+    @torch.no_grad()
+    def start(self, generator: torch.Generator) -> None:
+        """Draw the weights."""
+        for weight in (p for p in self.parameters() if p.dim() == 2):
+            weight.copy_(xavier_uniform(weight.shape[0], weight.shape[1], generator))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(b, last width) from (b, first width)."""
@@ -92,11 +117,10 @@ class DenseLayers(nn.Module):
         return hidden
 
 
-def _dense_layer(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs)
-    with torch.no_grad():
-        layer.weight.copy_(xavier_uniform(outputs, inputs, generator))
-        layer.bias.zero_()
+def _dense_layer(inputs: int, outputs: int) -> nn.Linear:
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)  # torch's own draws are of the global generator
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -107,17 +131,17 @@ def xavier_uniform(rows: int, columns: int, generator: torch.Generator) -> Tenso
 
 
 class _SparseProduct(torch.autograd.Function):
-    """Observed values (b, n_columns sparse) @ weight. The values are data: they get no gradient."""
+    """Values (m,) at the observed entries, a sparse (b, n_columns), @ weight. They are data: they get no
+    gradient."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, batch: RowBatch) -> Tensor:
-        ctx.batch = batch
-        return batch.sparse(batch.values.to(weight.dtype)) @ weight
+    def forward(ctx: Any, weight: Tensor, values: Tensor, batch: RowBatch) -> Tensor:
+        ctx.values, ctx.batch = values.to(weight.dtype), batch
+        return batch.sparse(ctx.values) @ weight
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        values = ctx.batch.values.to(grad.dtype)
-        return ctx.batch.sparse_transposed(values) @ grad, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.batch.sparse_transposed(ctx.values) @ grad, None, None
 
 
 class _SampledProduct(torch.autograd.Function):

@@ -22,6 +22,7 @@ class RowBatch:
     `starts`: (b + 1,) int32, `columns`: (m,) int32, `values`: (m,) float32 as in CSR.
     `column_starts`: (n_columns + 1,) int32, `rows`: (m,) int32, `order`: (m,) int64: the same entries sorted
     by column; entry j of that order is entry order[j] of this one.
+    `presence`: (m,) float32, how much a network sees of the fact that an entry is observed; None: 1 for each.
     """
 
     starts: Tensor
@@ -31,6 +32,7 @@ class RowBatch:
     rows: Tensor
     order: Tensor
     n_columns: int
+    presence: Tensor | None = None
 
     @classmethod
     def of(cls, matrix: csr_array, *, device: str | torch.device = "cpu") -> RowBatch:
@@ -58,6 +60,11 @@ class RowBatch:
     def with_values(self, values: Tensor) -> RowBatch:
         """The same entries with other values (m,)."""
         return replace(self, values=values)
+
+    def weighted(self, weights: Tensor) -> RowBatch:
+        """The same entries, of which values and presence are seen `weights` (m,) times as strongly."""
+        presence = weights if self.presence is None else self.presence * weights
+        return replace(self, values=self.values * weights, presence=presence)
 
     def sparse(self, values: Tensor) -> Tensor:
         """(b, n_columns) sparse CSR tensor with `values` (m,) at the observed entries."""

@@ -34,7 +34,7 @@ def plot_curves(epochs: Sequence[Epoch], path: Path, *, metric: Metric | None = 
     scored = [] if metric is None else [epoch for epoch in epochs if epoch.score is not None]
     figure = _figure(7.2, 5.0 if scored else 3.2)
     panels = figure.subplots(2 if scored else 1, 1, sharex=True, squeeze=False)[:, 0]
-    _draw_loss(panels[0], epochs)
+    _draw_loss(panels[0], [epoch for epoch in epochs if epoch.terms])  # epoch 0 has a score alone
     if metric is not None and scored:
         best = _draw_score(panels[1], scored, metric)
         for panel in panels:
@@ -105,7 +105,7 @@ def _draw_loss(panel: Axes, epochs: Sequence[Epoch]) -> None:
     names = list(epochs[0].terms) if epochs else []
     curves = {name: [epoch.terms.get(name, np.nan) for epoch in epochs] for name in names}
     totals = [epoch.total for epoch in epochs if epoch.total is not None]
-    if len(names) != 1 and len(totals) == len(epochs):
+    if epochs and len(names) != 1 and len(totals) == len(epochs):
         curves = {"total": totals, **curves}
     _tidy(panel)
     for colour, values in zip(COLOURS * len(curves), curves.values(), strict=False):

@@ -94,6 +94,7 @@ class GradientTrainee(Generic[C]):
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
     def candidate(self) -> C:
+        self._train_mode(False)
         return self.fitted()
 
     def _train_mode(self, on: bool) -> None:

@@ -37,7 +37,7 @@ def train_epochs(
     Raises DivergenceError at the first term that is not finite.
     """
     n_done = sum(epoch.n_steps for epoch in done)
-    for number in range(len(done) + 1, max_epochs + 1):
+    for number in range(next_number(done), max_epochs + 1):
         start = time.perf_counter()
         totals: Terms = {}
         n_steps = 0
@@ -49,6 +49,11 @@ def train_epochs(
         n_done += n_steps
         terms = {name: float(total.value) for name, total in totals.items()}
         yield Epoch(number, terms, sum(terms.values()), time.perf_counter() - start, n_steps)
+
+
+def next_number(done: Sequence[Epoch]) -> int:
+    """Number of the epoch that follows those done, of which epoch 0 is the state before all training."""
+    return done[-1].number + 1 if done else 1
 
 
 def shuffled_batches(row_sizes: CountVector, *, size: int, seed: int, epoch: int) -> Iterator[PositionVector]:

@@ -25,6 +25,9 @@ Candidate = TypeVar("Candidate", covariant=True)
 Compared = TypeVar("Compared", contravariant=True)
 
 
+BEFORE_TRAINING = Epoch(0, {}, None, 0.0, 0)
+
+
 def ignore(event: object) -> None:
     """Hear of something and do nothing."""
 
@@ -108,9 +111,10 @@ class EpochRules:
 
 @dataclass(frozen=True, slots=True)
 class Trained(Generic[Fitted]):
-    """A fitted value and how it came to be. `epochs`: the curve; `best_epoch`: the epoch whose parameters
-    were kept, the last one where nothing was validated, None where there were no epochs; `interrupted`:
-    ended by Ctrl-C. `checkpoint`: the state that training can be continued from."""
+    """A fitted value and how it came to be. `epochs`: the curve, from epoch 0, the state before all training,
+    where candidates were validated; `best_epoch`: the epoch whose parameters were kept, the last one where
+    nothing was validated, None for a model without epochs; `interrupted`: ended by Ctrl-C. `checkpoint`: the
+    state that training can be continued from."""
 
     model: Fitted
     epochs: tuple[Epoch, ...] = ()
@@ -142,11 +146,20 @@ class _Best:
             return False
         return self.epoch is None or validator.is_better(epoch.score, _score(self.epoch))
 
+    def judged(self, epoch: Epoch, trainee: Trainee[C], validator: Validator[C]) -> Epoch:
+        """The epoch with the score of the candidate as it is now, which is kept if it is the best so far."""
+        epoch = replace(epoch, score=validator(trainee.candidate()))
+        if self.is_beaten_by(epoch, validator):
+            self.epoch = epoch
+            self.parameters = {name: array.copy() for name, array in trainee.parameters().items()}
+        return epoch
+
 
 def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOptions[C]) -> Trained[C]:
     """Train to the end, to the end of patience or to Ctrl-C, and give the candidate of the best epoch.
 
-    Without a validator the last epoch is kept. A resumed training ends at exactly the result that an
+    The state before all training is a candidate too, as epoch 0. Without a validator the last epoch is kept.
+    A resumed training ends at exactly the result that an
     uninterrupted one has; the epochs that it has behind it are told to `on_epoch` again, so that there is
     one curve. Raises StorageError where the state to resume from is damaged.
     """
@@ -154,7 +167,7 @@ def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOption
     folder = None if context.checkpoints is None else context.checkpoints / options.key
     checkpoint = Checkpoint(folder, options.key)
     checkpoint.clear_leftovers()
-    done, best = _begin(trainee, checkpoint, validator, context)
+    done, best = _begin(trainee, checkpoint, options)
     interrupted = False
 
     def state() -> TrainingState:
@@ -163,10 +176,7 @@ def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOption
     with deferred_interrupt() as interrupt:
         for epoch in () if _is_over(done, best, rules) else trainee.epochs(tuple(done)):
             if validator is not None and _is_validated(epoch.number, rules):
-                epoch = replace(epoch, score=validator(trainee.candidate()))
-                if best.is_beaten_by(epoch, validator):
-                    best.epoch = epoch
-                    best.parameters = {name: array.copy() for name, array in trainee.parameters().items()}
+                epoch = best.judged(epoch, trainee, validator)
             done.append(epoch)
             context.on_epoch(epoch)
             if interrupt.requested:
@@ -178,14 +188,16 @@ def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOption
             checkpoint.save_if_due(state)
     if best.epoch is not None:
         trainee.restore(best.parameters)
-    kept = best.epoch or (done[-1] if done else None)
-    return Trained(trainee.candidate(), tuple(done), kept.number if kept else None, interrupted, checkpoint)
+    kept = best.epoch or (done[-1] if done else BEFORE_TRAINING)
+    return Trained(trainee.candidate(), tuple(done), kept.number, interrupted, checkpoint)
 
 
 def _begin(
-    trainee: Trainee[C], checkpoint: Checkpoint, validator: Validator[C] | None, context: Context
+    trainee: Trainee[C], checkpoint: Checkpoint, options: TrainingOptions[C]
 ) -> tuple[list[Epoch], _Best]:
-    """The epochs behind this training and the best of them, none unless it is resumed."""
+    """The epochs behind this training and the best of them: those of the training that is resumed, else epoch
+    0, where there is a validator to judge it."""
+    validator, context = options.validator, options.context
     state = checkpoint.load() if context.resume else None
     if state is None:
         if context.resume and context.checkpoints is not None:
@@ -193,7 +205,12 @@ def _begin(
                 "no interrupted training of this config, seed and data was found in %s; training starts anew",
                 context.checkpoints,
             )
-        return [], _Best()
+        best = _Best()
+        if validator is None:
+            return [], best
+        untrained = best.judged(BEFORE_TRAINING, trainee, validator)
+        context.on_epoch(untrained)
+        return [untrained], best
     try:
         trainee.restore(state.parameters, state.progress)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

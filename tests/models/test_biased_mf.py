@@ -23,6 +23,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.kernels.ridge import solve_rows
 from recsys_ae.models.biased_mf import AlternatingTrainee, half_step, objective, start
+from recsys_ae.models.biases import Biases
 from recsys_ae.models.configs import BiasedMFConfig, BiasesConfig
 
 
@@ -56,15 +57,15 @@ def ml_100k(data_folder: Path) -> tuple[Ratings, pd.DataFrame, pd.DataFrame]:
 @settings(max_examples=40)
 @given(small_ratings(min_observed=1), st.sampled_from([0.0, 0.5, 1.0]))
 def test_a_half_step_solves_the_normal_equations_of_every_row(ratings, power):
-    config = BiasedMFConfig(factors=3, l2=0.7, bias_l2=0.2, power=power)
+    config = BiasedMFConfig(factors=3, l2=0.7, power=power)
     items = np.random.default_rng(0).normal(size=(ratings.n_items, 4))
-    found = half_step(config, ratings.matrix, items, mean=ratings.mean())
+    found = half_step(config, ratings.matrix, items, 0.2)
     for user in range(ratings.n_users):
         own = slice(*ratings.matrix.indptr[user : user + 2])
         rated, n = ratings.columns[own], own.stop - own.start
         design = np.column_stack([items[rated, :3], np.ones(n)])
-        targets = ratings.values[own] - ratings.mean() - items[rated, 3]
-        penalty = np.diag([0.7, 0.7, 0.7, 0.2]) * (n**power if n else 1.0)
+        targets = ratings.values[own] - items[rated, 3]
+        penalty = np.diag([*[0.7 * (n**power if n else 1.0)] * 3, 0.2])
         expected = np.linalg.solve(design.T @ design + penalty, design.T @ targets)
         np.testing.assert_allclose(found[user], expected, rtol=1e-7, atol=1e-9)
 
@@ -72,35 +73,48 @@ def test_a_half_step_solves_the_normal_equations_of_every_row(ratings, power):
 @settings(max_examples=25)
 @given(small_ratings(min_observed=2), st.sampled_from([0.0, 0.5, 1.0]))
 def test_every_half_step_lowers_the_objective(ratings, power):
-    config = BiasedMFConfig(factors=2, l2=0.3, bias_l2=0.1, power=power)
-    by_item, mean = ratings.transposed().matrix, ratings.mean()
-    sides = start(config, ratings, 0)
-    values = [sum(objective(config, ratings, sides).values())]
+    config = BiasedMFConfig(factors=2, l2=0.3, power=power)
+    biases = Biases.solve(ratings, config.biases)
+    standardised = biases.centred(ratings)
+    by_item, damping = standardised.transposed().matrix, config.biases.user_damping
+    assert damping == config.biases.item_damping
+    sides = start(config, ratings, biases, 0)
+    values = [sum(objective(config, standardised, sides).values())]
     for _ in range(4):
-        sides = replace(sides, users=half_step(config, ratings.matrix, sides.items, mean=mean))
-        values.append(sum(objective(config, ratings, sides).values()))
-        sides = replace(sides, items=half_step(config, by_item, sides.users, mean=mean))
-        values.append(sum(objective(config, ratings, sides).values()))
+        sides = replace(sides, users=half_step(config, standardised.matrix, sides.items, damping))
+        values.append(sum(objective(config, standardised, sides).values()))
+        sides = replace(sides, items=half_step(config, by_item, sides.users, damping))
+        values.append(sum(objective(config, standardised, sides).values()))
     assert all(after <= before + 1e-9 for before, after in pairwise(values))
 
 
 @given(small_ratings(min_observed=1))
 def test_the_objective_is_the_formula_of_the_config(ratings):
-    config = BiasedMFConfig(factors=2, l2=0.7, bias_l2=0.2, power=0.5)
-    trainee = AlternatingTrainee(config, ratings, start(config, ratings, seed=4))
+    damping = BiasesConfig(user_damping=0.2, item_damping=0.4)
+    config = BiasedMFConfig(factors=2, l2=0.7, power=0.5, biases=damping)
+    biases = Biases.solve(ratings, damping)
+    trainee = AlternatingTrainee(config, ratings, biases, start(config, ratings, biases, seed=4))
     next(trainee.epochs([]))
     sides = trainee.sides
     error, penalty = 0.0, 0.0
     for user, item, value in zip(ratings.rows(), ratings.columns, ratings.values, strict=True):
         p, q = sides.users[user], sides.items[item]
-        error += (value - ratings.mean() - p[:2] @ q[:2] - p[2] - q[2]) ** 2
-    for side, own in ((sides.users, ratings.rows()), (sides.items, ratings.columns)):
+        error += ((value - ratings.mean()) / biases.deviation - p[:2] @ q[:2] - p[2] - q[2]) ** 2
+    for side, own, weight in ((sides.users, ratings.rows(), 0.2), (sides.items, ratings.columns, 0.4)):
         for position, row in enumerate(side):
-            weight = math.sqrt((own == position).sum())
-            penalty += weight * (0.7 * row[:2] @ row[:2] + 0.2 * row[2] ** 2)
-    terms = objective(config, ratings, sides)
-    assert terms["reconstruction"] == pytest.approx(error, rel=1e-6, abs=1e-9)
+            n = (own == position).sum()
+            penalty += 0.7 * math.sqrt(n) * row[:2] @ row[:2] + (weight * row[2] ** 2 if n else 0.0)
+    terms = objective(config, biases.centred(ratings), sides)
+    assert terms["reconstruction"] == pytest.approx(error, rel=1e-5, abs=1e-6)
     assert terms["l2"] == pytest.approx(penalty, rel=1e-9, abs=1e-12)
+
+
+@given(small_ratings(min_observed=1))
+def test_it_starts_from_the_bias_model(ratings):
+    config = BiasedMFConfig(factors=3, iterations=0, biases=BiasesConfig(user_damping=2.0))
+    batch = UserBatch(np.arange(ratings.n_users), ratings.matrix)
+    expected = fit(config.biases, ratings).score(batch)
+    np.testing.assert_allclose(fit(config, ratings).score(batch), expected, atol=1e-5)
 
 
 def test_threads_decide_nothing():
@@ -123,7 +137,9 @@ def test_a_matrix_of_rank_one_is_recovered_from_a_third_of_its_cells():
     rows, columns = np.argwhere(seen).T
     frame = pd.DataFrame({"user": rows, "item": columns, "rating": full[seen]})
     train = replace(ratings_of(frame, full.shape), scale=None)
-    model = fit(BiasedMFConfig(factors=1, l2=1e-6, bias_l2=1e-6, iterations=300, patience=None), train)
+    damping = BiasesConfig(item_damping=1e-6, user_damping=1e-6)
+    config = BiasedMFConfig(factors=1, l2=1e-6, biases=damping, iterations=300, patience=None)
+    model = fit(config, train)
     scores = model.score(UserBatch(np.arange(60), train.matrix))
     assert np.abs(scores - full)[~seen].max() < 0.02
 
@@ -138,7 +154,7 @@ def test_the_best_validated_iteration_is_returned_and_patience_ends_the_fit():
         }
     )
     train = ratings_of(frame, (20, 12))
-    scores, candidates, epochs = iter([1.0, 3.0, 2.0, 2.5, 9.0]), [], []
+    scores, candidates, epochs = iter([0.5, 1.0, 3.0, 2.0, 2.5, 9.0]), [], []
 
     def validate(candidate):
         candidates.append(candidate)
@@ -147,10 +163,10 @@ def test_the_best_validated_iteration_is_returned_and_patience_ends_the_fit():
     config = BiasedMFConfig(factors=2, patience=2, iterations=5)
     model = fit(config, train, validator=Scoring(validate), on_epoch=epochs.append)
     for name in ("user_factors", "item_factors", "user_biases", "item_biases"):
-        np.testing.assert_array_equal(getattr(model, name), getattr(candidates[1], name))
-    assert [epoch.number for epoch in epochs] == [1, 2, 3, 4]
-    assert [epoch.score for epoch in epochs] == [1.0, 3.0, 2.0, 2.5]
-    totals = [epoch.total for epoch in epochs]
+        np.testing.assert_array_equal(getattr(model, name), getattr(candidates[2], name))
+    assert [epoch.number for epoch in epochs] == [0, 1, 2, 3, 4]
+    assert [epoch.score for epoch in epochs] == [0.5, 1.0, 3.0, 2.0, 2.5]
+    totals = [epoch.total for epoch in epochs[1:]]
     assert totals == sorted(totals, reverse=True)
 
 
@@ -176,12 +192,14 @@ def test_a_user_folded_in_is_the_user_of_another_half_step():
     )
     train = ratings_of(frame, (30, 20))
     config = BiasedMFConfig(factors=3, iterations=60)
-    trainee = AlternatingTrainee(config, train, start(config, train, 0))
+    biases = Biases.solve(train, config.biases)
+    trainee = AlternatingTrainee(config, train, biases, start(config, train, biases, 0))
     assert len(list(trainee.epochs([]))) == 60
     sides = trainee.sides
     model = fit(config, train)
-    users = half_step(config, train.matrix, sides.items, mean=train.mean())
-    raw = train.mean() + users[:, :-1] @ sides.items[:, :-1].T + users[:, -1:] + sides.items[:, -1]
+    users = half_step(config, biases.centred(train).matrix, sides.items, config.biases.user_damping)
+    raw = users[:, :-1] @ sides.items[:, :-1].T + users[:, -1:] + sides.items[:, -1]
+    raw = train.mean() + biases.deviation * raw
     folded = model.score(UserBatch(np.full(30, -1), train.matrix))
     np.testing.assert_allclose(folded, raw, atol=1e-4)
 

@@ -120,10 +120,20 @@ def test_bias_of_a_history_is_the_trained_bias_of_its_user(ratings):
 
 @given(small_ratings(min_observed=1))
 def test_entries_stay_observed_when_their_biases_are_removed(ratings):
-    """One that becomes 0 too."""
+    """One that becomes 0 too. What is left is in units of its own deviation."""
     biases = Biases.solve(ratings, BiasesConfig())
     rest = biases.removed_from(ratings)
-    expected = ratings.values - biases.users[ratings.rows()] - biases.items[ratings.columns]
-    np.testing.assert_allclose(rest.values, expected, atol=1e-6)
+    left = ratings.values - ratings.mean() - biases.users[ratings.rows()] - biases.items[ratings.columns]
+    np.testing.assert_allclose(rest.values * biases.deviation, left, atol=1e-5)
     np.testing.assert_array_equal(rest.matrix.indptr, ratings.matrix.indptr)
     np.testing.assert_array_equal(rest.columns, ratings.columns)
+    if np.abs(left).max() > 1e-3:
+        assert np.sqrt(np.mean(rest.values**2)) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 4.3, -1e7, 1e-3])
+def test_equal_ratings_have_no_deviation_and_what_rounding_leaves_is_not_blown_up(value):
+    equal = ratings_of([0, 0, 1, 2, 2], [0, 1, 0, 1, 2], [value] * 5, (3, 3))
+    for biases in (Biases.solve(equal, BiasesConfig()), Biases.of_mean(equal)):
+        assert biases.deviation == 1.0
+        assert np.abs(biases.removed_from(equal).values).max() <= 1e-6 * max(abs(value), 1.0)

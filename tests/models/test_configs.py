@@ -56,6 +56,6 @@ def test_only_models_that_fit_on_a_gpu_heed_the_device(member):
 @pytest.mark.parametrize("member", [c.ItemAutoRecConfig, c.UserAutoRecConfig])
 def test_divergence_in_the_very_last_step_is_noticed(member):
     """The only step there is: its loss, known before the update, is fine."""
-    training = c.TrainingConfig(epochs=1, optimizer="rmsprop", learning_rate=1e38)
+    training = c.TrainingConfig(epochs=1, min_steps=1, optimizer="rmsprop", learning_rate=1e38)
     with pytest.raises(DivergenceError, match="not finite: try a learning rate"):
         fit(member(training=training), low_rank(20, 15, rank=2, density=0.4, noise=0.1, seed=1))

@@ -74,10 +74,10 @@ def test_folding_in_is_the_ridge_solution_of_scikit_learn(model, n):
 @pytest.mark.parametrize("n", [2, 9])
 def test_folding_in_weights_penalties_by_the_length_of_the_history(model, n):
     rows = history([n])
-    model = replace(model, fold_in=RidgeFoldIn(1.7, 0.3, power=0.5))
+    model = replace(model, fold_in=RidgeFoldIn(1.7, 0.3, power=0.5, bias_power=1.0))
     design = np.column_stack([model.item_factors[rows.indices], np.ones(n)]).astype(np.float64)
     targets = rows.data - 2.5 - model.item_biases[rows.indices]
-    penalty = np.diag([1.7] * SIZE + [0.3]) * np.sqrt(n)
+    penalty = np.diag([1.7 * np.sqrt(n)] * SIZE + [0.3 * n])
     solution = np.linalg.solve(design.T @ design + penalty, design.T @ targets)
     expected = model.item_factors @ solution[:-1] + solution[-1] + model.item_biases + 2.5
     np.testing.assert_allclose(model.score(unseen(rows))[0], expected, rtol=1e-4, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Model folders of the first format, as the program of their time wrote them."""
+"""Model folders of older formats, as the programs of their time wrote them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from recsys_ae.models.codec import State
 from recsys_ae.models.older import recommender_of_format_1
 from recsys_ae.models.storage import load_model
 
-FOLDERS = sorted(path for path in (Path(__file__).parent / "format-1").iterdir())
+FOLDERS = sorted(Path(__file__).parent.glob("format-*/*"))
 
 
-def test_all_kinds_of_recommenders_are_here():
-    assert {load_model(folder).recommender.kind for folder in FOLDERS} == {
+@pytest.mark.parametrize("number", [1, 2])
+def test_all_kinds_of_recommenders_are_here(number):
+    folders = [folder for folder in FOLDERS if folder.parent.name == f"format-{number}"]
+    assert {load_model(folder).recommender.kind for folder in folders} == {
         "network", "factor", "linear", "bias",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}/{folder.name}")
 def test_scores_are_those_of_its_time(folder):
     """`scores.npz`: of all users from their stored histories, as they are and as if they were unseen."""
     stored, expected = load_model(folder), np.load(folder / "scores.npz")

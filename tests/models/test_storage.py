@@ -222,7 +222,7 @@ BROKEN = {
     "half a model.json": (cut("model.json"), "model.json: cannot be read as JSON"),
     "binary model.json": (lambda f: (f / "model.json").write_bytes(b"\xff\xfe"), "cannot be read as JSON"),
     "json of another kind": (lambda f: (f / "model.json").write_text("[1]"), "has no format version"),
-    "newer": (edited(lambda d: d.update(format=99)), "format 99, and this program reads up to 2; upgrade"),
+    "newer": (edited(lambda d: d.update(format=99)), "format 99, and this program reads up to 3; upgrade"),
     "unknown kind": (edited(lambda d: d.update(kind="oracle")), "unknown kind 'oracle': load it with"),
     "no kind": (edited(lambda d: d.pop("kind")), "does not describe a model.*'kind'"),
     "no mean": (edited(lambda d: d["meta"].pop("mean")), "does not describe a model.*'mean'"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from networks import drawn_network
 from scipy.sparse import csr_array
 from strategies import grid, small_ratings
 
@@ -19,10 +20,7 @@ from recsys_ae.rng import torch_generator
 
 
 def network_of(n_columns: int, widths=(4,), activation="sigmoid", limits=None, decoder=()) -> Autoencoder:
-    plan = Architecture(n_columns, widths, decoder, activation, limits)
-    network = Autoencoder.build(plan, torch_generator(0, "test"))
-    torch.nn.init.normal_(network.decoder.last.bias, generator=torch_generator(1, "test"))
-    return network
+    return drawn_network(Architecture(n_columns, widths, decoder, activation, limits))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -95,6 +93,54 @@ def test_loss_is_the_double_loop_over_observed_entries(ratings):
             expected += (outputs[row][ratings.columns[place]] - float(ratings.values[place])) ** 2
     assert term.count == ratings.n_observed
     assert float(term.sum.detach()) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("presence", [2.5, None])
+def test_presence_is_an_input_of_its_own(presence):
+    """Tied to the weights of the values as a constant beside them, or with weights of its own; a hidden entry
+    is seen neither way."""
+    matrix = grid().matrix
+    network = drawn_network(Architecture(grid().n_items, (4,), presence=presence))
+    observed = np.zeros(matrix.shape)
+    observed[np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices] = 1.0
+    p = {name: tensor.numpy() for name, tensor in network.encoder.state_dict().items()}
+    assert ("first.presence_weight" in p) == (presence is None)
+    of_presence = p["first.presence_weight"] if presence is None else presence * p["first.weight"]
+    raw = matrix.toarray() @ p["first.weight"] + observed @ of_presence + p["first.bias"]
+    batch = RowBatch.of(matrix)
+    with torch.no_grad():
+        np.testing.assert_allclose(network(batch).code, 1 / (1 + np.exp(-raw)), atol=1e-5)
+        hidden = mask(batch, torch_generator(0, "test"), probability=0.5)
+        left = csr_array((hidden.values.numpy(), matrix.indices, matrix.indptr), shape=matrix.shape)
+        kept = csr_array((hidden.presence.numpy(), matrix.indices, matrix.indptr), shape=matrix.shape)
+        assert set(np.unique(kept.data)) == {0.0, 2.0}
+        raw = left.toarray() @ p["first.weight"] + kept.toarray() @ of_presence + p["first.bias"]
+        np.testing.assert_allclose(network(hidden).code, 1 / (1 + np.exp(-raw)), atol=1e-5)
+
+
+def test_a_new_network_says_the_means_and_knows_observed_columns_only():
+    """What it draws for them does not depend on how many others there are."""
+    observed = np.array([True, False, True, True, False])
+    means = np.array([1.0, 2.0, 3.0, 4.0, 2.5])
+
+    def started(n_columns: int, observed=None, means=None) -> Autoencoder:
+        plan = Architecture(n_columns, (4, 3), (2,), limits=(0.0, 5.0), presence=None)
+        return Autoencoder.build(plan).start(torch_generator(0, "test"), observed=observed, means=means)
+
+    network = started(5, observed, means)
+    batch = RowBatch.of(csr_array(np.array([[1.0, 0.0, 2.0, 0.0, 0.0], [0.0, 4.0, 0.0, 0.0, 1.0]])))
+    with torch.no_grad():
+        np.testing.assert_allclose(network(batch).dense(), np.tile(means, (2, 1)), rtol=1e-5)
+    small = started(3)
+    for name in ("encoder.first.weight", "encoder.first.presence_weight"):
+        weight = network.state_dict()[name].numpy()
+        assert not weight[~observed].any()
+        assert weight[observed].all()
+        np.testing.assert_array_equal(weight[observed], small.state_dict()[name])
+    assert network.encoder.rest.layers[0].weight.all()
+    np.testing.assert_array_equal(
+        network.decoder.hidden.layers[0].weight.detach(), small.decoder.hidden.layers[0].weight.detach()
+    )
 
 
 def long_batch(n: int = 200_000) -> RowBatch:

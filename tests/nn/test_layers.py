@@ -51,15 +51,17 @@ def test_batch_keeps_every_observed_entry_by_row_and_by_column(ratings):
 
 @given(small_ratings())
 def test_first_layer_is_the_dense_product(ratings):
-    layer = SparseLinear(ratings.n_items, 3, torch_generator(0, "test")).double()
+    layer = SparseLinear(ratings.n_items, 3).double()
+    torch.nn.init.normal_(layer.weight, generator=torch_generator(0, "test"))
     expected = dense_of(ratings.matrix) @ layer.weight + layer.bias
     torch.testing.assert_close(layer(double_batch(ratings.matrix)), expected)
 
 
 @given(small_ratings())
 def test_last_layer_is_the_dense_product_where_observed(ratings):
-    layer = SampledLinear(3, ratings.n_items, torch_generator(0, "test")).double()
-    torch.nn.init.normal_(layer.bias, generator=torch_generator(1, "test"))
+    layer = SampledLinear(3, ratings.n_items).double()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, generator=torch_generator(1, "test"))
     hidden = torch.randn(ratings.n_users, 3, dtype=torch.float64, generator=torch_generator(2, "test"))
     dense = hidden @ layer.weight.T + layer.bias
     expected = [dense[row, column] for row, column, _ in entries(ratings.matrix)]
@@ -79,7 +81,7 @@ def test_gradients_are_those_of_finite_differences(ratings):
     bias = torch.randn(ratings.n_items, dtype=torch.float64, generator=generator)
 
     def both(weight_in, weight_out, bias_out):
-        hidden = torch.sigmoid(_SparseProduct.apply(weight_in, batch))
+        hidden = torch.sigmoid(_SparseProduct.apply(weight_in, batch.values, batch))
         return _SampledProduct.apply(hidden, weight_out, bias_out, batch)
 
     assert torch.autograd.gradcheck(both, [tensor.requires_grad_() for tensor in (*weights, bias)])
@@ -87,7 +89,9 @@ def test_gradients_are_those_of_finite_differences(ratings):
 
 def test_initial_weights_are_xavier_and_seeded():
     def layer_of(seed: int) -> torch.nn.Linear:
-        return DenseLayers((300, 200), "relu", torch_generator(seed, "test")).layers[0]
+        layers = DenseLayers((300, 200), "relu")
+        layers.start(torch_generator(seed, "test"))
+        return layers.layers[0]
 
     layer = layer_of(3)
     bound = np.sqrt(6 / 500)

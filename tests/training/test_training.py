@@ -24,7 +24,7 @@ from recsys_ae.training.gradient import (
     step_decay,
 )
 from recsys_ae.training.interrupts import deferred_interrupt
-from recsys_ae.training.loop import shuffled_batches, train_epochs
+from recsys_ae.training.loop import next_number, shuffled_batches, train_epochs
 from recsys_ae.training.runner import Context, EpochRules, TrainingOptions, run_training
 from recsys_ae.types import Epoch, Mean
 
@@ -92,7 +92,7 @@ class Counting:
         self.value, self.before = np.zeros(1), np.zeros(1)
 
     def epochs(self, done):
-        for number in range(len(done) + 1, 11):
+        for number in range(next_number(done), 11):
             self.before[:] = self.value
             self.value += 1 + 0.5 * self.before
             yield Epoch(number, {"loss": 1.0}, 1.0, 0.0, 1)
@@ -112,6 +112,13 @@ class Counting:
         return float(self.value[0])
 
 
+class Still(Counting):
+    """One that has no epochs."""
+
+    def epochs(self, done):
+        return iter(())
+
+
 VALUES = [1.0, 2.5, 4.75, 8.125]  # of the first epochs of `Counting`
 
 
@@ -125,9 +132,9 @@ def run(scores=None, *, higher=True, patience=None, every=1, key="key", **contex
     return run_training(Counting(), EpochRules(10, patience, every), options)
 
 
-def by_epoch(*scores):
-    """Value of the candidate after each epoch -> its score."""
-    counting, found = Counting(), {}
+def by_epoch(*scores, before=float("-inf")):
+    """Value of the candidate after each epoch, and before all of them, -> its score."""
+    counting, found = Counting(), {0.0: before}
     for _, score in zip(counting.epochs([]), scores, strict=False):
         found[counting.candidate()] = score
     return found
@@ -137,15 +144,31 @@ def by_epoch(*scores):
 def test_the_first_of_the_best_epochs_is_kept(higher):
     sign = 1 if higher else -1
     scores = [sign * score for score in (0.1, 0.5, 0.4, 0.5, 0.3, 0.5, 0.0, 0.0, 0.0, 0.0)]
-    trained = run(by_epoch(*scores), higher=higher)
+    trained = run(by_epoch(*scores, before=sign * -9.0), higher=higher)
     assert (trained.best_epoch, trained.model) == (2, VALUES[1])
-    assert [epoch.score for epoch in trained.epochs] == scores
+    assert [epoch.score for epoch in trained.epochs] == [sign * -9.0, *scores]
     assert not trained.interrupted
+
+
+def test_what_training_makes_no_better_is_kept_as_it_was():
+    """As epoch 0, which has neither terms nor steps, and from which patience counts."""
+    told = []
+    trained = run(by_epoch(0.1, 0.2, 0.3, before=0.4), patience=3, on_epoch=told.append)
+    assert (trained.best_epoch, trained.model) == (0, 0.0)
+    assert trained.epochs[0] == Epoch(0, {}, None, 0.0, 0, score=0.4)
+    assert [epoch.number for epoch in trained.epochs] == [0, 1, 2, 3]
+    assert tuple(told) == trained.epochs
+
+
+def test_no_epochs_at_all_are_epoch_0():
+    for options in (TrainingOptions(), TrainingOptions(validator=Scoring(lambda value: 1.0))):
+        trained = run_training(Still(), EpochRules(0), options)
+        assert (trained.best_epoch, trained.model) == (0, 0.0)
 
 
 def test_patience_ends_training_so_many_epochs_after_the_best():
     trained = run(by_epoch(0.1, 0.5, 0.4, 0.5, 0.9), patience=2)
-    assert [epoch.number for epoch in trained.epochs] == [1, 2, 3, 4]
+    assert [epoch.number for epoch in trained.epochs] == [0, 1, 2, 3, 4]
     assert trained.best_epoch == 2
 
 
@@ -162,7 +185,7 @@ def test_an_undefined_score_is_never_the_best():
 
 def test_validation_happens_at_the_interval_and_after_the_last_epoch():
     trained = run(dict.fromkeys(by_epoch(*range(10)), 1.0), every=4)
-    assert [epoch.number for epoch in trained.epochs if epoch.score is not None] == [4, 8, 10]
+    assert [epoch.number for epoch in trained.epochs if epoch.score is not None] == [0, 4, 8, 10]
 
 
 def press_ctrl_c_in(number, heard=None):
@@ -183,7 +206,7 @@ def test_a_stopped_training_ends_where_a_whole_one_does(tmp_path, stopped_in):
     scores, curve = by_epoch(*SCORES), []
     stopped = run(scores, checkpoints=tmp_path, on_epoch=press_ctrl_c_in(stopped_in))
     assert stopped.interrupted
-    assert len(stopped.epochs) == stopped_in
+    assert stopped.epochs[-1].number == stopped_in
     stopped.forget()
     assert [path.name for path in tmp_path.iterdir()] == ["key"]  # what can be continued stays
     resumed, whole = run(scores, checkpoints=tmp_path, resume=True, on_epoch=curve.append), run(scores)
@@ -252,7 +275,7 @@ def test_a_killed_training_continues_from_the_last_timed_checkpoint(tmp_path, mo
     heard = []
     resumed = run(scores, checkpoints=tmp_path, resume=True, on_epoch=heard.append)
     assert (resumed.model, resumed.epochs) == (run(scores).model, run(scores).epochs)
-    assert [epoch.number for epoch in heard] == list(range(1, 11))
+    assert [epoch.number for epoch in heard] == list(range(11))
 
 
 def test_checkpoints_are_far_apart(tmp_path, caplog):
