@@ -21,7 +21,7 @@ from recsys_ae.training.loop import next_number
 from recsys_ae.training.runner import EpochRules, Trained, TrainingOptions, run_training
 from recsys_ae.types import Epoch, FloatMatrix
 
-_START_DEVIATION = 0.1  # of the first user factors
+_START_DEVIATION = 0.3  # of the first user factors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
