@@ -26,7 +26,7 @@ def fit_bayesian_mf(
 ) -> Trained[FactorRecommender]:
     """The average over the draws that are kept. Ratings that are all equal leave nothing to draw.
 
-    Nothing depends on users and items without training ratings; they get the mean of the prior.
+    Nothing depends on users and items without training ratings, which are taken for average ones.
     """
     ratings = StandardRatings.of(train)
     chain = Chain.start(
@@ -91,25 +91,32 @@ class StandardRatings:
 @dataclass(frozen=True, slots=True, eq=False)
 class Draw:
     """What a state of the chain says of users in general and of each item, in units of the standardised
-    ratings. The vectors of users follow from it and from what they rated."""
+    ratings. The vectors of users follow from it and from what they rated.
+
+    `users`: what their vectors are drawn from, but for the `effects` (n_items, k + 1) float32 of what they
+    rated; `items`: (n_items, k + 1) float32, less the average item.
+    """
 
     noise_precision: float
     users: Normal
-    effects: FloatMatrix | None  # (n_items, k + 1) float32
+    average_user: FloatVector
+    effects: FloatMatrix | None
     mean_effect: FloatVector
-    items: FloatMatrix  # (n_items, k + 1) float32, less their mean
-    mean_item: FloatVector
+    items: FloatMatrix
+    average_item: FloatVector
 
     @classmethod
     def of(cls, chain: Chain) -> Draw:
         users, items = chain.users, chain.items
+        average_item = items.vectors.mean(axis=0)
         return cls(
             noise_precision=chain.noise_precision,
             users=users.prior,
+            average_user=users.vectors.mean(axis=0),
             effects=None if users.effects is None else users.effects.astype(np.float32),
             mean_effect=users.of_effects.mean,
-            items=(items.vectors - items.prior.mean).astype(np.float32),
-            mean_item=items.prior.mean,
+            items=(items.vectors - average_item).astype(np.float32),
+            average_item=average_item,
         )
 
 
@@ -117,20 +124,21 @@ def average(draws: list[Draw], train: Ratings, ratings: StandardRatings) -> Fact
     """The mean prediction over draws, as one product: the factors of all draws side by side.
 
     A user's are not drawn but the mean of their posterior given the rest of the draw, as those of an unseen
-    user (`SampledFoldIn`): the expectation is the same, the noise less. All vectors are taken from the means
-    of their priors, which go to the biases and to the mean rating, so that a vector of 0 is an unknown one.
+    user (`SampledFoldIn`): the expectation is the same, the noise less. The average user and the average item
+    are taken off and go to the biases and to the mean rating, so that a vector of 0 means an average one.
     """
-    mean_items = np.array([draw.mean_item for draw in draws])
-    mean_users = np.array([draw.users.mean for draw in draws])
-    items = np.zeros((len(draws), train.n_items, mean_items.shape[1]), dtype=np.float32)
+    average_items = np.array([draw.average_item for draw in draws])
+    average_users = np.array([draw.average_user for draw in draws])
+    items = np.zeros((len(draws), train.n_items, average_items.shape[1]), dtype=np.float32)
     items[:, ratings.items] = [draw.items for draw in draws]
     fold_in = SampledFoldIn(
         mean=ratings.mean,
         deviation=ratings.deviation,
         noise_precisions=np.array([draw.noise_precision for draw in draws]),
-        prior_means=mean_users,
+        prior_means=np.array([draw.users.mean for draw in draws]),
         prior_precisions=np.array([draw.users.precision for draw in draws]),
-        item_means=mean_items,
+        average_users=average_users,
+        average_items=average_items,
         item_biases=np.ascontiguousarray(items[:, :, -1]),
         effects=_effects(draws, ratings.items, items.shape),
     )
@@ -140,16 +148,17 @@ def average(draws: list[Draw], train: Ratings, ratings: StandardRatings) -> Fact
     seen = select_rows(train.matrix, ratings.users)
     user_factors[ratings.users], user_biases[ratings.users] = fold_in.solve(seen, item_factors)
     unit = ratings.deviation / len(draws)
-    by_mean_user = np.concatenate(mean_users[:, :-1])
-    item_biases = unit * (items[:, :, -1].sum(axis=0, dtype=np.float64) + item_factors @ by_mean_user)
-    constants = by_mean_user @ np.concatenate(mean_items[:, :-1]) + (mean_users + mean_items)[:, -1].sum()
+    average_factors = np.concatenate(average_users[:, :-1])
+    item_biases = items[:, :, -1].sum(axis=0, dtype=np.float64) + item_factors @ average_factors
+    constants = (average_users + average_items)[:, -1].sum()
+    constants += average_factors @ np.concatenate(average_items[:, :-1])
     return FactorRecommender(
         users=train.users,
         items=train.items,
         user_factors=user_factors,
         item_factors=item_factors,
         user_biases=user_biases,
-        item_biases=item_biases.astype(np.float32),
+        item_biases=(unit * item_biases).astype(np.float32),
         mean=ratings.mean + unit * float(constants),
         limits=train.limits(),
         fold_in=fold_in,

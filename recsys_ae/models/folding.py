@@ -80,9 +80,9 @@ class SampledFoldIn:
     factors; a vector has a bias at its end; all in units of ratings less `mean`, over `deviation`).
 
     `noise_precisions`: (S,). `prior_means`, `prior_precisions`: (S, k + 1) and (S, k + 1, k + 1), of users'
-    vectors. `item_means`: (S, k + 1), what the items' vectors were taken from; `item_biases`: (S, n_items)
-    float32, less these. `effects`: (S, n_items, k + 1) float32, what it says of a user to have rated an item,
-    however; None: nothing.
+    vectors. `effects`: (S, n_items, k + 1) float32, what it says of a user to have rated an item, however;
+    None: nothing. `average_users`, `average_items`: (S, k + 1), taken off all vectors that go in or out;
+    `item_biases`: (S, n_items) float32, less the average.
     """
 
     mean: float
@@ -90,16 +90,16 @@ class SampledFoldIn:
     noise_precisions: FloatVector
     prior_means: FloatMatrix
     prior_precisions: np.ndarray
-    item_means: FloatMatrix
+    average_users: FloatMatrix
+    average_items: FloatMatrix
     item_biases: FloatMatrix
     effects: np.ndarray | None
 
     kind: ClassVar[str] = "sampled"
 
     def solve(self, targets: csr_array, item_factors: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
-        """(b, S · k) factors and (b,) biases, float32, less the means of their priors and divided by S.
-        `targets`: (b, n_items) histories as they are; `item_factors`: (n_items, S · k), less their means. A
-        user without history gets zeros."""
+        """(b, S · k) factors and (b,) biases, float32, divided by S. `targets`: (b, n_items) histories
+        as they are; `item_factors`: (n_items, S · k). A user without history gets zeros."""
         n_draws = len(self.noise_precisions)
         factors = np.zeros((targets.shape[0], n_draws, item_factors.shape[1] // n_draws), dtype=np.float32)
         biases = np.zeros(targets.shape[0])
@@ -108,16 +108,16 @@ class SampledFoldIn:
         for draw in range(n_draws):
             vectors = self._vectors(draw, targets, shares, of_items[:, draw])
             factors[:, draw] = unit * vectors[:, :-1]
-            biases += unit * (vectors[:, -1] + vectors[:, :-1] @ self.item_means[draw, :-1])
+            biases += unit * (vectors[:, -1] + vectors[:, :-1] @ self.average_items[draw, :-1])
         return factors.reshape(len(factors), -1), biases.astype(np.float32)
 
     def _vectors(
         self, draw: int, ratings: csr_array, shares: csr_array, item_factors: FloatMatrix
     ) -> FloatMatrix:
-        """(b, k + 1) float64, less the mean of the prior."""
+        """(b, k + 1) float64, less the average user."""
         design = np.ones((len(item_factors), item_factors.shape[1] + 1))
-        design[:, :-1] = item_factors + self.item_means[draw, :-1]
-        biases = self.item_biases[draw, ratings.indices] + self.item_means[draw, -1]
+        design[:, :-1] = item_factors + self.average_items[draw, :-1]
+        biases = self.item_biases[draw, ratings.indices] + self.average_items[draw, -1]
         targets = (ratings.data.astype(np.float64) - self.mean) / self.deviation - biases
         effects = None if self.effects is None else self.effects[draw].astype(np.float64)
         centres = centres_of_rows(self.prior_means[draw], shares, effects)
@@ -131,8 +131,9 @@ class SampledFoldIn:
             self.prior_precisions[draw],
             np.zeros(centres.shape),
         )
-        vectors[np.diff(ratings.indptr) == 0] = self.prior_means[draw]  # exactly, for all that is read as 0
-        return vectors - self.prior_means[draw]
+        vectors -= self.average_users[draw]
+        vectors[np.diff(ratings.indptr) == 0] = 0.0
+        return vectors
 
 
 def shares_of_rows(ratings: csr_array) -> csr_array:

@@ -28,12 +28,12 @@ class Normal:
     precision: FloatMatrix
 
     @classmethod
-    def small(cls, n_factors: int, bias_deviation: float) -> Normal:
+    def small(cls, width: int, bias_deviation: float) -> Normal:
         """Where a chain starts: small vectors, which grow where ratings say so. From large ones it finds back
         slowly where ratings say little."""
-        deviations = np.full(n_factors + 1, _START_DEVIATION)
+        deviations = np.full(width, _START_DEVIATION)
         deviations[-1] = bias_deviation
-        return cls(np.zeros(n_factors + 1), np.diag(deviations**-2))
+        return cls(np.zeros(width), np.diag(deviations**-2))
 
     @classmethod
     def drawn(cls, vectors: FloatMatrix, generator: np.random.Generator) -> Normal:
@@ -70,15 +70,10 @@ class Side:
     of_effects: Normal
 
     @classmethod
-    def start(
-        cls, ratings: csr_array, n_factors: int, *, implicit: bool, generator: np.random.Generator
-    ) -> Side:
-        shape = ratings.shape
-        vectors = np.zeros((shape[0], n_factors + 1))
-        vectors[:, :-1] = _START_DEVIATION * generator.standard_normal((shape[0], n_factors))
-        effects = np.zeros((shape[1], n_factors + 1)) if implicit else None
-        prior = Normal.small(n_factors, _START_BIAS_DEVIATION)
-        of_effects = Normal.small(n_factors, _START_DEVIATION)
+    def start(cls, ratings: csr_array, vectors: FloatMatrix, *, implicit: bool) -> Side:
+        width = vectors.shape[1]
+        effects = np.zeros((ratings.shape[1], width)) if implicit else None
+        prior, of_effects = Normal.small(width, _START_BIAS_DEVIATION), Normal.small(width, _START_DEVIATION)
         return cls(ratings, shares_of_rows(ratings).tocsc(), vectors, prior, effects, of_effects)
 
     def draw(self, others: FloatMatrix, noise_precision: float, generator: np.random.Generator) -> None:
@@ -145,8 +140,10 @@ class Chain:
         """`rows`: ratings of users by items, where every user and every item has some."""
         columns = csr_array(rows.T.tocsr())
         columns.sort_indices()
-        users = Side.start(rows, n_factors, implicit=implicit_users, generator=generator)
-        items = Side.start(columns, n_factors, implicit=implicit_items, generator=generator)
+        first = np.zeros((rows.shape[1], n_factors + 1))
+        first[:, :-1] = _START_DEVIATION * generator.standard_normal((rows.shape[1], n_factors))
+        users = Side.start(rows, np.zeros((rows.shape[0], n_factors + 1)), implicit=implicit_users)
+        items = Side.start(columns, first, implicit=implicit_items)
         return cls(users, items, 1.0, generator)
 
     def sweep(self) -> float:
