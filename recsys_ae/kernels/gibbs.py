@@ -41,15 +41,21 @@ def collapse_rows(indptr, indices, targets, design, noise_precision, centres, pr
     slopes s are those at c, a draw of the row is c + P⁻¹ · √n_r · s + spread. Every row has entries.
     """
     n_rows, width = len(indptr) - 1, design.shape[1]
+    covariance = np.linalg.inv(prior_precision)
     curvatures = np.empty((n_rows, width, width), dtype=np.float32)
     slopes, spreads = np.empty((n_rows, width)), normals.copy()
     for row in prange(n_rows):
         own = slice(indptr[row], indptr[row + 1])
         factor, vector = _posterior(indices[own], targets[own], design, noise_precision, prior_precision)
-        _forward(factor, vector)
         _backward(factor, spreads[row])
-        curvature, slope = _collapse(factor, vector, prior_precision)
         n = indptr[row + 1] - indptr[row]
+        if 2 * n <= width:
+            curvature, slope = _collapse_short(
+                indices[own], targets[own], design, noise_precision, covariance
+            )
+        else:
+            _forward(factor, vector)
+            curvature, slope = _collapse(factor, vector, prior_precision)
         for a in range(width):
             pull = 0.0
             for b in range(width):
@@ -151,6 +157,36 @@ def _collapse(factor, vector, precision):
             slope[b] += vector[a] * share
             for c in range(width):
                 curvature[b, c] -= share * line[c]
+    return curvature, slope
+
+
+@njit(cache=True)
+def _collapse_short(chosen, targets, design, noise_precision, covariance):
+    """The same of a row with few entries, by the covariance of its ratings: Xᵀ S⁻¹ X and Xᵀ S⁻¹ t, for
+    S = 1 / noise_precision + X · covariance · Xᵀ."""
+    n, width = len(chosen), design.shape[1]
+    system, half = np.empty((n, n)), np.empty((n, width))  # half: becomes L⁻¹X, LLᵀ = S
+    curvature, slope = np.zeros((width, width)), np.zeros(width)
+    for i in range(n):
+        moved = np.zeros(width)
+        half[i] = design[chosen[i]]
+        _add_product(moved, covariance, half[i])
+        for j in range(n):
+            system[i, j] = np.sum(moved * design[chosen[j]])
+        system[i, i] += 1.0 / noise_precision
+    _cholesky(system)
+    left = targets.copy()
+    _forward(system, left)
+    for i in range(n):
+        line = half[i]
+        for j in range(i):
+            line -= system[i, j] * half[j]
+        line /= system[i, i]
+        slope += left[i] * line
+        for a in range(width):
+            share = line[a]
+            for b in range(width):
+                curvature[a, b] += share * line[b]
     return curvature, slope
 
 

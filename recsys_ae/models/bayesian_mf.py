@@ -101,7 +101,6 @@ class Draw:
     users: Normal
     average_user: FloatVector
     effects: FloatMatrix | None
-    mean_effect: FloatVector
     items: FloatMatrix
     average_item: FloatVector
 
@@ -109,12 +108,15 @@ class Draw:
     def of(cls, chain: Chain) -> Draw:
         users, items = chain.users, chain.items
         average_item = items.vectors.mean(axis=0)
+        effects = None
+        if users.effects is not None:
+            effects = np.zeros(items.vectors.shape, dtype=np.float32)
+            effects[users.columns] = users.effects
         return cls(
             noise_precision=chain.noise_precision,
             users=users.prior,
             average_user=users.vectors.mean(axis=0),
-            effects=None if users.effects is None else users.effects.astype(np.float32),
-            mean_effect=users.of_effects.mean,
+            effects=effects,
             items=(items.vectors - average_item).astype(np.float32),
             average_item=average_item,
         )
@@ -166,10 +168,9 @@ def average(draws: list[Draw], train: Ratings, ratings: StandardRatings) -> Fact
 
 
 def _effects(draws: list[Draw], items: PositionVector, shape: tuple[int, ...]) -> FloatMatrix | None:
-    """`shape` float32: those of all items; items without training ratings have the mean of their prior."""
+    """`shape` float32: those of all items."""
     if draws[0].effects is None:
         return None
-    effects = np.empty(shape, dtype=np.float32)
-    effects[:] = np.array([draw.mean_effect for draw in draws])[:, None]
+    effects = np.zeros(shape, dtype=np.float32)
     effects[:, items] = [draw.effects for draw in draws]
     return effects

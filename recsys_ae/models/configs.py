@@ -212,7 +212,7 @@ class BayesianMFConfig(BaseModelConfig):
     implicit: Literal["both", "users", "items", "none"] = "both"
     sweeps: PositiveInt = 150
     burn_in: Share = 0.2
-    samples: PositiveInt = 32
+    samples: PositiveInt = 64
 
     @property
     def max_epochs(self) -> int | None:
