@@ -101,6 +101,7 @@ class Draw:
     users: Normal
     average_user: FloatVector
     effects: FloatMatrix | None
+    mean_effect: FloatVector
     items: FloatMatrix
     average_item: FloatVector
 
@@ -108,15 +109,12 @@ class Draw:
     def of(cls, chain: Chain) -> Draw:
         users, items = chain.users, chain.items
         average_item = items.vectors.mean(axis=0)
-        effects = None
-        if users.effects is not None:
-            effects = np.zeros(items.vectors.shape, dtype=np.float32)
-            effects[users.columns] = users.effects
         return cls(
             noise_precision=chain.noise_precision,
             users=users.prior,
             average_user=users.vectors.mean(axis=0),
-            effects=effects,
+            effects=None if users.effects is None else users.effects.astype(np.float32),
+            mean_effect=users.of_effects.mean,
             items=(items.vectors - average_item).astype(np.float32),
             average_item=average_item,
         )
@@ -168,9 +166,10 @@ def average(draws: list[Draw], train: Ratings, ratings: StandardRatings) -> Fact
 
 
 def _effects(draws: list[Draw], items: PositionVector, shape: tuple[int, ...]) -> FloatMatrix | None:
-    """`shape` float32: those of all items."""
+    """`shape` float32: those of all items; items without training ratings have the mean of their prior."""
     if draws[0].effects is None:
         return None
-    effects = np.zeros(shape, dtype=np.float32)
+    effects = np.empty(shape, dtype=np.float32)
+    effects[:] = np.array([draw.mean_effect for draw in draws])[:, None]
     effects[:, items] = [draw.effects for draw in draws]
     return effects

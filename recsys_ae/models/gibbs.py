@@ -14,7 +14,7 @@ from scipy.stats import wishart
 
 from recsys_ae.kernels.gibbs import collapse_rows, draw_effects, draw_rows, squared_errors
 from recsys_ae.models.folding import centres_of_rows, shares_of_rows
-from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
+from recsys_ae.types import FloatMatrix, FloatVector
 
 _START_DEVIATION = 0.1  # of factors and effects
 _START_BIAS_DEVIATION = 0.5
@@ -58,15 +58,13 @@ class Side:
 
     A row's vector (k factors, then a bias) is normal around a centre: the mean of `prior`, and where there
     are `effects` the sum of those of the columns that the row has ratings at, over the root of their number.
-    `ratings`: CSR; `vectors`: (n_rows, k + 1); `columns`: (c,) those with effects, which have two ratings or
-    more; `shares`: (n_rows, c) CSC, the weights of the effects; `effects`: (c, k + 1), normal as `of_effects`
-    says, or None.
+    `ratings`: CSR; `vectors`: (n_rows, k + 1); `shares`: CSC of the same cells, the weights of the effects;
+    `effects`: (n_columns, k + 1), normal as `of_effects` says, or None.
     """
 
     ratings: csr_array
     vectors: FloatMatrix
     prior: Normal
-    columns: PositionVector
     shares: csc_array
     effects: FloatMatrix | None
     of_effects: Normal
@@ -74,11 +72,10 @@ class Side:
     @classmethod
     def start(cls, ratings: csr_array, vectors: FloatMatrix, *, implicit: bool) -> Side:
         width = vectors.shape[1]
-        columns = np.flatnonzero(np.bincount(ratings.indices, minlength=ratings.shape[1]) > 1)
-        shares = shares_of_rows(ratings).tocsc()[:, columns]
-        effects = np.zeros((len(columns), width)) if implicit and len(columns) > 0 else None
+        shares = shares_of_rows(ratings).tocsc()
+        effects = np.zeros((ratings.shape[1], width)) if implicit else None
         prior, of_effects = Normal.small(width, _START_BIAS_DEVIATION), Normal.small(width, _START_DEVIATION)
-        return cls(ratings, vectors, prior, columns, shares, effects, of_effects)
+        return cls(ratings, vectors, prior, shares, effects, of_effects)
 
     def draw(self, others: FloatMatrix, noise_precision: float, generator: np.random.Generator) -> None:
         """Draw all of this side, the `others` (n_columns, k + 1) fixed: first the effects, with the vectors
