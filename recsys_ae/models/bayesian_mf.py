@@ -17,7 +17,7 @@ from recsys_ae.rng import numpy_generator
 from recsys_ae.training.runner import Trained, TrainingOptions
 from recsys_ae.types import Epoch, FloatMatrix, FloatVector, PositionVector
 
-_MOST_BYTES = 2**30  # that the draws in a model may take
+_MOST_BYTES = 2**30  # that the draws in a model may take, as far as they are of users and items with ratings
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)  # of the largest rating: a deviation below it is none
 
 
@@ -36,7 +36,7 @@ def fit_bayesian_mf(
         implicit_items=config.implicit in ("items", "both"),
         generator=numpy_generator(options.seed, "bayesian-mf"),
     )
-    kept = set(kept_sweeps(config, n_most=_MOST_BYTES // _bytes_of_draw(config, train)))
+    kept = set(kept_sweeps(config, n_most=_MOST_BYTES // _bytes_of_draw(config, ratings)))
     draws, epochs = [], []
     for number in range(1, 1 + config.sweeps * ratings.vary):
         begun = time.perf_counter()
@@ -57,8 +57,10 @@ def kept_sweeps(config: BayesianMFConfig, *, n_most: int) -> list[int]:
     return [config.sweeps - n * n_used // n_kept for n in range(n_kept)]
 
 
-def _bytes_of_draw(config: BayesianMFConfig, train: Ratings) -> int:
-    return 4 * (train.n_users * config.factors + 2 * train.n_items * (config.factors + 1))
+def _bytes_of_draw(config: BayesianMFConfig, ratings: StandardRatings) -> int:
+    """Of users and items with ratings: how many others there are decides nothing."""
+    n_users, n_items = ratings.rows.shape
+    return 4 * (n_users * config.factors + 2 * n_items * (config.factors + 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
