@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from recsys_ae.data.ratings import Ratings, select_rows
+from recsys_ae.models.biases import deviation_of
 from recsys_ae.models.configs import BayesianMFConfig
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import SampledFoldIn
@@ -17,8 +18,7 @@ from recsys_ae.rng import numpy_generator
 from recsys_ae.training.runner import Trained, TrainingOptions
 from recsys_ae.types import Epoch, FloatMatrix, FloatVector, PositionVector
 
-_MOST_BYTES = 2**30  # that the draws in a model may take, as far as they are of users and items with ratings
-_ROUNDING = 4 * float(np.finfo(np.float32).eps)  # of the largest rating: a deviation below it is none
+_MOST_BYTES = 2**30  # that the draws in a model may take
 
 
 def fit_bayesian_mf(
@@ -67,7 +67,8 @@ def _bytes_of_draw(config: BayesianMFConfig, ratings: StandardRatings) -> int:
 class StandardRatings:
     """Ratings less their mean, over their deviation (rating units; 1 where all ratings are equal up to
     rounding): `rows`, CSR float64 of the users at the positions `users` by the items at `items`, which have
-    ratings."""
+    ratings. `vary`: whether they differ at all.
+    """
 
     rows: csr_array
     users: PositionVector
@@ -78,16 +79,14 @@ class StandardRatings:
 
     @classmethod
     def of(cls, train: Ratings) -> StandardRatings:
-        mean, deviation = train.mean(), float(train.values.std(dtype=np.float64))
-        vary = deviation > _ROUNDING * float(np.abs(train.values).max())
-        if not vary:
-            deviation = 1.0
+        mean = train.mean()
+        centred = train.values.astype(np.float64) - mean
+        deviation = deviation_of(centred, train)
         users, rows = np.unique(train.rows(), return_inverse=True)
         items, columns = np.unique(train.columns, return_inverse=True)
-        values = (train.values.astype(np.float64) - mean) / deviation
         starts = np.searchsorted(rows, np.arange(len(users) + 1))
-        matrix = csr_array((values, columns, starts), shape=(len(users), len(items)))
-        return cls(matrix, users, items, mean, deviation, vary)
+        matrix = csr_array((centred / deviation, columns, starts), shape=(len(users), len(items)))
+        return cls(matrix, users, items, mean, deviation, bool(np.isclose(matrix.data.std(), 1.0)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
