@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 # Metrics of one user's ranked list `items` (no padding) against the set `relevant`, as the definitions read.
 # None where a metric is not defined.
 
@@ -125,3 +127,38 @@ def slow_top_n(scores, n, exclude=None):
         all_items.append(best + [-1] * (n - len(best)))
         all_scores.append([values[item] for item in best] + [-math.inf] * (n - len(best)))
     return all_items, all_scores
+
+
+# Gibbs draws, one row after the other; by the covariance of the ratings where the kernels go by precisions.
+
+
+def slow_row_draws(ratings, design, noise_precision, centres, precision, normals):
+    """A draw of each row's vector: posterior mean plus the inverse root of the posterior precision times
+    standard normals. `ratings`: a list of (columns, targets) for each row."""
+    draws = []
+    for (columns, targets), centre, normal in zip(ratings, centres, normals, strict=True):
+        x = design[columns]
+        posterior = precision + noise_precision * x.T @ x
+        mean = np.linalg.solve(posterior, precision @ centre + noise_precision * x.T @ targets)
+        draws.append(mean + np.linalg.solve(np.linalg.cholesky(posterior).T, normal))
+    return np.array(draws)
+
+
+def slow_effect_draws(ratings, design, noise_precision, row_prior, effects, effect_prior, normals):
+    """New effects of all columns, each drawn given all others, from ratings whose row vectors are integrated
+    out: t ~ N(X · centre, 1/noise + X · cov(row vector) · Xᵀ). Priors: (mean, precision)."""
+    effects = effects.copy()
+    mean, precision = effect_prior
+    for column in range(len(effects)):
+        total, slope = precision.copy(), precision @ mean
+        for columns, targets in ratings:
+            if column not in columns:
+                continue
+            x, root = design[columns], math.sqrt(len(columns))
+            covariance = np.eye(len(columns)) / noise_precision + x @ np.linalg.inv(row_prior[1]) @ x.T
+            others = row_prior[0] + (effects[columns].sum(axis=0) - effects[column]) / root
+            total = total + x.T @ np.linalg.solve(covariance, x) / root**2
+            slope = slope + x.T @ np.linalg.solve(covariance, targets - x @ others) / root
+        noise = np.linalg.solve(np.linalg.cholesky(total).T, normals[column])
+        effects[column] = np.linalg.solve(total, slope) + noise
+    return effects

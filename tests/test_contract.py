@@ -44,6 +44,8 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "biased-mf": c.BiasedMFConfig(
         factors=4, l2=0.3, biases=c.BiasesConfig(item_damping=0.3, user_damping=0.3)
     ),
+    "bayesian-mf": c.BayesianMFConfig(factors=4, sweeps=60, samples=8),
+    "bayesian-mf-plain": c.BayesianMFConfig(factors=4, sweeps=60, samples=8, implicit="none"),
     "als": c.ALSConfig(factors=4, l2=0.1),
     "als-positive": c.ALSConfig(factors=4, l2=0.1, positive=3.0),
     "bpr": c.BPRConfig(factors=4, epochs=300, learning_rate=0.1),
@@ -51,9 +53,29 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "item-knn-tfidf": c.ItemKNNConfig(weighting="tfidf", positive=3.0),
     "item-knn-bm25": c.ItemKNNConfig(weighting="bm25"),
 }
-RATES = {"i-autorec", "u-autorec", "mean", "biases", "biased-mf"}
-RANKS = {"i-autorec", "u-autorec", "biases", "popularity", "biased-mf", "als", "bpr", "item-knn"}
-FOLDS_IN = {"i-autorec", "u-autorec", "mean", "biases", "popularity", "biased-mf", "als", "item-knn"}
+RATES = {"i-autorec", "u-autorec", "mean", "biases", "biased-mf", "bayesian-mf"}
+RANKS = {
+    "i-autorec",
+    "u-autorec",
+    "biases",
+    "popularity",
+    "biased-mf",
+    "bayesian-mf",
+    "als",
+    "bpr",
+    "item-knn",
+}
+FOLDS_IN = {
+    "i-autorec",
+    "u-autorec",
+    "mean",
+    "biases",
+    "popularity",
+    "biased-mf",
+    "bayesian-mf",
+    "als",
+    "item-knn",
+}
 PERSONAL = [name for name, config in CONFIGS.items() if config.kind not in {"mean", "biases", "popularity"}]
 
 COLD_USERS, COLD_ITEMS = [7, 49], [0, 39]

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import StorageError
 from recsys_ae.models.biases import Biases, BiasRecommender
-from recsys_ae.models.folding import ConfidenceFoldIn, RidgeFoldIn
+from recsys_ae.models.folding import ConfidenceFoldIn, RidgeFoldIn, SampledFoldIn
 from recsys_ae.recommender import Recommender
 
 CSR_PARTS = ("data", "indices", "indptr")
@@ -56,7 +56,7 @@ def _encoded(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         case csr_array():
             arrays.update({f"{path}/{part}": getattr(value, part) for part in CSR_PARTS})
             return {"is": "csr", "name": path, "shape": list(value.shape)}
-        case Biases() | RidgeFoldIn() | ConfidenceFoldIn():
+        case Biases() | RidgeFoldIn() | ConfidenceFoldIn() | SampledFoldIn():
             inner = {
                 name: _encoded(each, f"{path}/{name}", arrays) for name, each in _fields_of(value).items()
             }
@@ -127,6 +127,8 @@ def _class_of(kind: str) -> Any:
             return RidgeFoldIn
         case "confidence":
             return ConfidenceFoldIn
+        case "sampled":
+            return SampledFoldIn
         case _:
             raise StorageError(
                 f"a model with a part of the unknown kind {kind!r}: load it with the program that saved it"

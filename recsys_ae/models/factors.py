@@ -13,7 +13,7 @@ from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import select_rows
 from recsys_ae.errors import CapabilityError
-from recsys_ae.models.folding import ConfidenceFoldIn, FoldIn, RidgeFoldIn
+from recsys_ae.models.folding import ConfidenceFoldIn, FoldIn, RidgeFoldIn, SampledFoldIn
 from recsys_ae.recommender import clipped
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
@@ -24,7 +24,8 @@ _PAIRS_AT_ONCE = 1 << 14  # pairs whose vectors fit into the processor's cache t
 class FactorRecommender:
     """Score of (u, i) = p_u · q_i + b_u + b_i + mean, through `output`.
 
-    Biased MF, implicit ALS and BPR, and item-based AutoRec (p = decoder rows, q = item codes).
+    Biased MF, implicit ALS and BPR, item-based AutoRec (p = decoder rows, q = item codes), and Bayesian MF
+    (the factors of all draws side by side).
     `user_factors`: (n_users, k) float32; `item_factors`: (n_items, k) float32; `user_biases`: (n_users,)
     float32; `item_biases`: (n_items,) float32. An item without training ratings has zero factors and a zero
     bias, so its scores fall back to the mean and the users' biases. So has such a user, who is then read from
@@ -101,7 +102,7 @@ class FactorRecommender:
                 rest = self._before_output(history.data) - self.mean - self.item_biases[history.indices]
                 targets = csr_array((rest, history.indices, history.indptr), shape=history.shape)
                 return self.fold_in.solve(targets, self.item_factors)
-            case ConfidenceFoldIn():
+            case ConfidenceFoldIn() | SampledFoldIn():
                 return self.fold_in.solve(history, self.item_factors)
             case None:
                 raise CapabilityError(

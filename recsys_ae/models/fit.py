@@ -62,6 +62,10 @@ def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> 
             from recsys_ae.models.biased_mf import fit_biased_mf
 
             return fit_biased_mf(config, train, options)
+        case c.BayesianMFConfig():
+            from recsys_ae.models.bayesian_mf import fit_bayesian_mf
+
+            return fit_bayesian_mf(config, train, options)
         case c.MeanConfig() | c.BiasesConfig() | c.PopularityConfig():
             from recsys_ae.models.biases import fit_biases
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
+from recsys_ae.data.ratings import entry_rows
+from recsys_ae.kernels.gibbs import draw_rows
 from recsys_ae.kernels.ridge import solve_rows
 from recsys_ae.models.positives import positives
 from recsys_ae.types import FloatMatrix, FloatVector
@@ -72,4 +74,82 @@ class ConfidenceFoldIn:
         return solutions, np.zeros(len(solutions))
 
 
-FoldIn = RidgeFoldIn | ConfidenceFoldIn
+@dataclass(frozen=True, slots=True, eq=False)
+class SampledFoldIn:
+    """The posterior means of a user's vector, one for each draw of a Bayesian factorisation (S draws, k
+    factors; a vector has a bias at its end; all in units of ratings less `mean`, over `deviation`).
+
+    `noise_precisions`: (S,). `prior_means`, `prior_precisions`: (S, k + 1) and (S, k + 1, k + 1), of users'
+    vectors. `effects`: (S, n_items, k + 1) float32, what it says of a user to have rated an item, however;
+    None: nothing. `average_users`, `average_items`: (S, k + 1), taken off all vectors that go in or out;
+    `item_biases`: (S, n_items) float32, less the average.
+    """
+
+    mean: float
+    deviation: float
+    noise_precisions: FloatVector
+    prior_means: FloatMatrix
+    prior_precisions: np.ndarray
+    average_users: FloatMatrix
+    average_items: FloatMatrix
+    item_biases: FloatMatrix
+    effects: np.ndarray | None
+
+    kind: ClassVar[str] = "sampled"
+
+    def solve(self, targets: csr_array, item_factors: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
+        """(b, S · k) factors and (b,) biases, float32, divided by S. `targets`: (b, n_items) histories
+        as they are; `item_factors`: (n_items, S · k). A user without history gets zeros."""
+        n_draws = len(self.noise_precisions)
+        factors = np.zeros((targets.shape[0], n_draws, item_factors.shape[1] // n_draws), dtype=np.float32)
+        biases = np.zeros(targets.shape[0])
+        shares, unit = shares_of_rows(targets), self.deviation / n_draws
+        of_items = item_factors.reshape(len(item_factors), n_draws, -1)
+        for draw in range(n_draws):
+            vectors = self._vectors(draw, targets, shares, of_items[:, draw])
+            factors[:, draw] = unit * vectors[:, :-1]
+            biases += unit * (vectors[:, -1] + vectors[:, :-1] @ self.average_items[draw, :-1])
+        return factors.reshape(len(factors), -1), biases.astype(np.float32)
+
+    def _vectors(
+        self, draw: int, ratings: csr_array, shares: csr_array, item_factors: FloatMatrix
+    ) -> FloatMatrix:
+        """(b, k + 1) float64, less the average user."""
+        design = np.ones((len(item_factors), item_factors.shape[1] + 1))
+        design[:, :-1] = item_factors + self.average_items[draw, :-1]
+        biases = self.item_biases[draw, ratings.indices] + self.average_items[draw, -1]
+        targets = (ratings.data.astype(np.float64) - self.mean) / self.deviation - biases
+        effects = None if self.effects is None else self.effects[draw].astype(np.float64)
+        centres = centres_of_rows(self.prior_means[draw], shares, effects)
+        vectors = draw_rows(
+            ratings.indptr,
+            ratings.indices,
+            targets,
+            design,
+            self.noise_precisions[draw],
+            centres,
+            self.prior_precisions[draw],
+            np.zeros(centres.shape),
+        )
+        vectors -= self.average_users[draw]
+        vectors[np.diff(ratings.indptr) == 0] = 0.0
+        return vectors
+
+
+def shares_of_rows(ratings: csr_array) -> csr_array:
+    """The cells of `ratings` with 1 / √n in a row of n: how much each column moves the row's centre."""
+    counts = np.diff(ratings.indptr)
+    shares = 1.0 / np.sqrt(counts[entry_rows(ratings)])
+    return csr_array((shares, ratings.indices, ratings.indptr), shape=ratings.shape)
+
+
+def centres_of_rows(
+    mean: FloatVector, shares: csr_array | csc_array, effects: FloatMatrix | None
+) -> FloatMatrix:
+    """(n_rows, k) float64: where the vectors of rows are expected, `effects` (n_columns, k) being those of
+    what they rated (Koren 2008, eq. 15)."""
+    moved = np.zeros((shares.shape[0], len(mean))) if effects is None else shares @ effects
+    return moved + mean
+
+
+FoldIn = RidgeFoldIn | ConfidenceFoldIn | SampledFoldIn
