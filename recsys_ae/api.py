@@ -159,7 +159,7 @@ def fit(
 
 
 def evaluate(
-    model: Recommender,
+    model: Model | Recommender,
     split: Split,
     *,
     cutoffs: Sequence[int] = (10,),
@@ -179,7 +179,7 @@ def evaluate(
 
 
 def recommend(
-    model: Recommender,
+    model: Model | Recommender,
     split: Split,
     *,
     n: int = 10,
@@ -193,7 +193,8 @@ def recommend(
     """
     histories = split.histories()
     rows = None if users is None else histories.users.positions(users)
-    blocks = recommend_to(model, histories, rows=rows, n=n, exclude_seen=exclude_seen)
+    recommender = model.recommender if isinstance(model, Model) else model
+    blocks = recommend_to(recommender, histories, rows=rows, n=n, exclude_seen=exclude_seen)
     return frame_of(blocks, users=histories.users, items=model.items)
 
 

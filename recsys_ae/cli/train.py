@@ -85,7 +85,7 @@ def _show_validation(result: RunResult) -> None:
     score = "undefined" if found.score is None else f"{found.score:.4f}"
     print(f"  {VALIDATION + found.metric:32} {score}")
     for remark in found.remarks():
-        print(f"  {remark}: a better one may lie beyond")
+        print(f"  {remark}")
     if fit.refitted:
         print(f"  then fitted anew to all training ratings, for {fit.best_epoch} epochs:")
 

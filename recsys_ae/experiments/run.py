@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from recsys_ae.evaluation.evaluator import evaluate
+from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.fit import Fit, device_of, fit_split, metric_of_epochs
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.experiments.resources import measured
@@ -58,7 +59,7 @@ def run_on(
             validation=_validation(fit, tuned),
             metrics_before_refit=_before_refit(fit, split, config),
             fit=_fit_record(fit),
-            origin=_origin(config, split, fit),
+            origin=_origin(config, report, split, fit),
             cost=Cost(fit.seconds, testing.seconds, max(fit.peak_memory_mb, testing.peak_memory_mb)),
             folder=folder,
             model=str(folder / MODEL),
@@ -88,9 +89,6 @@ def _fit(
         if epoch.number not in heard:
             tracker.metrics(curve_point(epoch, metric), step=epoch.number)
             heard.add(epoch.number)
-
-    def hear_and_tell(epoch: Epoch) -> None:
-        hear(epoch)
         context.on_epoch(epoch)
 
     for epoch in () if first is None else first.trained.epochs:
@@ -101,7 +99,7 @@ def _fit(
         validation=config.validation,
         seed=config.seed,
         evaluation=config.evaluation,
-        context=replace(context, on_epoch=hear_and_tell),
+        context=replace(context, on_epoch=hear),
         first=first,
     )
 
@@ -132,13 +130,14 @@ def _fit_record(fit: Fit) -> FitRecord:
     )
 
 
-def _origin(config: ExperimentConfig, split: Split, fit: Fit) -> Origin:
+def _origin(config: ExperimentConfig, report: Report, split: Split, fit: Fit) -> Origin:
+    training = split.train.fingerprint()
     return Origin(
         seed=config.seed,
-        data_fingerprint=split.data_fingerprint,
-        split_fingerprint=split.fingerprint(),
-        training_fingerprint=split.train.fingerprint(),
-        fitted_fingerprint=fit.train.fingerprint(),
+        data_fingerprint=report.data_fingerprint,
+        split_fingerprint=report.split_fingerprint,
+        training_fingerprint=training,
+        fitted_fingerprint=training if fit.train is split.train else fit.train.fingerprint(),
         versions=versions(),
         git_commit=code_commit(),
     )

@@ -206,14 +206,17 @@ def short_notes(result: BenchmarkResult) -> list[str]:
 
 
 def remarks(result: BenchmarkResult) -> list[str]:
-    """What the choices on validation ratings leave open: a sentence for each, with the seeds that it is said
-    of."""
-    seeds: dict[str, list[str]] = {}
+    """What the choices on validation ratings leave open: a line for each model, with the seeds."""
+    lines = []
     for entry in result.entries:
+        seeds: dict[str, list[str]] = {}
         for run in entry.runs:
             for remark in run.validation.remarks() if run.validation else []:
-                seeds.setdefault(f"{entry.config.name}: {remark}", []).append(str(run.origin.seed))
-    return [f"{remark} (seed {', '.join(found)})" for remark, found in seeds.items()]
+                seeds.setdefault(remark, []).append(str(run.origin.seed))
+        if seeds:
+            found = [f"{remark} (seed {', '.join(of_seeds)})" for remark, of_seeds in seeds.items()]
+            lines.append(f"{entry.config.name}: {'; '.join(found)}")
+    return lines
 
 
 def _table(

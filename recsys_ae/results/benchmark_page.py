@@ -26,8 +26,8 @@ _READING = (
 )
 _TRIALS = (
     "Every setting that was tried was fitted to a part of the training ratings and scored on the rest of "
-    "them, the validation ratings. A chosen setting at the edge of its grid, or a training that ended at the last "
-    "allowed epoch, means that a better one may lie beyond what was tried."
+    "them, the validation ratings. A chosen setting at the edge of its grid, or a training that ended at the "
+    "last allowed epoch, means that a better one may lie beyond what was tried."
 )
 _LAST = "training ended at the last allowed epoch"
 _EARLY = (
@@ -36,8 +36,8 @@ _EARLY = (
 )
 _REFITTED = (
     "Of these, {names} gave up a share of {share:g} to choose their epoch by, and were then fitted anew to "
-    "all of them for as many epochs; what the first fit reached is shown as before refit, and neither was chosen "
-    "on the test part. "
+    "all of them for as many epochs; what the first fit reached is shown as before refit, and neither was "
+    "chosen on the test part. "
 )
 
 

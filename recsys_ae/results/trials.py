@@ -69,7 +69,8 @@ class Validation:
             for name, edge in self.edges.items()
         ]
         if self.winner.at_last_epoch:
-            found.append(f"training ended at the last allowed epoch, {self.winner.epochs_run}")
+            last, best = self.winner.epochs_run, self.winner.best_epoch
+            found.append(f"training ended at the last allowed epoch, {last}, and the best was {best}")
         return found
 
 
