@@ -35,6 +35,23 @@ def test_seen_ratings_are_counted_by_user_and_item(trained_on: Split, asked: Spl
     assert Training.of(trained_on).n_seen(asked.holdout) == len(expected)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_users_and_items_that_the_model_does_not_know_match_nothing(seed):
+    """Nor the last item of the user before."""
+    rng = np.random.default_rng(seed)
+    known, asked = (random_ratings(rng, highest) for highest in (6, 9))
+    split = Split(known, known, known.keep(known.values < 0), AllSplitConfig(), 0, "of the ratings")
+    expected = pairs(known) & pairs(asked)
+    assert 0 < len(expected) < asked.n_observed
+    assert Training.of(split).n_seen(asked) == len(expected)
+
+
+def random_ratings(rng: np.random.Generator, highest: int) -> Ratings:
+    """Two thirds of the cells of as many users and items, some of which nobody has rated."""
+    users, items = np.nonzero(rng.random((highest, highest)) < 0.66)
+    return Ratings.from_triples(users * 2 % highest, items, np.ones(len(users)), duplicates="last")
+
+
 @given(splits())
 def test_own_split_of_a_model_is_clean(split: Split):
     assert Training.of(split).status_for(split) == ("clean", 0)

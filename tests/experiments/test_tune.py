@@ -74,8 +74,11 @@ def test_winner_is_not_fitted_twice_and_its_curve_is_tracked(config, monkeypatch
     assert fitted == [fitted[0], fitted[0], run.report.counts["train_ratings"]]  # the last is the refit
     assert run.fit.refitted
     (child,) = tracker.children
-    steps = [step for name, _, step in child.logged_metrics if name == "validation/rmse"]
-    assert steps == list(range(1, run.fit.epochs_run + 1))
+    for name in ("validation/rmse", "train/total"):  # of the fit that was validated, not of the refit too
+        steps = [step for logged, _, step in child.logged_metrics if logged == name]
+        assert steps == list(range(1, run.fit.epochs_run + 1))
+    scores = [(step, value) for name, value, step in child.logged_metrics if name == "trials/rmse"]
+    assert scores == list(enumerate([trial.score for trial in run.validation.trials], 1))
     assert run.cost.fit_seconds > 0
     assert run.cost.peak_memory_mb > 10
 
