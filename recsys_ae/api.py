@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
+from recsys_ae.data.histories import UserBatch
+from recsys_ae.data.ids import IdMap
 from recsys_ae.data.load import load_ratings
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError
 from recsys_ae.evaluation.configs import EvaluationConfig
+from recsys_ae.evaluation.contamination import Training, evaluate_unless_seen
 from recsys_ae.evaluation.evaluator import evaluate as evaluate_on
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.fit import fit_split
@@ -26,6 +30,7 @@ from recsys_ae.splitting.configs import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split
 from recsys_ae.splitting.split import Split
 from recsys_ae.training.runner import Context
+from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +44,49 @@ class _Model(Config):
 
 class _Split(Config):
     split: SplitConfig
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A fitted recommender, to be used as one, that knows what it comes from.
+
+    `training`: the ratings that it was fitted to or chosen by, on which `evaluate` does not test it.
+    `validation`: the score that chose its epoch, None where nothing was chosen.
+    """
+
+    recommender: Recommender
+    training: Training
+    validation: float | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.recommender.kind
+
+    @property
+    def users(self) -> IdMap:
+        return self.recommender.users
+
+    @property
+    def items(self) -> IdMap:
+        return self.recommender.items
+
+    @property
+    def folds_in(self) -> bool:
+        return self.recommender.folds_in
+
+    @property
+    def predicts_ratings(self) -> bool:
+        return self.recommender.predicts_ratings
+
+    @property
+    def ranks(self) -> bool:
+        return self.recommender.ranks
+
+    def score(self, batch: UserBatch) -> FloatMatrix:
+        return self.recommender.score(batch)
+
+    def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
+        return self.recommender.score_pairs(batch, rows, items)
 
 
 def load(
@@ -86,18 +134,20 @@ def fit(
     *,
     seed: int | None = None,
     validation: float | None = 0.05,
+    refit: bool = False,
     device: str = "auto",
-) -> Recommender:
-    """A model fitted to the training part.
+) -> Model:
+    """A model fitted to the training part, which remembers what it was fitted to.
 
     `model`: a kind such as "i-autorec", or a mapping with a `kind` and its settings. Models that train in
     epochs give up the share `validation` of the training part to choose their epoch by; None trains to the
-    last epoch. `seed`: None takes that of the split.
+    last epoch. `refit`: fits once more, to all of it, for as many epochs as were chosen. `seed`: None takes
+    that of the split.
     """
     config = checked(_Model, {"model": _settings(model)}, where="fit").model
     chosen_on = None
     if validation is not None:
-        chosen_on = checked(ValidationConfig, {"share": validation}, where="fit: validation")
+        chosen_on = checked(ValidationConfig, {"share": validation, "refit": refit}, where="fit: validation")
     fitted = fit_split(
         config,
         split,
@@ -105,19 +155,31 @@ def fit(
         seed=split.seed if seed is None else seed,
         context=Context(device=device),
     )
-    return fitted.trained.model
+    return Model(fitted.model, Training.of(split), fitted.score)
 
 
 def evaluate(
-    model: Recommender, split: Split, *, cutoffs: Sequence[int] = (10,), relevant: float | None = None
+    model: Model | Recommender,
+    split: Split,
+    *,
+    cutoffs: Sequence[int] = (10,),
+    relevant: float | None = None,
+    anyway: bool = False,
 ) -> Report:
-    """All metrics that the model is capable of, on the test part; `relevant`: the least rating of a hit."""
+    """All metrics that the model is capable of, on the test part; `relevant`: the least rating of a hit.
+
+    Raises DataError where the model was fitted to ratings of the test part, or to other data. `anyway`: tests
+    nevertheless; `status` of the report says what it is worth.
+    """
     document = {"cutoffs": list(cutoffs), "relevant": relevant}
-    return evaluate_on(model, split, checked(EvaluationConfig, document, where="evaluate"))
+    config = checked(EvaluationConfig, document, where="evaluate")
+    if not isinstance(model, Model):
+        return evaluate_on(model, split, config)
+    return evaluate_unless_seen(model.recommender, split, model.training, config, anyway=anyway)
 
 
 def recommend(
-    model: Recommender,
+    model: Model | Recommender,
     split: Split,
     *,
     n: int = 10,
@@ -131,7 +193,8 @@ def recommend(
     """
     histories = split.histories()
     rows = None if users is None else histories.users.positions(users)
-    blocks = recommend_to(model, histories, rows=rows, n=n, exclude_seen=exclude_seen)
+    recommender = model.recommender if isinstance(model, Model) else model
+    blocks = recommend_to(recommender, histories, rows=rows, n=n, exclude_seen=exclude_seen)
     return frame_of(blocks, users=histories.users, items=model.items)
 
 

@@ -13,7 +13,9 @@ import pytest
 from commands import write_ratings
 
 import recsys_ae as ra
-from recsys_ae.errors import ConfigError, UnknownIdError
+from recsys_ae.errors import ConfigError, DataError, UnknownIdError
+from recsys_ae.recommender import Recommender
+from recsys_ae.splitting.make import validation_split
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -93,6 +95,55 @@ def test_fit_takes_a_kind_settings_or_a_config(ratings):
     reports = [ra.evaluate(ra.fit(model, split), split)
                for model in ("biases", {"kind": "biases"}, BiasesConfig())]  # fmt: skip
     assert len({report.metrics["rmse"] for report in reports}) == 1
+
+
+def test_a_model_is_not_tested_on_what_it_was_fitted_to(ratings):
+    first, second = (ra.split(ratings, seed=seed) for seed in (0, 1))
+    model = ra.fit("biases", first)
+    assert ra.evaluate(model, first).status == "clean"
+    shared = set(cells(first.train)) & set(cells(second.holdout))
+    with pytest.raises(DataError, match=f"^{len(shared)} of {second.holdout.n_observed} holdout ratings"):
+        ra.evaluate(model, second)
+    report = ra.evaluate(model, second, anyway=True)
+    assert (report.status, report.counts["holdout_in_training"]) == ("contaminated", len(shared))
+    bare = ra.evaluate(model.recommender, second)  # of which nobody knows what it was fitted to
+    assert (bare.status, bare.metrics) == (None, report.metrics)
+
+
+def test_validation_ratings_are_what_a_model_was_fitted_to(ratings):
+    """They chose it, so they do not test it."""
+    split = ra.split(ratings, seed=0)
+    model = ra.fit({"kind": "biased-mf", "factors": 2}, split, validation=0.3)
+    part = validation_split(split, share=0.3)
+    with pytest.raises(DataError, match=f"^{part.holdout.n_observed} of {part.holdout.n_observed} holdout"):
+        ra.evaluate(model, part)
+    assert model.validation == pytest.approx(ra.evaluate(model, part, anyway=True).metrics["rmse"])
+
+
+def test_a_refit_gives_the_validation_ratings_back(ratings):
+    split = ra.split(ratings, seed=0)
+    settings = {"kind": "biased-mf", "factors": 2}
+    early, refitted = (ra.fit(settings, split, validation=0.3, refit=refit) for refit in (False, True))
+    assert early.validation == refitted.validation
+    assert ra.evaluate(early, split).metrics["rmse"] != ra.evaluate(refitted, split).metrics["rmse"]
+
+
+def test_a_fitted_model_is_a_recommender(ratings):
+    split = ra.split(ratings)
+    model = ra.fit("popularity", split)
+    assert isinstance(model, Recommender)
+    own = model.recommender
+    assert (model.kind, model.users, model.items) == (own.kind, own.users, own.items)
+    assert (model.folds_in, model.predicts_ratings, model.ranks) == (True, False, True)
+    batch = split.histories().batch(np.array([3, 1]))
+    np.testing.assert_array_equal(model.score(batch), own.score(batch))
+    rows, items = np.array([0, 1, 1]), np.array([4, 0, 2])
+    np.testing.assert_array_equal(model.score_pairs(batch, rows, items), own.score_pairs(batch, rows, items))
+    assert ra.recommend(model, split).equals(ra.recommend(own, split))
+
+
+def cells(part) -> list[tuple]:
+    return list(zip(part.rows().tolist(), part.columns.tolist(), strict=True))
 
 
 def test_mistakes_are_told_in_one_sentence(ratings):

@@ -80,27 +80,43 @@ def _show_lists(lists: list[dict[Hashable, Any]], titles: Mapping[Any, str]) -> 
 
 def evaluate(
     model: options.StoredModel,
+    data: Annotated[str | None, typer.Option(help="Other ratings: a known dataset or a path.")] = None,
+    overrides: options.Overrides = None,
+    seed: Annotated[int | None, typer.Option(help="The same as --set seed=N.")] = None,
+    anyway: Annotated[
+        bool,
+        typer.Option("--anyway", help="Test on training ratings or other data too, and say so."),
+    ] = False,
     threads: options.Threads = None,
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Test a stored model again.
 
-    Uses the data and the split of the config that is stored with it.
+    Uses the data and the split of the config that is stored with it, unless others are named. A split that
+    holds out ratings which the model was trained on is refused, and so are other data.
     """
     options.use_threads(threads)
     with answering(as_json=as_json) as say:
-        from recsys_ae.experiments.run import retest
+        from recsys_ae.experiments.retest import retest
         from recsys_ae.tracking.registry import resolve_model
 
-        found = retest(resolve_model(model, uri=tracking_uri))
-        say(found, lambda: _show_metrics(found["metrics"], found["stored_metrics"]))
+        named = {"data.source": data, "seed": seed}
+        changes = [f"{key}={value}" for key, value in named.items() if value is not None]
+        found = retest(resolve_model(model, uri=tracking_uri), [*changes, *(overrides or [])], anyway=anyway)
+        say(found, lambda: _show_test(found))
 
 
-def _show_metrics(metrics: dict[str, float], stored: dict[str, float]) -> None:
+def _show_test(found: dict[str, Any]) -> None:
+    metrics, stored = found["metrics"], found["stored_metrics"]
     if not metrics:
-        print("nothing to measure: the split of this model holds no ratings out")
+        print("nothing to measure: the split holds no ratings out")
         return
+    if found["status"] == "contaminated":
+        n_seen = found["holdout_in_training"]
+        print(f"contaminated: the model was trained on {n_seen} of the ratings that it is tested on")
+    if found["status"] == "foreign":
+        print("foreign: the ratings are not those that the model was trained on")
     print(f"{'metric':32} {'now':>10} {'stored':>10}")
     for name, value in metrics.items():
         before = stored.get(name)

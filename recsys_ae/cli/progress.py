@@ -15,8 +15,9 @@ from recsys_ae.types import Epoch
 
 @contextmanager
 def epoch_bar(total: int | None, *, metric: Metric | None, quiet: bool) -> Iterator[Callable[[Epoch], None]]:
-    """A bar on stderr that is told of each epoch: epoch of `total`, loss, validation `metric`, time left.
-    Silent where nobody can watch (stderr is no terminal) or wants to."""
+    """A bar on stderr that is told of each epoch: epoch of `total`, loss, validation `metric`, time left. It
+    begins anew, without a total, where the epochs do: with a refit. Silent where nobody can watch (stderr is
+    no terminal) or wants to."""
     words = TextColumn("{task.description}")
     columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), words, TimeRemainingColumn())
     silent = quiet or not sys.stderr.isatty()
@@ -28,6 +29,8 @@ def epoch_bar(total: int | None, *, metric: Metric | None, quiet: bool) -> Itera
             text = "  ".join(f"{name} {value:.4f}" for name, value in losses.items())
             if metric is not None and epoch.score is not None:
                 text += f"  validation {metric.key} {epoch.score:.4f}"
+            if 0 < epoch.number <= bar.tasks[task].completed:
+                bar.update(task, total=None)
             bar.update(task, completed=epoch.number, description=text)
 
         yield show

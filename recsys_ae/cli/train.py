@@ -74,6 +74,22 @@ def _config(config: Path | None, data: str | None, model: str | None, changes: l
     return default_experiment(data, model, changes)
 
 
+def _show_validation(result: RunResult) -> None:
+    """The figure that chose the model, before those that choose nothing."""
+    from recsys_ae.results.result import VALIDATION
+
+    fit, found = result.fit, result.validation
+    if found is None:
+        print("  validation: none, the model was fitted to all training ratings")
+        return
+    score = "undefined" if found.score is None else f"{found.score:.4f}"
+    print(f"  {VALIDATION + found.metric:32} {score}")
+    for remark in found.remarks():
+        print(f"  {remark}")
+    if fit.refitted:
+        print(f"  then fitted anew to all training ratings, for {fit.best_epoch} epochs:")
+
+
 def _show(result: RunResult, *, ranks: bool) -> None:
     from recsys_ae.results.result import tracked
 
@@ -83,8 +99,10 @@ def _show(result: RunResult, *, ranks: bool) -> None:
         f"{result.name}: {epochs}fitted in {cost.fit_seconds:.1f} s, "
         f"tested in {cost.evaluate_seconds:.1f} s, peak memory {cost.peak_memory_mb:.0f} MB"
     )
+    _show_validation(result)
+    before = tracked(result.metrics_before_refit)
     for name, value in tracked(report.metrics).items():
-        print(f"  {name:32} {value:.4f}")
+        print(f"  {name:32} {value:.4f}" + (f"  ({before[name]:.4f} before)" if name in before else ""))
     cold = {name: value for name, value in report.counts.items() if name.startswith("cold") and value}
     if cold:
         print("  " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in cold.items()))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,8 @@ from recsys_ae.types import FloatVector, IdVector
 REPORT = "per_user.parquet"  # its name in the folder of a run
 FORMAT = 1
 _KEY = b"recsys_ae.report"
-_FACTS = ("fallback", "split_name", "seed", "data_fingerprint", "split_fingerprint", "relevant")
+_FACTS = ("fallback", "split_name", "seed", "data_fingerprint", "split_fingerprint", "relevant", "status")
+Status = Literal["clean", "contaminated", "foreign"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,9 @@ class Report:
     `counts`: evaluated_users, holdout_ratings, cold_users, cold_items, cold_pairs, users_without_relevant.
     `fallback`: how ratings of cold users and items were predicted.
     `relevant`: the least rating that counts as a hit; None: all do.
+    `status`: "clean" where the model has learnt from none of the holdout ratings and from the same data,
+    "contaminated" where it has learnt from some, "foreign" where it comes of other data; None where it is not
+    known what the model was fitted to.
     `predictions`: the predicted ratings behind the errors; None where there are none, and in a report that
     was read from a file.
     """
@@ -49,6 +53,7 @@ class Report:
     data_fingerprint: str
     split_fingerprint: str
     relevant: float | None = None
+    status: Status | None = None
     predictions: Predictions | None = None
 
     def sums(self, metric: Metric) -> tuple[FloatVector, FloatVector] | None:

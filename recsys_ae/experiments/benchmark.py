@@ -22,7 +22,7 @@ from recsys_ae.models.fit import fit as fit_model
 from recsys_ae.results.benchmark import BenchmarkResult, Entry, parent_metrics
 from recsys_ae.results.benchmark_page import write_benchmark
 from recsys_ae.results.tracking import track_benchmark
-from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
+from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, ValidationConfig
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import Tracker
 from recsys_ae.training.runner import Context, ignore
@@ -91,13 +91,12 @@ def _run_entry(
     try:
         if not entry.runs:
             _warm_up(entry.config.model, split, context)
-        tuned, fit = tune(entry.config, split, config, seed=seed, context=context)
+        tuned = tune(entry.config, split, config, seed=seed, context=context)
         place = folder / name / f"seed-{seed}"
         experiment = _experiment(config, f"{name}-seed-{seed}", tuned.model, seed)
-        result = run_on(experiment, split, place, context, tracker.child(experiment.name), fit=fit)
+        result = run_on(experiment, split, place, context, tracker.child(experiment.name), tuned=tuned)
         if result.fit.interrupted:
             raise KeyboardInterrupt
-        entry.tuned.append(tuned)
         entry.runs.append(result)
     except RecsysError as error:
         entry.error = str(error)
@@ -122,7 +121,7 @@ def _experiment(config: BenchmarkConfig, name: str, model: ModelConfig, seed: in
         seed=seed,
         data=config.data,
         split=config.split,
-        validation=config.validation,
+        validation=ValidationConfig(**config.validation.model_dump()),
         model=model,
         evaluation=config.evaluation,
     )

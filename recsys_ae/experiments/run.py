@@ -1,25 +1,24 @@
-"""One run from ratings to results: the whole data flow. And its test again, from a stored model."""
+"""One run from ratings to results: the whole data flow."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from recsys_ae.errors import DataError, StorageError
 from recsys_ae.evaluation.evaluator import evaluate
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.fit import Fit, device_of, fit_split, metric_of_epochs
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.experiments.resources import measured
+from recsys_ae.experiments.tune import Tuned
 from recsys_ae.models.fit import check_resumable
-from recsys_ae.models.storage import load_model
 from recsys_ae.provenance import code_commit, versions
 from recsys_ae.results.folder import MODEL, curve_point, write_run
-from recsys_ae.results.result import Cost, FitRecord, Origin, RunResult, tracked
+from recsys_ae.results.result import Cost, FitRecord, Origin, RunResult
 from recsys_ae.results.tracking import sizes, track_origin, track_outcome
+from recsys_ae.results.trials import Validation
 from recsys_ae.settings.configs import ExperimentConfig
-from recsys_ae.settings.explain import checked
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import Tracker
 from recsys_ae.training.runner import Context
@@ -46,19 +45,21 @@ def run_on(
     context: Context,
     tracker: Tracker,
     *,
-    fit: Fit | None = None,
+    tuned: Tuned | None = None,
 ) -> RunResult:
-    """The same on a split that is made already. `fit`: where the model is fitted already, too."""
+    """The same on a split that is made already. `tuned`: how the settings were chosen, where they were."""
     with tracker:
         track_origin(tracker, config, split)
-        fit = _fit(config, split, context, tracker) if fit is None else _replayed(fit, tracker)
+        fit = _fit(config, split, context, tracker, tuned)
         with measured() as testing:
-            report = evaluate(fit.trained.model, split, config.evaluation)  # the test part's only use
+            report = evaluate(fit.model, split, config.evaluation)  # the test part's only use
         result = RunResult(
             name=config.name,
-            report=replace(report, counts={**sizes(split), **report.counts}),
+            report=replace(report, counts={**sizes(split), **report.counts}, status="clean"),
+            validation=_validation(fit, tuned),
+            metrics_before_refit=_before_refit(fit, split, config),
             fit=_fit_record(fit),
-            origin=_origin(config, report),
+            origin=_origin(config, report, split, fit),
             cost=Cost(fit.seconds, testing.seconds, max(fit.peak_memory_mb, testing.peak_memory_mb)),
             folder=folder,
             model=str(folder / MODEL),
@@ -67,22 +68,31 @@ def run_on(
         write_run(
             result,
             config,
-            model=fit.trained.model,
+            model=fit.model,
             histories=split.histories(),
             epochs=fit.trained.epochs,
             metric=fit.metric,
         )
-        fit.trained.forget()  # not before: until here Ctrl-C leaves a training that can be continued
+        fit.forget()  # not before: until here Ctrl-C leaves a training that can be continued
         return track_outcome(tracker, folder, result)
 
 
-def _fit(config: ExperimentConfig, split: Split, context: Context, tracker: Tracker) -> Fit:
+def _fit(
+    config: ExperimentConfig, split: Split, context: Context, tracker: Tracker, tuned: Tuned | None
+) -> Fit:
+    """The tracker hears of the curve by which the epoch was chosen, and not of that of a refit."""
     metric = metric_of_epochs(config.model, config.validation, config.evaluation)
+    first = None if tuned is None else tuned.first
+    heard: set[int] = set()
 
     def hear(epoch: Epoch) -> None:
-        tracker.metrics(curve_point(epoch, metric), step=epoch.number)
+        if epoch.number not in heard:
+            tracker.metrics(curve_point(epoch, metric), step=epoch.number)
+            heard.add(epoch.number)
         context.on_epoch(epoch)
 
+    for epoch in () if first is None else first.trained.epochs:
+        hear(epoch)
     return fit_split(
         config.model,
         split,
@@ -90,59 +100,44 @@ def _fit(config: ExperimentConfig, split: Split, context: Context, tracker: Trac
         seed=config.seed,
         evaluation=config.evaluation,
         context=replace(context, on_epoch=hear),
+        first=first,
     )
 
 
-def _replayed(fit: Fit, tracker: Tracker) -> Fit:
-    """The fit, whose epochs the tracker has not heard of."""
-    for epoch in fit.trained.epochs:
-        tracker.metrics(curve_point(epoch, fit.metric), step=epoch.number)
-    return fit
+def _validation(fit: Fit, tuned: Tuned | None) -> Validation | None:
+    """What the model was chosen by; None where nothing was chosen."""
+    if tuned is not None:
+        return tuned.validation
+    return None if fit.metric is None else Validation(fit.metric.key, (fit.trial({}),))
+
+
+def _before_refit(fit: Fit, split: Split, config: ExperimentConfig) -> Mapping[str, float]:
+    """The test metrics of the model that chose the epoch, to be shown beside those of the refitted one.
+    Neither figure chooses anything."""
+    return evaluate(fit.trained.model, split, config.evaluation).metrics if fit.is_refitted else {}
 
 
 def _fit_record(fit: Fit) -> FitRecord:
     return FitRecord(
-        epochs_run=len(fit.trained.epochs),
+        epochs_run=fit.epochs_run,
         best_epoch=fit.trained.best_epoch,
-        interrupted=fit.trained.interrupted,
-        resumable=fit.trained.resumable,
+        interrupted=fit.interrupted,
+        resumable=fit.resumable,
         device=fit.device,
         threads=fit.threads,
         metric=None if fit.metric is None else fit.metric.key,
+        refitted=fit.is_refitted,
     )
 
 
-def _origin(config: ExperimentConfig, report: Report) -> Origin:
+def _origin(config: ExperimentConfig, report: Report, split: Split, fit: Fit) -> Origin:
+    training = split.train.fingerprint()
     return Origin(
         seed=config.seed,
         data_fingerprint=report.data_fingerprint,
         split_fingerprint=report.split_fingerprint,
+        training_fingerprint=training,
+        fitted_fingerprint=training if fit.train is split.train else fit.train.fingerprint(),
         versions=versions(),
         git_commit=code_commit(),
     )
-
-
-def retest(folder: Path) -> dict[str, Any]:
-    """Test a stored model again, by the config in its folder: "metrics" beside "stored_metrics", which should
-    be equal.
-
-    Raises StorageError where the folder names no config, DataError where the data have changed since.
-    """
-    stored = load_model(folder)
-    if "config" not in stored.info:
-        raise StorageError(
-            f"{folder}: the model does not say how it was trained; evaluate one that train has made"
-        )
-    config = checked(ExperimentConfig, stored.info["config"], where=str(folder / "model.json"))
-    split = prepare(config.data, config.split, config.seed)
-    if split.fingerprint() != stored.info["split_fingerprint"]:
-        raise DataError(
-            f"{config.data.source}: the ratings are not those that the model was trained on (other "
-            "fingerprint); put the old file back, or train again"
-        )
-    report = evaluate(stored.recommender, split, config.evaluation)
-    return {
-        "metrics": tracked(report.metrics),
-        "stored_metrics": stored.info["metrics"],
-        "split_fingerprint": report.split_fingerprint,
-    }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 from recsys_ae.errors import ConfigError, RecsysError
 from recsys_ae.evaluation.validation import Validator, validation_metric
 from recsys_ae.experiments.fit import Fit, fit_ratings
-from recsys_ae.experiments.prepare import warn_of_implicit
 from recsys_ae.experiments.resources import timed
+from recsys_ae.metrics import Metric
 from recsys_ae.models.configs import ModelConfig
-from recsys_ae.results.benchmark import Tuned
+from recsys_ae.results.trials import Trial, Validation, edges_of
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig
 from recsys_ae.settings.explain import checked
 from recsys_ae.settings.overrides import assign
@@ -50,45 +51,73 @@ def check_budgets(config: BenchmarkConfig) -> None:
             pass
 
 
-def tune(
-    entry: EntryConfig, split: Split, config: BenchmarkConfig, *, seed: int, context: Context
-) -> tuple[Tuned, Fit | None]:
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The config that goes to the test, and all that was tried. `first`: the winner's fit, where the same
+    validation ratings chose its epoch; models without epochs are fitted again, to all training ratings."""
+
+    model: ModelConfig
+    validation: Validation
+    first: Fit | None
+
+
+def tune(entry: EntryConfig, split: Split, config: BenchmarkConfig, *, seed: int, context: Context) -> Tuned:
     """Fit every combination on a part of the training ratings and score it on the rest; the test part stays
     unread. A combination that fails loses; where all fail, the last error is raised.
 
-    The answer has the winner's fit too, where that is the fit that the test needs: models that train in
-    epochs give up the same validation ratings for it. Others are fitted again, to all training ratings; so is
-    a model with nothing to choose.
+    A model with nothing to choose is scored like the others. Where it has no epochs either, nothing depends
+    on its score, and it may go without one: a model of lists has no rmse.
     """
     options = list(candidates(entry))
-    if len(options) == 1:
-        return Tuned(options[0][1], options[0][0]), None
-    held_back = validation_split(split, share=config.validation.share)
     metric = validation_metric(
         config.validation.metric, config.evaluation, predicts_ratings=entry.model.predicts_ratings
     )
+    try:
+        return _tried(entry, options, split, config, metric, seed, context)
+    except RecsysError as error:
+        settings, model = options[0]
+        if len(options) > 1 or model.trains_in_epochs:
+            raise
+        return Tuned(model, Validation(metric.key, (Trial(settings, None, 0.0, error=str(error)),)), None)
+
+
+def _tried(
+    entry: EntryConfig,
+    options: Sequence[tuple[dict[str, Any], ModelConfig]],
+    split: Split,
+    config: BenchmarkConfig,
+    metric: Metric,
+    seed: int,
+    context: Context,
+) -> Tuned:
+    held_back = validation_split(split, share=config.validation.share)
     validator = Validator.of(held_back, metric, config.evaluation)
-    best: tuple[dict[str, Any], ModelConfig, Fit] | None = None
-    best_score, failure = 0.0, None
-    with timed() as usage:
-        for settings, model in options:
+    trials: list[Trial] = []
+    winner, best, failure = -1, None, None
+    for settings, model in options:
+        fit: Fit | None = None
+        with timed() as usage:
             try:
                 fit = fit_ratings(model, held_back.train, validator, seed=seed, context=context)
-                if fit.trained.interrupted:
-                    raise KeyboardInterrupt
-                score = validator(fit.trained.model)
             except RecsysError as error:
-                log.warning("%s with %s failed: %s", entry.name, settings, error)
+                log.warning("%s with %s has no validation score: %s", entry.name, settings, error)
                 failure = error
-                continue
-            if best is None or validator.is_better(score, best_score):
-                best, best_score = (settings, model, fit), score
+        if fit is None:
+            trials.append(Trial(settings, None, usage.seconds, error=str(failure)))
+            continue
+        if fit.trained.interrupted:
+            raise KeyboardInterrupt
+        if best is None or validator.is_better(_score(fit), _score(best)):
+            winner, best = len(trials), fit
+        trials.append(fit.trial(settings))
     if best is None:
         assert failure is not None  # there is at least one combination
         raise failure
-    settings, model, fit = best
-    tuned = Tuned(model, settings, len(options), usage.seconds)
-    if not model.trains_in_epochs:
-        return tuned, None
-    warn_of_implicit(model, split.train)  # as `fit_split` does, which is not called for this fit
-    return tuned, fit
+    settings, model = options[winner]
+    validation = Validation(metric.key, tuple(trials), winner, edges_of(entry.grid, settings))
+    return Tuned(model, validation, best if model.trains_in_epochs else None)
+
+
+def _score(fit: Fit) -> float:
+    assert fit.score is not None  # there was a validator
+    return fit.score

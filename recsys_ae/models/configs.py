@@ -35,10 +35,12 @@ class ConstantSchedule(Config):
 
 
 class CosineSchedule(Config):
-    """Half a cosine from the learning rate down to `final_share` of it at the last epoch."""
+    """Half a cosine from the learning rate down to `final_share` of it, within `epochs` epochs (null: all
+    those of the training), after which it stays there."""
 
     kind: Literal["cosine"] = "cosine"
     final_share: UnitInterval = 0.0
+    epochs: PositiveInt | None = None
 
 
 class StepSchedule(Config):
@@ -278,12 +280,15 @@ ModelConfig = Annotated[
 
 
 def with_epochs(config: ModelConfig, epochs: int) -> ModelConfig:
-    """The same model fitted in `epochs` epochs, at which a schedule of the learning rate ends, too. A model
-    without epochs stays as it is."""
+    """The same training, ended after `epochs` epochs (0: where it starts): the learning rate of each epoch is
+    what it was, so a cosine goes on ending where it did. A model without epochs stays as it is."""
     match config:
-        case AutoRecConfig():
-            training = config.training.model_copy(update={"epochs": epochs})
-            return config.model_copy(update={"training": training})
+        case AutoRecConfig(training=training):
+            schedule = training.schedule
+            if isinstance(schedule, CosineSchedule) and schedule.epochs is None:
+                schedule = schedule.model_copy(update={"epochs": training.epochs})
+            shorter = training.model_copy(update={"epochs": epochs, "schedule": schedule})
+            return config.model_copy(update={"training": shorter})
         case BiasedMFConfig() | ALSConfig():
             return config.model_copy(update={"iterations": epochs})
         case BayesianMFConfig():

@@ -48,6 +48,12 @@ def check_resumable(config: c.ModelConfig, context: Context) -> None:
         )
 
 
+def has_state(config: c.ModelConfig, train: Ratings, *, seed: int, context: Context) -> bool:
+    """Whether a training like this one, to the last epoch, was stopped and can be resumed."""
+    folder = context.checkpoints
+    return folder is not None and (folder / _key(config, train, seed, None)).exists()
+
+
 def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> Trained[Recommender]:
     match config:
         case c.ItemAutoRecConfig():

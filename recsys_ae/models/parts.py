@@ -61,7 +61,7 @@ def make_schedule(config: c.ScheduleConfig, *, epochs: int) -> gradient.Schedule
         case c.ConstantSchedule():
             return gradient.constant
         case c.CosineSchedule():
-            return partial(gradient.cosine, epochs=epochs, final_share=config.final_share)
+            return partial(gradient.cosine, epochs=config.epochs or epochs, final_share=config.final_share)
         case c.StepSchedule():
             return partial(gradient.step_decay, every=config.every, factor=config.factor)
         case _:

@@ -31,13 +31,15 @@ class Picture:
 @dataclass(frozen=True, slots=True)
 class Section:
     """A heading and what stands under it, in this order: paragraphs of `text` (divided by blank lines),
-    `facts` as name and value, `table`, `pictures`. What is empty is left out."""
+    `facts` as name and value, `table`, `pictures`. What is empty is left out. `fold`: the label of a fold
+    that the table stands behind, closed at first; "" shows the table."""
 
     heading: str
     text: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
     table: Table | None = None
     pictures: Sequence[Picture] = ()
+    fold: str = ""
 
 
 def page(title: str, sections: Sequence[Section]) -> str:
@@ -59,7 +61,10 @@ def _section(section: Section, numbers: Sequence[int]) -> str:
         )
         parts.append(f"<dl>{facts}</dl>")
     if section.table is not None:
-        parts.append(f'<div class="scroll" tabindex="0">\n{section.table.html()}\n</div>')
+        table = f'<div class="scroll" tabindex="0">\n{section.table.html()}\n</div>'
+        if section.fold:
+            table = f"<details>\n<summary>{escape(section.fold)}</summary>\n{table}\n</details>"
+        parts.append(table)
     parts += [_picture(picture, number) for picture, number in zip(section.pictures, numbers, strict=True)]
     return "\n".join([*parts, "</section>"])
 

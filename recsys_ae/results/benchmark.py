@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal
 
 from recsys_ae.evaluation.comparison import Difference
-from recsys_ae.metrics import Metric, main_metrics, summary_metrics
-from recsys_ae.models.configs import ModelConfig
+from recsys_ae.metrics import Metric, find_metric, main_metrics, summary_metrics
 from recsys_ae.reporting.tables import STARS, Table, difference_text, interval_text
-from recsys_ae.results.result import FORMAT, RunResult, json_values, tracked, untracked_name
+from recsys_ae.results.result import FORMAT, VALIDATION, RunResult, json_values, tracked, untracked_name
+from recsys_ae.results.trials import Validation
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig
 
-
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """The chosen config, the settings in which it differs from the entry's, and what choosing cost."""
-
-    model: ModelConfig
-    settings: dict[str, Any] = field(default_factory=dict)
-    trials: int = 1
-    seconds: float = 0.0
+Direction = Literal["low", "high"]
 
 
 @dataclass(slots=True)
@@ -32,7 +24,6 @@ class Entry:
 
     config: EntryConfig
     runs: list[RunResult] = field(default_factory=list)
-    tuned: list[Tuned] = field(default_factory=list)
     error: str | None = None
 
     def means(self) -> dict[str, float]:
@@ -43,20 +34,44 @@ class Entry:
         """Standard deviations over the seeds; nothing where there is one seed."""
         return {name: stdev(values) for name, values in self._values().items() if len(values) > 1}
 
+    def means_before_refit(self) -> dict[str, float]:
+        """Means of the test metrics that models which were refitted had before."""
+        return {name: fmean(values) for name, values in _shared(r.metrics_before_refit for r in self.runs)}
+
+    def validations(self) -> list[Validation]:
+        """What the model of each seed was chosen by."""
+        return [run.validation for run in self.runs if run.validation is not None]
+
+    def validation_means(self) -> dict[str, float]:
+        """The mean validation score of the chosen models, under the key of its metric; nothing where one of
+        them has none."""
+        scores = [{v.metric: v.score} if v.score is not None else {} for v in self.validations()]
+        return {name: fmean(values) for name, values in _shared(scores)}
+
     def costs(self) -> dict[str, float]:
         """Means of the times over seeds, and the highest memory of any run."""
         return {
             "fit_seconds": fmean(run.cost.fit_seconds for run in self.runs),
             "evaluate_seconds": fmean(run.cost.evaluate_seconds for run in self.runs),
-            "tuning_seconds": fmean(tuned.seconds for tuned in self.tuned),
+            "tuning_seconds": fmean(found.seconds for found in self.validations()),
             "peak_memory_mb": max(run.cost.peak_memory_mb for run in self.runs),
         }
 
+    @property
+    def n_trials(self) -> int:
+        """How many settings were tried for each seed."""
+        return len(self.validations()[0].trials)
+
     def _values(self) -> dict[str, list[float]]:
-        """Metric -> one value per seed, of the metrics that every run has."""
-        metrics = [run.report.metrics for run in self.runs]
-        shared = [name for name in metrics[0] if all(name in values for values in metrics)] if metrics else []
-        return {name: [values[name] for values in metrics] for name in shared}
+        return dict(_shared(run.report.metrics for run in self.runs))
+
+
+def _shared(of_seeds: Iterable[Mapping[str, float]]) -> Iterator[tuple[str, list[float]]]:
+    """(metric, one value per seed), of the metrics that every seed has."""
+    first, *others = found = list(of_seeds) or [{}]
+    for name in first:
+        if all(name in values for values in others):
+            yield name, [values[name] for values in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +119,13 @@ def _entry_json(entry: Entry, differences: Mapping[str, Difference]) -> dict[str
     shown = ("difference", "low", "high", "p_value", "p_adjusted")
     return {
         **found,
+        "validation": [validation.to_json() for validation in entry.validations()],
         "metrics": tracked(entry.means()),
+        "metrics_before_refit": tracked(entry.means_before_refit()),
         "deviations": tracked(entry.deviations()),
         **entry.costs(),
-        "trials": entry.tuned[0].trials,
-        "settings": [tuned.settings for tuned in entry.tuned],
+        "trials": entry.n_trials,
+        "settings": [validation.winner.settings for validation in entry.validations()],
         "differences": {
             metric: {key: value for key, value in asdict(difference).items() if key in shown}
             for metric, difference in differences.items()
@@ -120,19 +137,24 @@ def _entry_json(entry: Entry, differences: Mapping[str, Difference]) -> dict[str
 
 def parent_metrics(document: Mapping[str, Any]) -> dict[str, float]:
     """What the parent run is told, from the JSON document: "i-autorec/rmse", ... of every model that did not
-    fail."""
-    return {
-        f"{row['name']}/{untracked_name(name)}": value
-        for row in document["models"]
-        for name, value in row["metrics"].items()
-        if value is not None
-    }
+    fail, with its mean validation score, "i-autorec/validation/rmse"."""
+    found: dict[str, float | None] = {}
+    for row in document["models"]:
+        for name, value in row["metrics"].items():
+            found[f"{row['name']}/{untracked_name(name)}"] = value
+        scores = [validation["score"] for validation in row.get("validation", [])]
+        if scores and None not in scores:
+            found[f"{row['name']}/{VALIDATION}{row['validation'][0]['metric']}"] = fmean(scores)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def full_table(result: BenchmarkResult) -> Table:
-    """One row per model: quality, costs, differences to the reference; the errors of those that failed."""
+    """One row per model: its validation score, quality, costs, differences to the reference; the errors of
+    those that failed."""
     config = result.config
     shown = _shown_metrics(result)
+    validated = _validation_columns(result)
+    early = [m for m in main_metrics(config.evaluation.cutoffs[0]) if _is_known_before_refit(m, result)]
     columns_of = {m.key: f"{m.key} to {config.reference}" for m in _metrics_with_differences(result)}
 
     def row(entry: Entry) -> dict[str, Any]:
@@ -140,14 +162,18 @@ def full_table(result: BenchmarkResult) -> Table:
         if entry.error is not None:
             return cells
         cells |= entry.means() | {f"± {name}": value for name, value in entry.deviations().items()}
+        cells |= {_of_validation(name): value for name, value in entry.validation_means().items()}
+        cells |= {_before_refit(name): value for name, value in entry.means_before_refit().items()}
         return cells | _cost_cells(entry) | _difference_cells(entry, result, columns_of, interval_text)
 
     spread = len(config.seeds) > 1
     quality = [column for m in shown for column in ((m.key, f"± {m.key}") if spread else (m.key,))]
     expenses = ["fit s", "evaluate s", "memory MB", *(["tuning s", "trials"] if config.trials > 1 else [])]
     failed = ["error"] if any(entry.error is not None for entry in result.entries) else []
-    columns = ["model", *quality, *expenses, *columns_of.values(), *failed]
-    return _table(columns, [row(entry) for entry in result.entries], shown, tight=list(columns_of.values()))
+    columns = ["model", *validated, *quality, *(_before_refit(m.key) for m in early), *expenses]
+    columns += [*columns_of.values(), *failed]
+    rows = [row(entry) for entry in result.entries]
+    return _table(columns, rows, shown, best=validated, tight=list(columns_of.values()))
 
 
 def short_table(result: BenchmarkResult) -> tuple[Table, tuple[str, ...]]:
@@ -161,28 +187,72 @@ def short_table(result: BenchmarkResult) -> tuple[Table, tuple[str, ...]]:
         if entry.error is not None:
             return cells
         cells |= entry.means() | _cost_cells(entry)
+        cells["validation"] = ", ".join(
+            f"{value:.4f} {name}" for name, value in entry.validation_means().items()
+        )
         return cells | _difference_cells(entry, result, columns_of, difference_text)
 
-    columns = ["model", *(m.key for m in metrics), *columns_of.values(), "fit s", "memory MB"]
+    columns = ["model", "validation", *(m.key for m in metrics), *columns_of.values(), "fit s", "memory MB"]
     rows = [row(entry) for entry in result.entries]
-    return _table(columns, rows, metrics, tight=list(columns_of.values())), tuple(columns_of.values())
+    tight = ["validation", *columns_of.values()]
+    return _table(columns, rows, metrics, tight=tight), tuple(columns_of.values())
 
 
 def short_notes(result: BenchmarkResult) -> list[str]:
     """How the short table is read, and what failed."""
     notes = [f"Δ: difference to {result.config.reference}, ± half of its 95 % interval; {STARS}"]
     failed = [f"{entry.config.name} failed: {entry.error}" for entry in result.entries if entry.error]
-    return (notes if _metrics_with_differences(result) else []) + failed
+    return (notes if _metrics_with_differences(result) else []) + remarks(result) + failed
+
+
+def remarks(result: BenchmarkResult) -> list[str]:
+    """What the choices on validation ratings leave open: a line for each model, with the seeds."""
+    lines = []
+    for entry in result.entries:
+        seeds: dict[str, list[str]] = {}
+        for run in entry.runs:
+            for remark in run.validation.remarks() if run.validation else []:
+                seeds.setdefault(remark, []).append(str(run.origin.seed))
+        if seeds:
+            found = [f"{remark} (seed {', '.join(of_seeds)})" for remark, of_seeds in seeds.items()]
+            lines.append(f"{entry.config.name}: {'; '.join(found)}")
+    return lines
 
 
 def _table(
-    columns: Sequence[str], rows: Sequence[dict[str, Any]], metrics: Sequence[Metric], *, tight: Sequence[str]
+    columns: Sequence[str],
+    rows: Sequence[dict[str, Any]],
+    metrics: Sequence[Metric],
+    *,
+    best: Mapping[str, Direction] | None = None,
+    tight: Sequence[str],
 ) -> Table:
-    best: dict[str, Literal["low", "high"]] = {
-        metric.key: "high" if metric.higher_is_better else "low" for metric in metrics
-    }
+    best = {metric.key: _direction(metric) for metric in metrics} | dict(best or {})
     cells = tuple(tuple(row.get(column) for column in columns) for row in rows)
     return Table(tuple(columns), cells, best, tight=frozenset(tight))
+
+
+def _direction(metric: Metric) -> Direction:
+    return "high" if metric.higher_is_better else "low"
+
+
+def _of_validation(key: str) -> str:
+    return f"validation {key}"
+
+
+def _before_refit(key: str) -> str:
+    return f"{key} before refit"
+
+
+def _validation_columns(result: BenchmarkResult) -> dict[str, Direction]:
+    """Column -> direction of each metric that some model was chosen by."""
+    keys = dict.fromkeys(name for entry in result.entries for name in entry.validation_means())
+    found = {key: find_metric(key) for key in keys}
+    return {_of_validation(key): _direction(metric) for key, metric in found.items() if metric is not None}
+
+
+def _is_known_before_refit(metric: Metric, result: BenchmarkResult) -> bool:
+    return any(metric.key in entry.means_before_refit() for entry in result.entries)
 
 
 def _shown_metrics(result: BenchmarkResult) -> list[Metric]:
@@ -205,7 +275,7 @@ def _cost_cells(entry: Entry) -> dict[str, Any]:
         "evaluate s": found["evaluate_seconds"],
         "tuning s": found["tuning_seconds"],
         "memory MB": found["peak_memory_mb"],
-        "trials": entry.tuned[0].trials,
+        "trials": entry.n_trials,
     }
 
 

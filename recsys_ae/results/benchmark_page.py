@@ -12,7 +12,7 @@ from recsys_ae.metrics import main_metrics
 from recsys_ae.reporting.page import Picture, Section, page
 from recsys_ae.reporting.plots import plot_metric_bars
 from recsys_ae.reporting.tables import Table
-from recsys_ae.results.benchmark import BenchmarkResult, full_table
+from recsys_ae.results.benchmark import BenchmarkResult, full_table, remarks
 from recsys_ae.results.folder import CONFIG, yaml_of
 from recsys_ae.results.result import RESULT, RunResult, write_json
 from recsys_ae.settings.configs import BenchmarkConfig
@@ -24,22 +24,39 @@ _READING = (
     "better), ndcg of the order of the whole catalogue (high is better). Reference: {reference}."
     "\n\n{fallback}"
 )
+_TRIALS = (
+    "Every setting that was tried was fitted to a part of the training ratings and scored on the rest of "
+    "them, the validation ratings. A chosen setting at the edge of its grid, or a training that ended at the "
+    "last allowed epoch, means that a better one may lie beyond what was tried."
+)
+_LAST = "training ended at the last allowed epoch"
 _EARLY = (
     "Of these, {names} gave up a share of {share:g} to choose their epoch by; other models were fitted to "
     "all of them. "
 )
+_REFITTED = (
+    "Of these, {names} gave up a share of {share:g} to choose their epoch by, and were then fitted anew to "
+    "all of them for as many epochs; what the first fit reached is shown as before refit, and neither was "
+    "chosen on the test part. "
+)
 
 
 def write_benchmark(result: BenchmarkResult) -> list[Path]:
-    """Write config.yaml, result.json, table.csv, table.md, figures and page.html in the benchmark's folder,
-    and return their paths."""
-    table = full_table(result)
-    texts = {CONFIG: yaml_of(result.config), "table.csv": table.csv(), "table.md": table.markdown()}
+    """Write config.yaml, result.json, table.csv, trials.csv, table.md, figures and page.html in the
+    benchmark's folder, and return their paths."""
+    table, trials = full_table(result), trials_table(result)
+    notes = "".join(f"- {remark}\n" for remark in remarks(result))
+    texts = {
+        CONFIG: yaml_of(result.config),
+        "table.csv": table.csv(),
+        "trials.csv": trials.csv(),
+        "table.md": "\n".join(filter(None, [table.markdown(), notes, f"{_TRIALS}\n", trials.markdown()])),
+    }
     written = [_write_text(result.folder / name, text) for name, text in texts.items()]
     with replaced(result.folder / RESULT) as temporary:
         write_json(temporary, result.to_json())
     bars = _write_bars(result)
-    page_path = _write_text(result.folder / "page.html", _page(result, table, bars))
+    page_path = _write_text(result.folder / "page.html", _page(result, table, trials, bars))
     return [*written, result.folder / RESULT, *bars, page_path]
 
 
@@ -69,7 +86,7 @@ def _write_bars(result: BenchmarkResult) -> list[Path]:
     return written
 
 
-def _page(result: BenchmarkResult, table: Table, bars: Sequence[Path]) -> str:
+def _page(result: BenchmarkResult, table: Table, trials: Table, bars: Sequence[Path]) -> str:
     """Everything on one HTML page that needs nothing beside it."""
     config, fingerprints = result.config, result.fingerprints()
     runs = [run for entry in result.entries for run in entry.runs]
@@ -93,6 +110,12 @@ def _page(result: BenchmarkResult, table: Table, bars: Sequence[Path]) -> str:
             table=table,
             pictures=[Picture.read(path, caption) for path in bars],
         ),
+        Section(
+            "Choices on validation ratings",
+            text="\n\n".join([_TRIALS, *remarks(result)]),
+            table=trials,
+            fold=f"{len(trials.rows)} trials",
+        ),
         Section("What was compared", facts=facts),
         Section("Settings", table=_settings_table(result)),
     ]
@@ -106,7 +129,29 @@ def _fitted_on(run: RunResult) -> str:
 def _early(config: BenchmarkConfig) -> str:
     """What models that stop early were fitted to, in a sentence; "" where there are none."""
     names = [entry.name for entry in config.models if entry.model.trains_in_epochs]
-    return _EARLY.format(names=", ".join(names), share=config.validation.share) if names else ""
+    text = _REFITTED if config.validation.refit else _EARLY
+    return text.format(names=", ".join(names), share=config.validation.share) if names else ""
+
+
+def trials_table(result: BenchmarkResult) -> Table:
+    """One row for each setting that was tried, with its validation score; the chosen ones are marked."""
+    columns = ("model", "seed", "settings", "metric", "score", "chosen", "epochs", "best", "s", "remark")
+    found = [
+        (entry.config.name, run.origin.seed, run.validation, place, trial)
+        for entry in result.entries
+        for run in entry.runs
+        if run.validation is not None
+        for place, trial in enumerate(run.validation.trials)
+    ]
+    rows = []
+    for name, seed, validation, place, trial in found:
+        chosen = place == validation.chosen
+        remark = "; ".join(validation.remarks()) if chosen else _LAST if trial.at_last_epoch else None
+        settings = ", ".join(f"{key} = {json.dumps(value)}" for key, value in trial.settings.items())
+        of_fit = (trial.epochs_run or None, trial.best_epoch, trial.seconds, trial.error or remark or None)
+        scored = (validation.metric, trial.score, "yes" if chosen else None)
+        rows.append((name, seed, settings or "as configured", *scored, *of_fit))
+    return Table(columns, tuple(rows))
 
 
 def _settings_table(result: BenchmarkResult) -> Table:
@@ -114,7 +159,8 @@ def _settings_table(result: BenchmarkResult) -> Table:
         (
             entry.config.name,
             entry.config.model.model_dump_json(),
-            "; ".join(json.dumps(tuned.settings) for tuned in entry.tuned if tuned.settings) or None,
+            "; ".join(json.dumps(v.winner.settings) for v in entry.validations() if v.winner.settings)
+            or None,
         )
         for entry in result.entries
     ]

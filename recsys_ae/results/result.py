@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from recsys_ae.errors import StorageError
 from recsys_ae.evaluation.report import REPORT, Report
+from recsys_ae.results.trials import Trial, Validation
 
 FORMAT = 2  # of every result.json; raised when older programs could no longer read what newer ones write
 RESULT, EPOCHS = "result.json", "epochs.csv"
@@ -23,7 +24,9 @@ R = TypeVar("R")
 class FitRecord:
     """How the model was fitted. `best_epoch`: the epoch whose model was kept, None for a model without
     epochs. `metric`: the validation metric that chose it, None where nothing was validated. `device` is "cpu"
-    or "cuda". `resumable`: a training that was interrupted left a state to continue from."""
+    or "cuda". `resumable`: a training that was interrupted left a state to continue from. `refitted`: the
+    model is one of all training ratings, fitted in `best_epoch` epochs; `epochs_run` are those of the
+    training that chose them."""
 
     epochs_run: int
     best_epoch: int | None
@@ -32,23 +35,29 @@ class FitRecord:
     threads: int
     metric: str | None = None
     resumable: bool = False
+    refitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the result comes from. `git_commit`: None where the code was installed."""
+    """Where the result comes from. `training_fingerprint`: of the training part, validation ratings included;
+    `fitted_fingerprint`: of the ratings that the model was fitted to, the same unless it gave some up to
+    validation; both are "" in documents of older programs. `git_commit`: None where the code was installed.
+    """
 
     seed: int
     data_fingerprint: str
     split_fingerprint: str
     versions: dict[str, str]
     git_commit: str | None
+    training_fingerprint: str = ""
+    fitted_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Wall times in seconds, and the highest memory of the process in MB. `fit_seconds` of a resumed training
-    are those since it was resumed."""
+    """Wall times in seconds, and the highest memory of the process in MB. `fit_seconds` are of both fits of a
+    model that was refitted, and of a resumed training those since it was resumed."""
 
     fit_seconds: float
     evaluate_seconds: float
@@ -58,7 +67,9 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """One run. `model` is the tracked URI, or the path of the model folder where there is none; `run_id` is
-    None where the run was not tracked."""
+    None where the run was not tracked. `validation`: what chose epochs and settings, None where nothing was
+    chosen. `metrics_before_refit`: the test metrics of the model that chose the epoch, where the one that
+    was kept was fitted anew."""
 
     name: str
     report: Report
@@ -68,6 +79,8 @@ class RunResult:
     folder: Path
     model: str
     run_id: str | None
+    validation: Validation | None = None
+    metrics_before_refit: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values only, without the values per user; metrics have their tracked names."""
@@ -79,8 +92,11 @@ class RunResult:
                 "run_id": self.run_id,
                 "model": self.model,
                 "folder": str(self.folder),
+                "validation": None if self.validation is None else self.validation.to_json(),
                 "report": {
+                    "status": report.status,
                     "metrics": tracked(report.metrics),
+                    "metrics_before_refit": tracked(self.metrics_before_refit),
                     "counts": report.counts,
                     "fallback": report.fallback,
                     "relevant": report.relevant,
@@ -111,6 +127,11 @@ class RunResult:
                 folder=Path(document["folder"]),
                 model=document["model"],
                 run_id=document["run_id"],
+                validation=_read_validation(document.get("validation")),
+                metrics_before_refit={
+                    untracked_name(name): value
+                    for name, value in parts["report"].get("metrics_before_refit", {}).items()
+                },
             )
         except (KeyError, TypeError, AttributeError):
             raise no_run(folder) from None
@@ -155,6 +176,13 @@ def _record(kind: type[R], values: Mapping[str, Any]) -> R:
     """A record made of the values that it knows. TypeError where one is missing."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: value for name, value in values.items() if name in known})
+
+
+def _read_validation(document: Mapping[str, Any] | None) -> Validation | None:
+    if document is None:
+        return None
+    trials = tuple(_record(Trial, trial) for trial in document["trials"])
+    return Validation(document["metric"], trials, document["chosen"], document["edges"])
 
 
 def _read_report(folder: Path, document: Mapping[str, Any]) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -58,6 +58,8 @@ def track_outcome(tracker: Tracker, folder: Path, result: RunResult) -> RunResul
     does result.json from then on."""
     tracker.tags(_tags(result))
     tracker.metrics(_final_metrics(result))
+    for number, values in _trials(result):
+        tracker.metrics(values, step=number)
     for path in sorted(folder.iterdir()):
         if path.name not in (MODEL, RESULT):
             tracker.artifact(path)
@@ -68,11 +70,25 @@ def track_outcome(tracker: Tracker, folder: Path, result: RunResult) -> RunResul
 
 
 def _final_metrics(result: RunResult) -> dict[str, float]:
-    """Test metrics, counts and costs under their tracked names; undefined ones are left out."""
-    report = result.report
-    known = {name: value for name, value in tracked(report.metrics).items() if math.isfinite(value)}
+    """The validation score of the model, its test metrics, counts and costs under their tracked names;
+    undefined ones are left out."""
+    report, validation = result.report, result.validation
+    found = tracked(report.metrics)
+    found |= {f"before_refit/{name}": value for name, value in result.metrics_before_refit.items()}
+    if validation is not None and validation.score is not None:
+        found[f"validated/{validation.metric}"] = validation.score
+    known = {name: value for name, value in found.items() if math.isfinite(value)}
     counts = {f"count/{name}": float(value) for name, value in report.counts.items()}
     return {**known, **counts, **asdict(result.cost), "epochs_run": float(result.fit.epochs_run)}
+
+
+def _trials(result: RunResult) -> Iterator[tuple[int, dict[str, float]]]:
+    """(number, from 1, and score) of each of several settings that were tried."""
+    if result.validation is None or len(result.validation.trials) < 2:
+        return
+    for number, trial in enumerate(result.validation.trials, 1):
+        if trial.score is not None and math.isfinite(trial.score):
+            yield number, {f"trials/{result.validation.metric}": trial.score}
 
 
 def _tags(result: RunResult) -> dict[str, str]:
@@ -88,6 +104,9 @@ def _tags(result: RunResult) -> dict[str, str]:
         "folder": str(result.folder),
         "interrupted": str(fit.interrupted).lower(),
         "best_epoch": str(fit.best_epoch),
+        "refitted": str(fit.refitted).lower(),
+        "training_fingerprint": origin.training_fingerprint,
+        "left_open": "" if result.validation is None else "; ".join(result.validation.remarks()),
     }
 
 

@@ -22,10 +22,23 @@ ValidationMetric = Literal[
 
 class ValidationConfig(Config):
     """How epochs and settings are chosen: on a share of the training part, by one metric (null: rmse for
-    models that predict ratings, else ndcg at the first cutoff). Splits of users validate on users."""
+    models that predict ratings, else ndcg at the first cutoff). Splits of users validate on users.
+
+    `refit`: a model whose epoch was chosen is fitted once more, to the whole training part, for as many
+    epochs. As many epochs are a few more steps, as there are more ratings; each has the learning rate that it
+    had.
+    """
 
     share: Share = 0.05
     metric: ValidationMetric | None = None
+    refit: bool = False
+
+
+class BenchmarkValidationConfig(ValidationConfig):
+    """The same for models that are compared, which are all fitted to the same training ratings unless `refit`
+    is false."""
+
+    refit: bool = True
 
 
 class ExperimentConfig(Config):
@@ -57,7 +70,7 @@ class BenchmarkConfig(Config):
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
     data: DataConfig
     split: SplitConfig = RandomSplitConfig()
-    validation: ValidationConfig = ValidationConfig()
+    validation: BenchmarkValidationConfig = BenchmarkValidationConfig()
     models: Annotated[tuple[EntryConfig, ...], Field(min_length=1)]
     reference: str
     trials: PositiveInt = 1

@@ -38,6 +38,11 @@ def default_experiment(data: str, model: str, overrides: Sequence[str] = ()) -> 
     return _with_overrides(ExperimentConfig, document, overrides, "--set", sources)
 
 
+def changed_experiment(config: ExperimentConfig, overrides: Sequence[str], where: str) -> ExperimentConfig:
+    """The same experiment with other settings. Raises ConfigError as for those of a file."""
+    return _with_overrides(ExperimentConfig, config.model_dump(mode="json"), overrides, where)
+
+
 def data_config(source: str, overrides: Sequence[str] = ()) -> DataConfig:
     """How to read a known dataset or a path, all settings at their defaults but those of `overrides`."""
     return _with_overrides(DataConfig, {"source": source}, overrides, source)

@@ -135,8 +135,9 @@ def constant(epoch: int) -> float:
 
 
 def cosine(epoch: int, *, epochs: int, final_share: float) -> float:
-    """Half a cosine from 1 at the first epoch to `final_share` at the last (Loshchilov and Hutter 2017)."""
-    progress = (epoch - 1) / max(epochs - 1, 1)
+    """Half a cosine from 1 at the first epoch to `final_share` at the last of `epochs`, and after it
+    (Loshchilov and Hutter 2017)."""
+    progress = min((epoch - 1) / max(epochs - 1, 1), 1.0)
     return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * progress))
 
 

@@ -37,13 +37,15 @@ class Context:
     """How work is run, as against what is run: nothing here decides a result.
 
     `device`: "auto", "cpu" or "cuda". `checkpoints`: folder that holds the states of unfinished trainings,
-    each under its key; None keeps none. `resume`: continue from there. `on_epoch`: told of each epoch
-    (progress bar, tracker).
+    each under its key; None keeps none. `resume`: continue from there. `keep_state`: a training that came to
+    its end leaves its state too, for the sake of work that follows and may be stopped. `on_epoch`: told of
+    each epoch (progress bar, tracker).
     """
 
     device: str = "auto"
     checkpoints: Path | None = None
     resume: bool = False
+    keep_state: bool = False
     on_epoch: Callable[[Epoch], None] = ignore
 
 
@@ -179,13 +181,12 @@ def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOption
                 epoch = best.judged(epoch, trainee, validator)
             done.append(epoch)
             context.on_epoch(epoch)
-            if interrupt.requested:
-                checkpoint.save(state())
-                interrupted = True
-                break
-            if _is_over(done, best, rules):
+            interrupted = interrupt.requested
+            if interrupted or _is_over(done, best, rules):
                 break
             checkpoint.save_if_due(state)
+        if interrupted or context.keep_state:
+            checkpoint.save(state())
     if best.epoch is not None:
         trainee.restore(best.parameters)
     kept = best.epoch or (done[-1] if done else BEFORE_TRAINING)

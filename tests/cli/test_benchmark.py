@@ -96,6 +96,46 @@ def test_grid_is_chosen_on_validation_for_each_seed(answer, ratings):
     assert biases["settings"] == [best_damping(ratings, seed) for seed in (0, 1)]
 
 
+def test_validation_scores_stand_beside_those_of_the_test(answer):
+    """The mean of the chosen trials in the table, every trial in a table of its own, and what a choice leaves
+    open wherever it is shown."""
+    table = pd.read_csv("out/table.csv").set_index("model")
+    trials = pd.read_csv("out/trials.csv")
+    page = Path("out/page.html").read_text()
+    chosen = trials[trials.chosen == "yes"].groupby("model").score.mean()
+    for name, metric in (("biases", "rmse"), ("als", "ndcg_at_10"), ("u-autorec", "rmse")):
+        found = by_name(answer)[name]["validation"]
+        assert [of_seed["metric"] for of_seed in found] == [metric] * 2
+        scores = [of_seed["trials"][of_seed["chosen"]]["score"] for of_seed in found]
+        assert [of_seed["score"] for of_seed in found] == scores
+        assert table[f"validation {metric}"][name] == pytest.approx(np.mean(scores)) == chosen[name]
+        assert (trials.model == name).sum() == sum(len(of_seed["trials"]) for of_seed in found)
+    assert np.isnan(table["validation rmse"]["als"])
+    of_biases = by_name(answer)["biases"]["validation"]
+    for of_seed, settings in zip(of_biases, by_name(answer)["biases"]["settings"], strict=True):
+        edge = "lowest" if settings["item_damping"] == 10 else "highest"
+        assert of_seed["edges"] == {"item_damping": edge}
+        assert of_seed["score"] == min(trial["score"] for trial in of_seed["trials"])
+    assert all(of_seed["at_last_epoch"] for of_seed in by_name(answer)["u-autorec"]["validation"])
+    ended = "training ended at the last allowed epoch, 3, and the best was"
+    for text in (Path("out/table.md").read_text(), page):
+        assert "item_damping" in text
+        assert ended in text
+    assert page.index("<details>") < page.index("as configured") < page.index("</details>")
+
+
+def test_a_refitted_model_shows_what_it_was_before(answer):
+    row = by_name(answer)["u-autorec"]
+    early = [json.loads((Path(run) / "result.json").read_text()) for run in row["runs"]]
+    values = [run["report"]["metrics_before_refit"]["test/rmse"] for run in early]
+    assert row["metrics_before_refit"]["test/rmse"] == pytest.approx(np.mean(values))
+    assert row["metrics_before_refit"]["test/rmse"] != row["metrics"]["test/rmse"]
+    assert by_name(answer)["biases"]["metrics_before_refit"] == {}
+    table = pd.read_csv("out/table.csv").set_index("model")
+    assert table["rmse before refit"]["u-autorec"] == pytest.approx(np.mean(values))
+    assert np.isnan(table["rmse before refit"]["biases"])
+
+
 def best_damping(ratings: Path, seed: int) -> dict:
     """The setting with the lowest error on a validation part, by plain arithmetic."""
     split = prepare(DataConfig(source=str(ratings)), RandomSplitConfig(), seed)
@@ -115,7 +155,9 @@ def test_results_are_kept_in_four_forms(answer):
     table = pd.read_csv(folder / "table.csv")
     assert list(table.model) == ["biases", "als", "u-autorec", "broken"]
     assert table.rmse[0] == pytest.approx(by_name(answer)["biases"]["metrics"]["test/rmse"])
-    assert (folder / "table.md").read_text().count("\n") == 6
+    models, *_, trials = (folder / "table.md").read_text().split("\n\n")
+    assert models.count("\n") == 5
+    assert trials.count("\n") == 2 + 8  # header and rule, (2 + 1 + 1) settings for each of two seeds
     page = (folder / "page.html").read_text()
     assert page.count("<svg") == 2
     assert "als" in (folder / "ndcg_at_10.svg").read_text()
@@ -130,8 +172,10 @@ def test_results_are_kept_in_four_forms(answer):
 
 def test_terminal_shows_the_short_table_and_what_failed(config):
     lines = compared(config, "--no-tracking", "--out", "out").out.splitlines()
-    assert re.sub(" {2,}", "|", lines[0]) == "model|rmse|ndcg_at_10|Δ rmse|Δ ndcg_at_10|fit s|memory MB"
-    assert max(len(line.rstrip()) for line in lines[:5]) <= 100
+    assert re.sub(" {2,}", "|", lines[0]) == (
+        "model|validation|rmse|ndcg_at_10|Δ rmse|Δ ndcg_at_10|fit s|memory MB"
+    )
+    assert max(len(line.rstrip()) for line in lines[:5]) <= 116
     assert re.search(r"^u-autorec .* [+-]\d\.\d{4} ±\d\.\d{4}", lines[3])
     assert sum(line.startswith("broken failed: ") for line in lines) == 1
     assert any("difference to biases" in line and "* p < 0.05" in line for line in lines)
@@ -146,9 +190,15 @@ def test_full_table_has_no_column_without_meaning(config):
     succeed("benchmark", config, *words, "--set", models)
     columns = list(pd.read_csv("plain/table.csv").columns)
     assert not {"tuning s", "trials", "error"} & set(columns)
+    assert columns[:2] == ["model", "validation rmse"]
     assert columns[-2:] == ["memory MB", "rmse to biases"]
+    assert not [name for name in columns if "before refit" in name]
     assert "gave up a share" not in Path("plain/page.html").read_text()
-    assert "Of these, u-autorec, broken gave up a share of 0.05" in Path("tuned/page.html").read_text()
+    early = "Of these, u-autorec, broken gave up a share of 0.05 to choose their epoch by"
+    assert f"{early}, and were then fitted anew" in Path("tuned/page.html").read_text()
+    compared(config, *words[:2], "--set", "validation.refit=false", "--set", "trials=2", "--out", "early")
+    assert f"{early}; other models were fitted to all" in Path("early/page.html").read_text()
+    assert "rmse before refit" not in pd.read_csv("early/table.csv").columns
 
 
 def test_budget_is_the_same_for_all(config, here):
@@ -171,7 +221,7 @@ def test_tracked_benchmark_is_compared_in_pairs(config, store):
     pairs = {run["name"]: run["difference"] for run in found["runs"]}
     expected = by_name(answer)["u-autorec"]["differences"]["rmse"]
     assert pairs["u-autorec-seed-0"]["difference"] == pytest.approx(expected["difference"])
-    assert found["without"] == ["als-seed-0", "broken-seed-0"]
+    assert found["without"] == ["als-seed-0"]  # what failed on validation ratings was no run
     values = [run["value"] for run in found["runs"]]
     assert values == sorted(values)
     text = succeed("compare", "small", "--metric", "test/coverage_at_10").out

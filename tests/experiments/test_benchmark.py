@@ -32,6 +32,10 @@ def test_runs_of_the_models_are_nested(tmp_path, monkeypatch):
     assert {"table.csv", "table.md", "page.html", "result.json"} <= set(tracker.artifacts)
     logged = {name: value for name, value, _ in tracker.logged_metrics}
     assert logged["biases/rmse"] == result.entries[0].runs[0].report.metrics["rmse"]
-    assert logged.keys() == {
+    scores = {"biases/validation/rmse", "popularity/validation/ndcg_at_10"}
+    assert logged.keys() == scores | {
         f"{entry.config.name}/{metric}" for entry in result.entries for metric in entry.runs[0].report.metrics
     }
+    for child, metric in zip(tracker.children, ("rmse", "ndcg_at_10"), strict=True):
+        (score,) = [value for name, value, _ in child.logged_metrics if name == f"validated/{metric}"]
+        assert score == logged[f"{child.name.removesuffix('-seed-0')}/validation/{metric}"]

@@ -13,6 +13,7 @@ from toys import Scoring, fit
 
 from recsys_ae.errors import ConfigError, DivergenceError
 from recsys_ae.models import configs as c
+from recsys_ae.models.parts import make_schedule
 from recsys_ae.recommender import Recommender
 
 MEMBERS = get_args(get_args(c.ModelConfig)[0])
@@ -40,6 +41,23 @@ def test_what_is_stated_before_fitting_is_so_afterwards(member):
     assert bool(judge.asked) == member.trains_in_epochs
     assert bool(epochs) == (config.max_epochs is not None)
     assert not epochs or np.max([epoch.number for epoch in epochs]) <= config.max_epochs
+
+
+@pytest.mark.parametrize(
+    "schedule", [c.ConstantSchedule(), c.CosineSchedule(final_share=0.1), c.StepSchedule()]
+)
+def test_a_shorter_training_keeps_its_learning_rates(schedule):
+    """As those of the first epochs of the longer one; a second cut changes them no more than the first."""
+    whole = c.ItemAutoRecConfig(training={"epochs": 30, "schedule": schedule})
+    rates = [make_schedule(schedule, epochs=30)(epoch) for epoch in range(1, 31)]
+    for cut in (c.with_epochs(whole, 9), c.with_epochs(c.with_epochs(whole, 20), 9)):
+        assert (cut.max_epochs, cut.training.epochs) == (9, 9)
+        found = make_schedule(cut.training.schedule, epochs=cut.training.epochs)
+        assert [found(epoch) for epoch in range(1, 10)] == rates[:9]
+    longer = c.with_epochs(whole, 40)
+    found = make_schedule(longer.training.schedule, epochs=40)
+    if schedule.kind == "cosine":
+        assert [found(epoch) for epoch in (30, 31, 40)] == pytest.approx([0.1] * 3)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

@@ -12,6 +12,7 @@ import pytest
 from recsys_ae.errors import StorageError
 from recsys_ae.evaluation.report import Report
 from recsys_ae.results.result import Cost, FitRecord, Origin, RunResult, write_json
+from recsys_ae.results.trials import Trial, Validation
 
 FIRST_FORMAT = """\
 {
@@ -41,6 +42,13 @@ PARTS = {
     "fit": FitRecord(12, 9, interrupted=False, device="cpu", threads=2, metric="rmse"),
     "origin": Origin(7, "da7a", "5b11", {"numpy": "2.0.0"}, None),
     "cost": Cost(1.5, 0.25, 210.0),
+    "validation": Validation(
+        "rmse",
+        (Trial({"l2": 1.0}, None, 0.5, error="it broke"), Trial({"l2": 3.0}, 0.75, 1.5, 12, 9, True)),
+        chosen=1,
+        edges={"l2": "highest"},
+    ),
+    "metrics_before_refit": {"rmse": 1.5},
 }
 
 
@@ -56,6 +64,7 @@ def report(**counts: int) -> Report:
         data_fingerprint="da7a",
         split_fingerprint="5b11",
         relevant=4.0,
+        status="clean",
     )
 
 
@@ -82,8 +91,38 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
         "run_id": None,
         "model": "m",
         "folder": str(folder),
+        "validation": {
+            "metric": "rmse",
+            "score": 0.75,
+            "settings": {"l2": 3.0},
+            "edges": {"l2": "highest"},
+            "at_last_epoch": True,
+            "chosen": 1,
+            "trials": [
+                {
+                    "settings": {"l2": 1.0},
+                    "score": None,
+                    "seconds": 0.5,
+                    "epochs_run": 0,
+                    "best_epoch": None,
+                    "at_last_epoch": False,
+                    "error": "it broke",
+                },
+                {
+                    "settings": {"l2": 3.0},
+                    "score": 0.75,
+                    "seconds": 1.5,
+                    "epochs_run": 12,
+                    "best_epoch": 9,
+                    "at_last_epoch": True,
+                    "error": None,
+                },
+            ],
+        },
         "report": {
+            "status": "clean",
             "metrics": {"test/rmse": 1.25},
+            "metrics_before_refit": {"test/rmse": 1.5},
             "counts": {"holdout_ratings": 2, "cold_users": 0, "users": 3},
             "fallback": "the mean",
             "relevant": 4.0,
@@ -97,6 +136,7 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
             "threads": 2,
             "metric": "rmse",
             "resumable": False,
+            "refitted": False,
         },
         "origin": {
             "seed": 7,
@@ -104,6 +144,8 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
             "split_fingerprint": "5b11",
             "versions": {"numpy": "2.0.0"},
             "git_commit": None,
+            "training_fingerprint": "",
+            "fitted_fingerprint": "",
         },
         "cost": {"fit_seconds": 1.5, "evaluate_seconds": 0.25, "peak_memory_mb": 210.0},
     }

@@ -1,0 +1,52 @@
+"""What a choice leaves open is said, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from recsys_ae.results.trials import Trial, Validation, edges_of
+
+
+@pytest.mark.parametrize(
+    ("values", "chosen", "edge"),
+    [
+        ([1, 2, 3], 1, "lowest"),
+        ([1, 2, 3], 2, None),
+        ([1, 2, 3], 3, "highest"),
+        ([3, 1, 2], 3, "highest"),  # by value, not by place
+        ([3, 1, 2], 2, None),
+        ([0.5, -1.0, 2], -1.0, "lowest"),
+        ([100, 200], 200, "highest"),  # two values enclose nothing
+        ([100, 200], 100, "lowest"),
+        ([7, 7], 7, None),
+        ([7], 7, None),
+        ([[250], [500], [1000]], [1000], "highest"),
+        ([[250], [500], [1000]], [500], None),
+        ([[250], [250, 50]], [250], None),
+        ([None, 4], 4, None),
+        ([1, 2, None], 1, None),
+        ([True, False], True, None),
+        (["adam", "sgd"], "adam", None),
+        ([{"kind": "constant"}, {"kind": "cosine"}], {"kind": "cosine"}, None),
+    ],
+)
+def test_edges_of_a_grid(values, chosen, edge):
+    found = edges_of({"x": tuple(values), "y": (0,)}, {"x": chosen, "y": 0})
+    assert found == ({} if edge is None else {"x": edge})
+
+
+def validation(*trials: Trial, chosen: int = 0, **edges: str) -> Validation:
+    return Validation("rmse", trials, chosen, edges)
+
+
+def test_remarks_are_about_the_chosen_trial_alone():
+    cut_off = Trial({"l2": 1}, 0.9, 1.0, 30, 30, at_last_epoch=True)
+    done = Trial({"l2": 2}, 0.8, 2.0, 20, 15)
+    assert validation(cut_off, done, chosen=1).remarks() == []
+    assert validation(cut_off, done, chosen=1, l2="highest").remarks() == [
+        "l2 2 is the highest that was tried"
+    ]
+    assert validation(cut_off, done).remarks() == [
+        "training ended at the last allowed epoch, 30, and the best was 30"
+    ]
+    assert validation(cut_off, done).seconds == 3.0
