@@ -109,9 +109,10 @@ def fit(
 
 
 def evaluate(
-    model: Recommender, split: Split, *, cutoffs: Sequence[int] = (10,), relevant: float | None = None
+    model: Recommender, split: Split, *, cutoffs: Sequence[int] = (10,), relevant: float | str | None = None
 ) -> Report:
-    """All metrics that the model is capable of, on the test part; `relevant`: the least rating of a hit."""
+    """All metrics that the model is capable of, on the test part. `relevant`: the least rating of a hit, or
+    "all"; None takes the upper 40 % of the training ratings (see `EvaluationConfig`)."""
     document = {"cutoffs": list(cutoffs), "relevant": relevant}
     return evaluate_on(model, split, checked(EvaluationConfig, document, where="evaluate"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal
@@ -11,7 +11,13 @@ from typing import Any, Literal
 from recsys_ae.evaluation.comparison import Difference
 from recsys_ae.metrics import Metric, main_metrics, summary_metrics
 from recsys_ae.models.configs import ModelConfig
-from recsys_ae.reporting.tables import STARS, Table, difference_text, interval_text
+from recsys_ae.reporting.tables import (
+    Table,
+    difference_notes,
+    difference_text,
+    interval_notes,
+    interval_text,
+)
 from recsys_ae.results.result import FORMAT, RunResult, json_values, tracked, untracked_name
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig
 
@@ -74,11 +80,17 @@ class BenchmarkResult:
         return {found.metric: found for found in self.differences if found.name == entry.config.name}
 
     def fingerprints(self) -> list[dict[str, Any]]:
-        """Of the data and the split of each seed that some model has a result for."""
-        origins = {run.origin.seed: run.origin for entry in self.entries for run in entry.runs}
+        """Of the data and the split of each seed that some model has a result for, and the least rating that
+        counted as a hit, None: all did."""
+        reports = {run.origin.seed: run.report for entry in self.entries for run in entry.runs}
         return [
-            {"seed": seed, "data": origin.data_fingerprint, "split": origin.split_fingerprint}
-            for seed, origin in sorted(origins.items())
+            {
+                "seed": seed,
+                "data": report.data_fingerprint,
+                "split": report.split_fingerprint,
+                "relevant": report.relevant,
+            }
+            for seed, report in sorted(reports.items())
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -101,7 +113,6 @@ def _entry_json(entry: Entry, differences: Mapping[str, Difference]) -> dict[str
     found = {"name": entry.config.name, "kind": entry.config.model.kind, "error": entry.error}
     if entry.error is not None:
         return {**found, "metrics": {}}
-    shown = ("difference", "low", "high", "p_value", "p_adjusted")
     return {
         **found,
         "metrics": tracked(entry.means()),
@@ -109,10 +120,7 @@ def _entry_json(entry: Entry, differences: Mapping[str, Difference]) -> dict[str
         **entry.costs(),
         "trials": entry.tuned[0].trials,
         "settings": [tuned.settings for tuned in entry.tuned],
-        "differences": {
-            metric: {key: value for key, value in asdict(difference).items() if key in shown}
-            for metric, difference in differences.items()
-        },
+        "differences": {metric: difference.to_json() for metric, difference in differences.items()},
         "run_ids": [run.run_id for run in entry.runs],
         "runs": [str(run.folder) for run in entry.runs],
     }
@@ -170,9 +178,23 @@ def short_table(result: BenchmarkResult) -> tuple[Table, tuple[str, ...]]:
 
 def short_notes(result: BenchmarkResult) -> list[str]:
     """How the short table is read, and what failed."""
-    notes = [f"Δ: difference to {result.config.reference}, ± half of its 95 % interval; {STARS}"]
+    notes = difference_notes(result.differences, result.config.reference)
     failed = [f"{entry.config.name} failed: {entry.error}" for entry in result.entries if entry.error]
-    return (notes if _metrics_with_differences(result) else []) + failed
+    return notes + _relevance_notes(result) + failed
+
+
+def full_note(result: BenchmarkResult) -> str:
+    """How the full table is read, in a sentence; "" where there is nothing to say."""
+    text = "; ".join(interval_notes(result.differences) + _relevance_notes(result))
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _relevance_notes(result: BenchmarkResult) -> list[str]:
+    """What counts as a hit in the lists, where any model makes some: a rule may find another rating in the
+    training part of each seed."""
+    reports = [run.report for entry in result.entries for run in entry.runs if entry.config.model.ranks]
+    words = dict.fromkeys(report.relevance for report in reports)
+    return [f"relevant: {', in other seeds '.join(words)}"] if words else []
 
 
 def _table(
