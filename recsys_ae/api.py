@@ -163,10 +163,11 @@ def evaluate(
     split: Split,
     *,
     cutoffs: Sequence[int] = (10,),
-    relevant: float | None = None,
+    relevant: float | str | None = None,
     anyway: bool = False,
 ) -> Report:
-    """All metrics that the model is capable of, on the test part; `relevant`: the least rating of a hit.
+    """All metrics that the model is capable of, on the test part. `relevant`: the least rating of a hit, or
+    "all"; None takes the upper 40 % of the training ratings (see `EvaluationConfig`).
 
     Raises DataError where the model was fitted to ratings of the test part, or to other data. `anyway`: tests
     nevertheless; `status` of the report says what it is worth.

@@ -47,10 +47,11 @@ def compare(
             "metric": metric,
             "higher_is_better": higher_is_better(metric),
             "reference": against.run_id,
+            "relevant": _relevant(against, metric),
             "runs": [_as_json(run, metric, compared.get(run.run_id)) for run in runs],
             "without": without,
         }
-        say(document, lambda: _show(runs, metric, compared, against.name, without))
+        say(document, lambda: _show(runs, metric, compared, against, without))
 
 
 def _sorted(runs: list[TrackedRun], metric: str, experiment: str) -> list[TrackedRun]:
@@ -66,6 +67,15 @@ def _sorted(runs: list[TrackedRun], metric: str, experiment: str) -> list[Tracke
         raise ConfigError(f"no run of experiment {experiment!r} has the metric {metric!r}; {hint}")
     high = higher_is_better(metric) is not False
     return sorted(having, key=lambda run: (sort_key(run.metrics[metric], higher_is_better=high), run.started))
+
+
+def _relevant(run: TrackedRun, name: str) -> str | None:
+    """What counted as a hit in the lists of a run; None for a metric that has no hits, and where a run does
+    not say it."""
+    from recsys_ae.metrics import find_metric
+
+    metric = find_metric(name)
+    return run.tags.get("relevant") if metric is not None and metric.family == "ranking" else None
 
 
 def _reference(runs: list[TrackedRun], wanted: str | None, experiment: str) -> TrackedRun:
@@ -105,15 +115,13 @@ def _compared(
             compared[run.run_id] = "not comparable: other data, split or relevance"
         else:
             reports[run.run_id] = [report]
-    if against.run_id in reports and len(reports) > 1:
-        found = compare_reports(reports, reference=against.run_id, metric=metric)
+    if against.run_id in reports:
+        found = compare_reports(reports, reference=against.run_id, metrics=[metric])
         compared |= {difference.name: difference for difference in found}
     return compared
 
 
 def _as_json(run: TrackedRun, metric: str, found: Difference | str | None) -> dict[str, Any]:
-    known = None if found is None or isinstance(found, str) else found
-    parts = ("difference", "low", "high", "p_value", "p_adjusted", "n_users")
     return {
         "name": run.name,
         "run_id": run.run_id,
@@ -123,7 +131,7 @@ def _as_json(run: TrackedRun, metric: str, found: Difference | str | None) -> di
         "fit_seconds": run.metrics.get("fit_seconds"),
         "peak_memory_mb": run.metrics.get("peak_memory_mb"),
         "note": found if isinstance(found, str) else None,
-        "difference": known and {part: getattr(known, part) for part in parts},
+        "difference": None if found is None or isinstance(found, str) else found.to_json(),
     }
 
 
@@ -139,11 +147,11 @@ def _show(
     runs: list[TrackedRun],
     metric: str,
     compared: Mapping[str, Difference | str],
-    against: str,
+    against: TrackedRun,
     without: list[str],
 ) -> None:
     from recsys_ae.metrics import higher_is_better
-    from recsys_ae.reporting.tables import STARS, Table
+    from recsys_ae.reporting.tables import Table, difference_notes
 
     columns = ("run", metric, f"Δ {metric}", "fit s", "memory MB", "started", "run id")
     cells = tuple(
@@ -155,8 +163,11 @@ def _show(
     show_table(Table(columns, cells, tight=tight), aside=["started", "run id"])
     if higher_is_better(metric) is None:
         print(f"sorted highest first: it is not known whether a high or a low {metric} is better")
-    if not all(isinstance(found, str) for found in compared.values()):
-        print(f"Δ: difference to {against}, ± half of its 95 % interval; {STARS}")
+    differences = [found for found in compared.values() if not isinstance(found, str)]
+    for note in difference_notes(differences, against.name):
+        print(note)
+    if relevant := _relevant(against, metric):
+        print(f"relevant: {relevant}")
     if without:
         print(f"without {metric}: {', '.join(dict.fromkeys(without))}")
     reasons = (found for found in compared.values() if isinstance(found, str) and found != _REFERENCE)

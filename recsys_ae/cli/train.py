@@ -103,6 +103,8 @@ def _show(result: RunResult, *, ranks: bool) -> None:
     before = tracked(result.metrics_before_refit)
     for name, value in tracked(report.metrics).items():
         print(f"  {name:32} {value:.4f}" + (f"  ({before[name]:.4f} before)" if name in before else ""))
+    if ranks and report.metrics:
+        print(f"  relevant: {report.relevance}")
     cold = {name: value for name, value in report.counts.items() if name.startswith("cold") and value}
     if cold:
         print("  " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in cold.items()))

@@ -13,6 +13,7 @@ from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ratings import Ratings, entry_rows, select_rows
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.evaluation.configs import EvaluationConfig
+from recsys_ae.evaluation.relevance import relevant_part, resolve_relevance
 from recsys_ae.evaluation.report import Report
 from recsys_ae.metrics import RATING, RMSE, Judged, Metric, Popularity, Predictions, metrics_at
 from recsys_ae.ranking import top_n
@@ -42,7 +43,8 @@ def evaluate(
     config = config or EvaluationConfig()
     check_fits(recommender, split)
     evaluated = split.evaluated_users
-    relevant = relevant_part(split.holdout, config.relevant)
+    least = resolve_relevance(config.relevant, split.train)
+    relevant = relevant_part(split.holdout, least)
     per_user: Columns = {"n_history": np.diff(split.fold_in.matrix.indptr)[evaluated].astype(np.float64)}
     values: Values = {}
     predicted = None
@@ -63,7 +65,7 @@ def evaluate(
         seed=split.seed,
         data_fingerprint=split.data_fingerprint,
         split_fingerprint=split.fingerprint(),
-        relevant=config.relevant,
+        relevant=least,
         predictions=predicted,
     )
 
@@ -108,11 +110,6 @@ def holdout_blocks(split: Split, holdout: Ratings, size: int = 1024) -> Iterator
     """The evaluated users of `split`, ascending, at most `size` at a time, each with its row of `holdout`."""
     for users, batch in split.histories().batches(size, rows=split.evaluated_users):
         yield Block(users, batch, select_rows(holdout.matrix, users))
-
-
-def relevant_part(holdout: Ratings, least: float | None) -> Ratings:
-    """The holdout ratings that count as hits: those of at least `least`, None: all."""
-    return holdout if least is None else holdout.keep(holdout.values >= least)
 
 
 def warm_pairs(split: Split) -> BoolVector:

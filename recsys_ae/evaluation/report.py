@@ -66,6 +66,11 @@ class Report:
         return sums, counts[0] if counts else np.ones(len(sums))
 
     @property
+    def relevance(self) -> str:
+        """What counts as a hit in a list, in words."""
+        return "all held out" if self.relevant is None else f"rated {self.relevant:.9g} or more"
+
+    @property
     def summary(self) -> dict[str, Any]:
         """All but the values per user: JSON values only."""
         facts = {name: getattr(self, name) for name in _FACTS}

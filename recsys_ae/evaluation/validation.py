@@ -17,9 +17,9 @@ from recsys_ae.evaluation.evaluator import (
     popularity_of,
     predictions,
     ranked_lists,
-    relevant_part,
     unpredicted,
 )
+from recsys_ae.evaluation.relevance import relevant_part, resolve_relevance
 from recsys_ae.metrics import METRICS, Metric, Popularity, Predictions, find_metric, main_metrics
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
@@ -32,6 +32,7 @@ class Validator:
     """What candidates are chosen by: a metric on the holdout of a split. Called with a candidate it gives the
     figure that `evaluate` reports on the same split, in the metric's own units.
 
+    `relevant`: the least rating that counts as a hit, by the training ratings of the split; None: all do.
     `blocks` and `prepared`: what does not depend on the candidate. Raises CapabilityError for a candidate
     that cannot do what the metric measures.
     """
@@ -54,12 +55,13 @@ class Validator:
         nothing to judge by.
         """
         prepared: Predictions | Popularity
+        relevant = resolve_relevance(config.relevant, split.train)
         match metric.family:
             case "rating":
                 judged_by, prepared = split.holdout, unpredicted(split)
             case "ranking":
                 metric = metric if metric.cutoff is not None else metric.at(config.cutoffs[0])
-                judged_by, prepared = relevant_part(split.holdout, config.relevant), popularity_of(split)
+                judged_by, prepared = relevant_part(split.holdout, relevant), popularity_of(split)
             case "beyond" | "catalogue":
                 raise _unusable(metric.key)
             case _:
@@ -70,7 +72,7 @@ class Validator:
                 "`relevant`"
             )
         blocks = tuple(holdout_blocks(split, judged_by, batch_size))
-        return cls(metric, split, config.relevant, blocks, prepared)
+        return cls(metric, split, relevant, blocks, prepared)
 
     def __call__(self, candidate: Recommender) -> float:
         metric, cutoff = self.metric, self.metric.cutoff

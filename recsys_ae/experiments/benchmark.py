@@ -128,14 +128,11 @@ def _experiment(config: BenchmarkConfig, name: str, model: ModelConfig, seed: in
 
 
 def _differences(config: BenchmarkConfig, entries: Iterable[Entry]) -> list[Difference]:
-    """Of every model that has the metric for all seeds to the reference, if that has it."""
-    found: list[Difference] = []
-    for metric in main_metrics(config.evaluation.cutoffs[0]):
-        reports = {
-            entry.config.name: [run.report for run in entry.runs]
-            for entry in entries
-            if entry.error is None and all(metric.key in run.report.metrics for run in entry.runs)
-        }
-        if config.reference in reports and len(reports) > 1:
-            found += compare(reports, reference=config.reference, metric=metric)
-    return found
+    """Of every model that did not fail to the reference, if that did not; by all metrics that both have."""
+    reports = {
+        entry.config.name: [run.report for run in entry.runs] for entry in entries if entry.error is None
+    }
+    if config.reference not in reports:
+        return []
+    metrics = main_metrics(config.evaluation.cutoffs[0])
+    return compare(reports, reference=config.reference, metrics=metrics)

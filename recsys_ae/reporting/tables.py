@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from recsys_ae.evaluation.comparison import Difference
 
 MISSING = "–"
-STARS = "* p < 0.05, ** p < 0.01, *** p < 0.001 (Holm's method)"
+STARS = "* p < 0.05, ** p < 0.01, *** p < 0.001 (Holm's method over all Δ)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +112,45 @@ class Table:
 
 
 def difference_text(found: Difference) -> str:
-    """A difference with half the width of its interval and the stars that its p-value earns (see STARS)."""
+    """A difference with half the width of its interval and the stars that its p-value earns (see
+    `difference_notes`); alone where it was not tested."""
+    if found.note:
+        return f"{found.difference:+.4f}"
     stars = "*" * sum(found.p_adjusted < limit for limit in (0.05, 0.01, 0.001))
     return f"{found.difference:+.4f} ±{(found.high - found.low) / 2:.4f} {stars}".rstrip()
 
 
 def interval_text(found: Difference) -> str:
-    """A difference with its interval and p-value."""
-    return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] p={found.p_adjusted:.3f}"
+    """A difference with its interval and p-value, or why it has none."""
+    if found.note:
+        return f"{found.difference:+.4f}, {found.note}"
+    p = "p<0.001" if found.p_adjusted < 0.0005 else f"p={found.p_adjusted:.3f}"
+    return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] {p}"
+
+
+def difference_notes(differences: Sequence[Difference], reference: str) -> list[str]:
+    """How `difference_text` is read in a table of these differences; nothing where there are none."""
+    tested = [found for found in differences if not found.note]
+    read = f", ± half of its 95 % interval; {STARS}" if tested else ""
+    notes = [f"Δ: difference to {reference}{read}"] if differences else []
+    return notes + _reach(tested) + list(dict.fromkeys(found.note for found in differences if found.note))
+
+
+def interval_notes(differences: Sequence[Difference]) -> list[str]:
+    """How `interval_text` is read in a table of these differences; nothing where none was tested."""
+    tested = [found for found in differences if not found.note]
+    read = (
+        ["differences with 95 % intervals and p-values by Holm's method over all of them"] if tested else []
+    )
+    return read + _reach(tested)
+
+
+def _reach(tested: Sequence[Difference]) -> list[str]:
+    """What the intervals cover."""
+    n_seeds = max((found.n_seeds for found in tested), default=0)
+    if n_seeds == 1:
+        return ["intervals cover other users; one seed does not tell what another split or fit would change"]
+    return [f"intervals cover other users and other seeds ({n_seeds} were run)"] if tested else []
 
 
 def format_column(cells: Sequence[Any]) -> list[str]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal
 
 from recsys_ae.evaluation.comparison import Difference
 from recsys_ae.metrics import Metric, find_metric, main_metrics, summary_metrics
-from recsys_ae.reporting.tables import STARS, Table, difference_text, interval_text
+from recsys_ae.reporting.tables import (
+    Table,
+    difference_notes,
+    difference_text,
+    interval_notes,
+    interval_text,
+)
 from recsys_ae.results.result import FORMAT, VALIDATION, RunResult, json_values, tracked, untracked_name
 from recsys_ae.results.trials import Validation
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig
@@ -89,11 +95,17 @@ class BenchmarkResult:
         return {found.metric: found for found in self.differences if found.name == entry.config.name}
 
     def fingerprints(self) -> list[dict[str, Any]]:
-        """Of the data and the split of each seed that some model has a result for."""
-        origins = {run.origin.seed: run.origin for entry in self.entries for run in entry.runs}
+        """Of the data and the split of each seed that some model has a result for, and the least rating that
+        counted as a hit, None: all did."""
+        reports = {run.origin.seed: run.report for entry in self.entries for run in entry.runs}
         return [
-            {"seed": seed, "data": origin.data_fingerprint, "split": origin.split_fingerprint}
-            for seed, origin in sorted(origins.items())
+            {
+                "seed": seed,
+                "data": report.data_fingerprint,
+                "split": report.split_fingerprint,
+                "relevant": report.relevant,
+            }
+            for seed, report in sorted(reports.items())
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -116,7 +128,6 @@ def _entry_json(entry: Entry, differences: Mapping[str, Difference]) -> dict[str
     found = {"name": entry.config.name, "kind": entry.config.model.kind, "error": entry.error}
     if entry.error is not None:
         return {**found, "metrics": {}}
-    shown = ("difference", "low", "high", "p_value", "p_adjusted")
     return {
         **found,
         "validation": [validation.to_json() for validation in entry.validations()],
@@ -126,10 +137,7 @@ def _entry_json(entry: Entry, differences: Mapping[str, Difference]) -> dict[str
         **entry.costs(),
         "trials": entry.n_trials,
         "settings": [validation.winner.settings for validation in entry.validations()],
-        "differences": {
-            metric: {key: value for key, value in asdict(difference).items() if key in shown}
-            for metric, difference in differences.items()
-        },
+        "differences": {metric: difference.to_json() for metric, difference in differences.items()},
         "run_ids": [run.run_id for run in entry.runs],
         "runs": [str(run.folder) for run in entry.runs],
     }
@@ -200,9 +208,9 @@ def short_table(result: BenchmarkResult) -> tuple[Table, tuple[str, ...]]:
 
 def short_notes(result: BenchmarkResult) -> list[str]:
     """How the short table is read, and what failed."""
-    notes = [f"Δ: difference to {result.config.reference}, ± half of its 95 % interval; {STARS}"]
+    notes = difference_notes(result.differences, result.config.reference)
     failed = [f"{entry.config.name} failed: {entry.error}" for entry in result.entries if entry.error]
-    return (notes if _metrics_with_differences(result) else []) + remarks(result) + failed
+    return notes + _relevance_notes(result) + remarks(result) + failed
 
 
 def remarks(result: BenchmarkResult) -> list[str]:
@@ -217,6 +225,20 @@ def remarks(result: BenchmarkResult) -> list[str]:
             found = [f"{remark} (seed {', '.join(of_seeds)})" for remark, of_seeds in seeds.items()]
             lines.append(f"{entry.config.name}: {'; '.join(found)}")
     return lines
+
+
+def full_note(result: BenchmarkResult) -> str:
+    """How the full table is read, in a sentence; "" where there is nothing to say."""
+    text = "; ".join(interval_notes(result.differences) + _relevance_notes(result))
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _relevance_notes(result: BenchmarkResult) -> list[str]:
+    """What counts as a hit in the lists, where any model makes some: a rule may find another rating in the
+    training part of each seed."""
+    reports = [run.report for entry in result.entries for run in entry.runs if entry.config.model.ranks]
+    words = dict.fromkeys(report.relevance for report in reports)
+    return [f"relevant: {', in other seeds '.join(words)}"] if words else []
 
 
 def _table(

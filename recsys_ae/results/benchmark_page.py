@@ -12,17 +12,16 @@ from recsys_ae.metrics import main_metrics
 from recsys_ae.reporting.page import Picture, Section, page
 from recsys_ae.reporting.plots import plot_metric_bars
 from recsys_ae.reporting.tables import Table
-from recsys_ae.results.benchmark import BenchmarkResult, full_table, remarks
+from recsys_ae.results.benchmark import BenchmarkResult, full_note, full_table, remarks
 from recsys_ae.results.folder import CONFIG, yaml_of
 from recsys_ae.results.result import RESULT, RunResult, write_json
 from recsys_ae.settings.configs import BenchmarkConfig
 
 _READING = (
     "Means over the seeds. All models were given the same training ratings. {early}Settings and epochs were "
-    "never chosen on the test part. Differences are paired over users, with 95 % intervals from a bootstrap "
-    "and p-values by Holm's method over the models of a column; rmse is of predicted ratings (low is "
-    "better), ndcg of the order of the whole catalogue (high is better). Reference: {reference}."
-    "\n\n{fallback}"
+    "never chosen on the test part. Differences to {reference} are paired over users; rmse is of predicted "
+    "ratings (low is better), ndcg of the order of the whole catalogue (high is better).\n\n{note}\n\n"
+    "{fallback}"
 )
 _TRIALS = (
     "Every setting that was tried was fitted to a part of the training ratings and scored on the rest of "
@@ -46,11 +45,12 @@ def write_benchmark(result: BenchmarkResult) -> list[Path]:
     benchmark's folder, and return their paths."""
     table, trials = full_table(result), trials_table(result)
     notes = "".join(f"- {remark}\n" for remark in remarks(result))
+    read = [table.markdown(), f"{full_note(result)}\n".lstrip(), notes, f"{_TRIALS}\n", trials.markdown()]
     texts = {
         CONFIG: yaml_of(result.config),
         "table.csv": table.csv(),
         "trials.csv": trials.csv(),
-        "table.md": "\n".join(filter(None, [table.markdown(), notes, f"{_TRIALS}\n", trials.markdown()])),
+        "table.md": "\n".join(filter(None, read)),
     }
     written = [_write_text(result.folder / name, text) for name, text in texts.items()]
     with replaced(result.folder / RESULT) as temporary:
@@ -106,7 +106,12 @@ def _page(result: BenchmarkResult, table: Table, trials: Table, bars: Sequence[P
     sections = [
         Section(
             "Models side by side",
-            text=_READING.format(early=_early(config), reference=config.reference, fallback=fallback),
+            text=_READING.format(
+                early=_early(config),
+                reference=config.reference,
+                note=full_note(result),
+                fallback=fallback,
+            ),
             table=table,
             pictures=[Picture.read(path, caption) for path in bars],
         ),

@@ -97,6 +97,7 @@ def _tags(result: RunResult) -> dict[str, str]:
     commit = {} if origin.git_commit is None else {"git_commit": origin.git_commit}
     return commit | {
         "seed": str(origin.seed),
+        "relevant": result.report.relevance,
         "device": fit.device,
         "threads": str(fit.threads),
         "data_fingerprint": origin.data_fingerprint,

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from commands import Outcome, call, succeed
+from commands import Outcome, call, succeed, write_ratings
 from toys import fit
 
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.histories import UserBatch
+from recsys_ae.evaluation.comparison import holm
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.models.configs import BiasesConfig
@@ -90,6 +91,42 @@ def test_means_and_differences_are_those_of_the_reports(answer):
     assert found["low"] <= found["difference"] <= found["high"]
 
 
+def test_differences_by_all_metrics_are_one_family(config):
+    every = ("--set", "split.test_share=0.4", "--set", "evaluation.relevant=all")  # 30 users and more
+    words = ("--no-tracking", "--json", "--out", "out", *every)
+    answer = compared(config, *words).document
+    found = [one for row in answer["models"] for one in row.get("differences", {}).values()]
+    assert len(found) == 3
+    adjusted = holm(np.array([one["p_value"] for one in found]))
+    assert [one["p_adjusted"] for one in found] == pytest.approx(adjusted)
+    assert {one["n_seeds"] for one in found} == {2}
+
+
+def test_few_users_are_compared_without_a_test(here, store):
+    """In every shape of the result, and by the command that compares tracked runs."""
+    data = write_ratings(here / "few.csv", n_users=12)
+    models = [{"name": kind, "model": {"kind": kind}} for kind in ("biases", "popularity")]
+    text = {"name": "few", "data": {"source": str(data)}, "reference": "biases", "models": models}
+    (here / "few.yaml").write_text(json.dumps(text))
+    split = ("--set", "split.test_share=0.5")
+    found = succeed("benchmark", "few.yaml", "--no-tracking", "--out", "a", "--json", *split).document
+    difference = by_name(found)["popularity"]["differences"]["ndcg_at_10"]
+    note = f"too few users ({difference['n_users']}) for a test"
+    assert difference["note"] == note
+    assert difference["n_users"] + difference["n_skipped"] <= 12
+    assert [difference[part] for part in ("low", "high", "p_value", "p_adjusted")] == [None] * 4
+    cell = f"{difference['difference']:+.4f}"
+    for place in ("table.csv", "table.md", "page.html"):
+        assert f"{cell}, {note}" in Path("a", place).read_text()
+    words = ("benchmark", "few.yaml", "--out", "b", *split), ("compare", "few", "--metric", "test/ndcg_at_10")
+    for shown in (succeed(*each).out.splitlines() for each in words):
+        assert note in shown
+        assert "relevant: rated 4 or more" in shown
+        assert not any("±" in line or "*" in line for line in shown)
+    runs = succeed(*words[1], "--json").document["runs"]
+    assert [run["difference"]["note"] for run in runs if run["difference"]] == [note]
+
+
 def test_grid_is_chosen_on_validation_for_each_seed(answer, ratings):
     biases = by_name(answer)["biases"]
     assert (biases["trials"], by_name(answer)["als"]["trials"]) == (2, 1)
@@ -155,9 +192,14 @@ def test_results_are_kept_in_four_forms(answer):
     table = pd.read_csv(folder / "table.csv")
     assert list(table.model) == ["biases", "als", "u-autorec", "broken"]
     assert table.rmse[0] == pytest.approx(by_name(answer)["biases"]["metrics"]["test/rmse"])
-    models, *_, trials = (folder / "table.md").read_text().split("\n\n")
+    models, note, *_, trials = (folder / "table.md").read_text().split("\n\n")
     assert models.count("\n") == 5
     assert trials.count("\n") == 2 + 8  # header and rule, (2 + 1 + 1) settings for each of two seeds
+    assert note == (
+        "Differences with 95 % intervals and p-values by Holm's method over all of them; intervals cover "
+        "other users and other seeds (2 were run); relevant: rated 4 or more."
+    )
+    assert note.replace("'", "&#x27;") in (folder / "page.html").read_text()
     page = (folder / "page.html").read_text()
     assert page.count("<svg") == 2
     assert "als" in (folder / "ndcg_at_10.svg").read_text()
@@ -165,6 +207,7 @@ def test_results_are_kept_in_four_forms(answer):
     assert "broken" in rmse
     assert "als" not in rmse  # it predicts no ratings, and has not failed
     assert [row["seed"] for row in answer["fingerprints"]] == [0, 1]
+    assert [row["relevant"] for row in answer["fingerprints"]] == [4, 4]  # stars, of 1 to 5
     assert all(row["split"] in page for row in answer["fingerprints"])
     assert not re.search(r'(src|href)="https?:', page)
     assert (folder / "als" / "seed-1" / "model" / "model.json").exists()
@@ -266,6 +309,23 @@ def test_runs_on_other_splits_are_listed_but_not_paired(ratings, store):
         succeed("train", "--data", ratings, "--model", "biases", "--seed", seed, "--out", f"run{seed}")
     runs = succeed("compare", "ratings", "--json").document["runs"]
     assert [run["note"] for run in runs] == ["reference", "not comparable: other data, split or relevance"]
+
+
+def test_runs_that_count_other_hits_are_listed_but_not_paired(ratings, store):
+    for least in ("null", "4", "all"):
+        words = ("--model", "popularity", "--set", f"evaluation.relevant={least}", "--out", f"run-{least}")
+        succeed("train", "--data", ratings, *words)
+    reference = experiment_runs("ratings")[0].run_id
+    words = ("compare", "ratings", "--metric", "test/ndcg_at_10", "--reference", reference)
+    found = succeed(*words, "--json").document
+    assert found["relevant"] == "rated 4 or more"
+    notes = [run["note"] for run in found["runs"]]
+    assert sorted(notes, key=str) == [None, "not comparable: other data, split or relevance", "reference"]
+    assert "relevant: rated 4 or more" in succeed(*words).out
+    assert (
+        succeed("compare", "ratings", "--metric", "test/coverage_at_10", "--json").document["relevant"]
+        is None
+    )
 
 
 def test_untracked_benchmark_is_uploaded_whole(config, store):

@@ -75,8 +75,9 @@ def brute_force(recommender, split, relevant, cutoff):
 
 def check_against_brute_force(split, relevant, cutoffs):
     recommender = toy(split.train)
+    rule = "all" if relevant is None else relevant
     with np.errstate(divide="raise", invalid="raise"):  # what is not defined is left out, not divided by zero
-        report = evaluate(recommender, split, EvaluationConfig(cutoffs=cutoffs, relevant=relevant))
+        report = evaluate(recommender, split, EvaluationConfig(cutoffs=cutoffs, relevant=rule))
     means, columns, users = {}, {}, []
     for cutoff in cutoffs:
         found, per_user, users = brute_force(recommender, split, relevant, cutoff)

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from recsys_ae.reporting.tables import Table, format_column
+from recsys_ae.evaluation.comparison import Difference
+from recsys_ae.reporting.tables import (
+    Table,
+    difference_notes,
+    difference_text,
+    format_column,
+    interval_notes,
+    interval_text,
+)
 
 RESULTS = Table(
     ("model", "rmse", "users", "seconds", "remark"),
@@ -108,6 +116,46 @@ def test_numbers_get_the_digits_that_their_column_needs(cells, shown):
 def test_a_short_row_is_refused():
     with pytest.raises(ValueError, match="2 columns"):
         Table(("a", "b"), ((1,),))
+
+
+def difference(p_adjusted: float, *, n_users: int = 100, n_seeds: int = 1) -> Difference:
+    low, high = (np.nan, np.nan) if n_users < 30 else (-0.03, 0.01)
+    return Difference("a", "rmse", -0.01, low, high, p_adjusted, p_adjusted, n_users, 0, n_seeds)
+
+
+@pytest.mark.parametrize(
+    ("p_adjusted", "stars", "p"),
+    [
+        (0.2, "", "p=0.200"),
+        (0.05, "", "p=0.050"),
+        (0.049, " *", "p=0.049"),
+        (0.009, " **", "p=0.009"),
+        (0.0009, " ***", "p=0.001"),
+        (1e-15, " ***", "p<0.001"),
+    ],
+)
+def test_a_difference_has_the_stars_of_its_p_value(p_adjusted, stars, p):
+    assert difference_text(difference(p_adjusted)) == f"-0.0100 ±0.0200{stars}"
+    assert interval_text(difference(p_adjusted)) == f"-0.0100 [-0.0300, +0.0100] {p}"
+
+
+def test_a_difference_that_is_not_tested_says_why():
+    few = difference(np.nan, n_users=12)
+    assert difference_text(few) == "-0.0100"
+    assert interval_text(few) == "-0.0100, too few users (12) for a test"
+    assert difference_notes([few, few], "b") == ["Δ: difference to b", "too few users (12) for a test"]
+    assert interval_notes([few]) == interval_notes([]) == difference_notes([], "b") == []
+
+
+def test_notes_say_what_the_intervals_cover():
+    one, three = (difference(0.5, n_seeds=n_seeds) for n_seeds in (1, 3))
+    assert "one seed does not tell what another split or fit would change" in difference_notes([one], "b")[1]
+    assert difference_notes([three, difference(np.nan, n_users=2)], "b")[1:] == [
+        "intervals cover other users and other seeds (3 were run)",
+        "too few users (2) for a test",
+    ]
+    assert interval_notes([three])[1:] == difference_notes([three], "b")[1:]
+    assert "half of its 95 % interval; * p < 0.05" in difference_notes([one], "b")[0]
 
 
 class Cells(HTMLParser):
