@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.evaluation.validation import Validator, validation_metric
-from recsys_ae.experiments.prepare import warn_of_implicit
 from recsys_ae.experiments.resources import measured
 from recsys_ae.metrics import Metric
 from recsys_ae.models.configs import ModelConfig
@@ -44,7 +43,6 @@ def fit_split(
 ) -> Fit:
     """Fit to the training part of a split; the test part is never read. Models that train in epochs give up a
     share of it to choose their epoch by; without `validation` they train to the last epoch."""
-    warn_of_implicit(model, split.train)
     evaluation = evaluation or EvaluationConfig()
     metric = metric_of_epochs(model, validation, evaluation)
     if metric is None or validation is None:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from recsys_ae.data.configs import Feedback
 from recsys_ae.errors import DataError, StorageError
 from recsys_ae.evaluation.evaluator import evaluate
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.fit import Fit, device_of, fit_split, metric_of_epochs
-from recsys_ae.experiments.prepare import prepare
+from recsys_ae.experiments.prepare import check_feedback, prepare
 from recsys_ae.experiments.resources import measured
 from recsys_ae.models.fit import check_resumable
 from recsys_ae.models.storage import load_model
@@ -27,7 +28,8 @@ from recsys_ae.types import Epoch
 
 
 def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Tracker) -> RunResult:
-    """Load, split, fit, test once, keep. Nothing is written or tracked before the data and the split hold.
+    """Load, split, fit, test once, keep. Nothing is written or tracked before the data and the split hold, and
+    the model is one for such data.
 
     `folder`: of the results, as `new_folder` gives it. The state of a training that is stopped is kept beside
     it, in `.checkpoints`, unless the context names another place.
@@ -36,6 +38,7 @@ def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Track
     device_of(config.model, context.device)  # refuses one that is not there
     checkpoints = context.checkpoints or folder.parent / ".checkpoints"
     split = prepare(config.data, config.split, config.seed)
+    check_feedback(config.model, split.train, anyway=context.anyway)
     return run_on(config, split, folder, replace(context, checkpoints=checkpoints), tracker)
 
 
@@ -58,7 +61,7 @@ def run_on(
             name=config.name,
             report=replace(report, counts={**sizes(split), **report.counts}),
             fit=_fit_record(fit),
-            origin=_origin(config, report),
+            origin=_origin(config, report, split.train.feedback),
             cost=Cost(fit.seconds, testing.seconds, max(fit.peak_memory_mb, testing.peak_memory_mb)),
             folder=folder,
             model=str(folder / MODEL),
@@ -112,13 +115,14 @@ def _fit_record(fit: Fit) -> FitRecord:
     )
 
 
-def _origin(config: ExperimentConfig, report: Report) -> Origin:
+def _origin(config: ExperimentConfig, report: Report, feedback: Feedback) -> Origin:
     return Origin(
         seed=config.seed,
         data_fingerprint=report.data_fingerprint,
         split_fingerprint=report.split_fingerprint,
         versions=versions(),
         git_commit=code_commit(),
+        feedback=feedback,
     )
 
 
@@ -137,7 +141,7 @@ def retest(folder: Path) -> dict[str, Any]:
     split = prepare(config.data, config.split, config.seed)
     if split.fingerprint() != stored.info["split_fingerprint"]:
         raise DataError(
-            f"{config.data.source}: the ratings are not those that the model was trained on (other "
+            f"{config.data.label}: the ratings are not those that the model was trained on (other "
             "fingerprint); put the old file back, or train again"
         )
     report = evaluate(stored.recommender, split, config.evaluation)

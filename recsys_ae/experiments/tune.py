@@ -11,7 +11,6 @@ from typing import Any
 from recsys_ae.errors import ConfigError, RecsysError
 from recsys_ae.evaluation.validation import Validator, validation_metric
 from recsys_ae.experiments.fit import Fit, fit_ratings
-from recsys_ae.experiments.prepare import warn_of_implicit
 from recsys_ae.experiments.resources import timed
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.results.benchmark import Tuned
@@ -90,5 +89,4 @@ def tune(
     tuned = Tuned(model, settings, len(options), usage.seconds)
     if not model.trains_in_epochs:
         return tuned, None
-    warn_of_implicit(model, split.train)  # as `fit_split` does, which is not called for this fit
     return tuned, fit

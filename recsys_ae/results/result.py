@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from recsys_ae.data.configs import Feedback
 from recsys_ae.errors import StorageError
 from recsys_ae.evaluation.report import REPORT, Report
 
@@ -36,13 +37,15 @@ class FitRecord:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the result comes from. `git_commit`: None where the code was installed."""
+    """Where the result comes from. `git_commit`: None where the code was installed. `feedback`: what the values
+    of the ratings are; None in results of older programs."""
 
     seed: int
     data_fingerprint: str
     split_fingerprint: str
     versions: dict[str, str]
     git_commit: str | None
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, slots=True)

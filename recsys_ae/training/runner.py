@@ -38,13 +38,14 @@ class Context:
 
     `device`: "auto", "cpu" or "cuda". `checkpoints`: folder that holds the states of unfinished trainings,
     each under its key; None keeps none. `resume`: continue from there. `on_epoch`: told of each epoch
-    (progress bar, tracker).
+    (progress bar, tracker). `anyway`: fit a model even to data that it is not meant for.
     """
 
     device: str = "auto"
     checkpoints: Path | None = None
     resume: bool = False
     on_epoch: Callable[[Epoch], None] = ignore
+    anyway: bool = False
 
 
 class Validator(Protocol[Compared]):
