@@ -168,8 +168,9 @@ class Ratings:
             digest.update(np.ascontiguousarray(array, dtype=dtype).tobytes())
         if self.timestamps is not None:
             digest.update(b"t" + np.ascontiguousarray(self.timestamps, dtype="<i8").tobytes())
-        scale = None if self.scale is None else [float(bound) for bound in self.scale]
-        digest.update(json.dumps([scale, self.feedback]).encode())
+        if self.scale is not None or self.feedback != "ratings":
+            scale = None if self.scale is None else [float(bound) for bound in self.scale]
+            digest.update(json.dumps([scale, self.feedback]).encode())
         return digest.hexdigest()
 
 

@@ -30,28 +30,38 @@ def load_benchmark(path: Path | str, overrides: Sequence[str] = ()) -> Benchmark
     return _with_overrides(BenchmarkConfig, _read(Path(path)), overrides, str(path))
 
 
-def default_experiment(data: Sequence[str], model: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+def default_experiment(
+    data: str | Sequence[str], model: str, overrides: Sequence[str] = ()
+) -> ExperimentConfig:
     """An experiment of defaults, for a first try. `data`: a known dataset, or paths; `model`: a kind."""
     source = _source(data)
-    stem = DataConfig(source=source).name
+    stem = checked(DataConfig, {"source": source}, where="--data").name
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{stem}-{model}").lstrip("-._")[:80] or "experiment"
     document = {"name": name, "data": {"source": source}, "model": {"kind": model}}
-    sources = {"model.kind": f"--model {model}", "data.source": f"--data {' '.join(data)}"}
+    sources = {"model.kind": f"--model {model}", "data.source": f"--data {_shown(source)}"}
     return _with_overrides(ExperimentConfig, document, overrides, "--set", sources)
 
 
 def data_config(
-    data: Sequence[str], overrides: Sequence[str] = (), *, settings: Mapping[str, Any] | None = None
+    data: str | Sequence[str], overrides: Sequence[str] = (), *, settings: Mapping[str, Any] | None = None
 ) -> DataConfig:
     """How to read a known dataset, or paths, by `settings`, else by defaults, but for `overrides`, whose keys
     may be those of an experiment (data.columns.user) or of the data alone (columns.user)."""
-    document = {**(settings or {}), "source": _source(data)}
+    source = _source(data)
+    document = {**(settings or {}), "source": source}
     own = [text.strip().removeprefix("data.") for text in overrides]
-    return _with_overrides(DataConfig, document, own, " ".join(data))
+    return _with_overrides(DataConfig, document, own, _shown(source))
 
 
-def _source(data: Sequence[str]) -> str | list[str]:
+def _source(data: str | Sequence[str]) -> str | list[str]:
+    """As a file would say it: one name, or a list."""
+    if isinstance(data, str):
+        return data
     return data[0] if len(data) == 1 else list(data)
+
+
+def _shown(source: str | list[str]) -> str:
+    return source if isinstance(source, str) else " ".join(source)
 
 
 def _with_overrides(

@@ -104,6 +104,7 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
             "split_fingerprint": "5b11",
             "versions": {"numpy": "2.0.0"},
             "git_commit": None,
+            "feedback": None,
         },
         "cost": {"fit_seconds": 1.5, "evaluate_seconds": 0.25, "peak_memory_mb": 210.0},
     }
