@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.json as pajson
 
 from recsys_ae.data.configs import ColumnsConfig, Feedback
-from recsys_ae.data.readers.opened import opened, opened_text
+from recsys_ae.data.readers.opened import opened, opened_text, without_mark
 from recsys_ae.data.readers.tables import reading_of, triples_of
 from recsys_ae.data.schema import Triples
 from recsys_ae.errors import DataError
@@ -28,7 +28,11 @@ def read_jsonl(path: Path, columns: ColumnsConfig, feedback: Feedback | None, en
         number, _ = next(islice(_lines(path, encoding), index, None))
         return f"{path}, line {number}"
 
+    for number, line in islice(_lines(path, encoding), 1):
+        _row(path, encoding, number, line)  # Arrow reads an object over many lines, too
     try:
+        if without_mark(encoding) != "utf-8-sig":
+            raise UnicodeError
         table = _table(path)
         reading = reading_of(table.schema, columns, feedback, path, "jsonl")
         names = [reading.columns[role] for role in ("user", "item")]

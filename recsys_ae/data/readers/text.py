@@ -219,7 +219,7 @@ def _reading(
         has_header=layout.has_header,
     )
     if not layout.has_header and columns.rating is None and (place := reading.places.get("rating")):
-        values = [float(row[place]) for row in sample if _is_number(row[place])]
+        values = [_number(row[place]) for row in sample if _is_number(row[place])]
         if values and LEAST_MOMENT <= min(values) and max(values) <= 1000 * LAST_TIMESTAMP:
             raise DataError(
                 f"{layout.where(0)}: without a header the third field is the rating, and it looks like a "
@@ -284,9 +284,14 @@ def _value(text: str, role: str, layout: Layout, number: int) -> float | None:
         ) from None
 
 
+def _number(text: str) -> float:
+    """What a text may mean as a number, with whatever decimals."""
+    return float(text.replace(",", ".", 1))
+
+
 def _is_number(text: str) -> bool:
     try:
-        float(text.replace(",", ".", 1))
+        _number(text)
     except ValueError:
         return False
     return True
