@@ -57,8 +57,8 @@ def load(
     filters: Mapping[str, Any] | None = None,
 ) -> Ratings:
     """Ratings of a known dataset, of files (a path, a folder of parts, a pattern, or a list of them), of a
-    table (pandas, polars, Arrow) or of a SciPy matrix. The options are those of `DataConfig`; what the columns
-    were read as is logged.
+    table (pandas, polars, Arrow) or of a SciPy matrix. The options are those of `DataConfig`; what the
+    columns were read as is logged.
 
     Raises ConfigError for an option that does not exist, DataError for ratings that cannot be used.
     """
@@ -108,9 +108,8 @@ def fit(
 
     `model`: a kind such as "i-autorec", or a mapping with a `kind` and its settings. Models that train in
     epochs give up the share `validation` of the training part to choose their epoch by; None trains to the
-    last epoch. `seed`: None takes that of the split. Raises CapabilityError for a model of ratings and a split
-    of counts or events, unless `anyway`.
-    """
+    last epoch. `seed`: None takes that of the split. Raises CapabilityError for a model of ratings and a
+    split of counts or events, unless `anyway`."""
     config = checked(_Model, {"model": _settings(model)}, where="fit").model
     check_feedback(config, split.train, anyway=anyway)
     chosen_on = None

@@ -129,12 +129,14 @@ CONFIGS: list[tuple[str, str, str, str]] = [
     ('try.yaml',
      EXPERIMENT + 'split: {kind: predefined, train: a.base, test: a.test}\n',
      'train try.yaml --no-tracking',
-     'data.source is good.csv, but the split is made of a.base and a.test: name the folder of both as data.source '
+     'data.source is good.csv, but the split is made of a.base and a.test: name the folder of both '
+     'as data.source '
      '(.), or split data.source otherwise'),
     ('try.yaml',
      EXPERIMENT.replace('good.csv', '.') + 'split: {kind: predefined, train: a.base, test: ../a.test}\n',
      'train try.yaml --no-tracking',
-     'split.test is ../a.test, which does not lie in ., where data.source . is: name the folder that holds both '
+     'split.test is ../a.test, which does not lie in ., where data.source . is: name the folder that '
+     'holds both '
      'files as data.source'),
     ('try.yaml',
      EXPERIMENT.replace('good.csv', '.') + 'split: {kind: predefined, train: a.base, test: a.test}\n',
@@ -236,7 +238,8 @@ OPTIONS: list[tuple[str, str]] = [
     ('data describe',
      "missing argument 'source'; see recsys-ae data describe --help"),
     ('data describe data',
-     "'data' is neither a file nor a known dataset; known are movietweetings-100k, ml-100k, ml-1m, ml-10m, ml-20m, "
+     "'data' is neither a file nor a known dataset; known are movietweetings-100k, ml-100k, ml-1m, "
+     "ml-10m, ml-20m, "
      'ml-25m, ml-latest-small, goodbooks-10k, goodbooks-10k-v2, filmtrust, lastfm-hetrec'),
     ('data describe nowhere.csv',
      'nowhere.csv: no such file'),

@@ -25,7 +25,8 @@ def list_datasets(as_json: options.AsJson = False) -> None:
 
         rows = [
             {"name": known.name, "ratings": known.ratings, "users": known.users, "items": known.items,
-             "scale": known.scale, "feedback": known.feedback, "terms": known.terms, "published": known.published,
+             "scale": known.scale, "feedback": known.feedback, "terms": known.terms,
+             "published": known.published,
              "present": find(known.name) is not None, "fetchable": known.archive is not None}
             for known in DATASETS.values()
         ]  # fmt: skip

@@ -12,35 +12,40 @@ from recsys_ae.errors import DataError
 
 ROLES = ("user", "item", "rating", "timestamp")  # also the order of the columns of files without a header
 
-# In lower case, without anything but letters and digits; those of a second line count where none of the first
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# In lower case, without anything but letters and digits; those of a second tier count where none of the first
 # is there.
 USUAL_NAMES: dict[str, tuple[frozenset[str], ...]] = {
     "user": (
-        frozenset("user userid uid useridx reviewerid customerid memberid visitorid readerid".split()),
-        frozenset("username reviewer customer member visitor".split()),
+        _words("user userid uid useridx reviewerid customerid memberid visitorid readerid"),
+        _words("username reviewer customer member visitor"),
     ),
     "item": (
-        frozenset(
-            "item itemid itemidx iid movieid filmid bookid isbn artistid songid trackid productid asin gameid "
-            "animeid recipeid businessid jokeid articleid".split()
+        _words(
+            """item itemid itemidx iid movieid filmid bookid isbn artistid songid trackid productid asin
+            gameid animeid recipeid businessid jokeid articleid"""
         ),
-        frozenset("movie film book artist song track product game anime parentasin".split()),
+        _words("movie film book artist song track product game anime parentasin"),
     ),
     "rating": (
-        frozenset(
-            "rating ratings score stars overall preference rate bookrating movierating userrating itemrating "
-            "myrating ratingscore ratingvalue starrating overallrating reviewrating reviewscore".split()
+        _words(
+            """rating ratings score stars overall preference rate bookrating movierating userrating itemrating
+            myrating ratingscore ratingvalue starrating overallrating reviewrating reviewscore"""
         ),
-        frozenset(("value",)),
+        _words("value"),
     ),
     "timestamp": (
-        frozenset("timestamp time ts unixtime unixreviewtime".split()),
-        frozenset("date datetime createdat ratedat reviewdate reviewtime playedat".split()),
+        _words("timestamp time ts unixtime unixreviewtime"),
+        _words("date datetime createdat ratedat reviewdate reviewtime playedat"),
     ),
 }
-COUNT_NAMES = frozenset(
-    "plays play playcount playcounts count counts listens listencount listeningcount weight clicks clickcount "
-    "quantity qty frequency freq views viewcount purchases scrobbles visits hours playtime amount n num".split()
+COUNT_NAMES = _words(
+    """plays play playcount playcounts count counts listens listencount listeningcount weight clicks
+    clickcount quantity qty frequency freq views viewcount purchases scrobbles visits hours playtime amount n num"""
 )
 PLAINLY_OTHER = frozenset(("", "index", "row", "year", "month", "day", "age", "zip", "zipcode"))
 OTHER_ENDS = ("id", "ids", "idx", "index", "key", "code", "time", "date", "timestamp")
@@ -163,9 +168,7 @@ def _values(
         if feedback is None and _plain(wanted) in COUNT_NAMES:
             raise DataError(_undecided(names, [place], path))
         return place, feedback or "ratings"
-    usual = (
-        [place for place in _called(names, tier) if place in others] for tier in USUAL_NAMES["rating"]
-    )
+    usual = ([place for place in _called(names, tier) if place in others] for tier in USUAL_NAMES["rating"])
     rated = next((found for found in usual if found), [])
     counted = [place for place in others if _plain(names[place]) in COUNT_NAMES]
     if feedback is None:
@@ -179,7 +182,8 @@ def _values(
     found = (counted or rated or numbers) if feedback == "counts" else (rated or counted or numbers)
     if not found:
         raise DataError(
-            f"{path}: there is no column of {feedback} among {_listed(names)}; name it with columns.rating, or "
+            f"{path}: there is no column of {feedback} among {_listed(names)}; name it with "
+            "columns.rating, or "
             "set feedback to events"
         )
     return _only(found, names, "rating", path), feedback
@@ -240,6 +244,7 @@ def _undecided(names: Sequence[str], places: list[int], path: object) -> str:
     named = shlex.quote(f"data.columns.rating={names[places[0]]}")
     kind = "counts" if _plain(names[places[0]]) in COUNT_NAMES else "ratings"
     return (
-        f"{path}: {could} may hold ratings or counts; say which with --set {named} --set data.feedback={kind} "
+        f"{path}: {could} may hold ratings or counts; say which with --set {named} --set "
+        f"data.feedback={kind} "
         f"(ratings or counts), or read each row as an event with --set data.feedback=events"
     )

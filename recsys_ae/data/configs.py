@@ -35,13 +35,13 @@ class FiltersConfig(Config):
 
 
 class DataConfig(Config):
-    """`source`: the name of a known dataset, or a path: a file, a folder of parts that have the same columns, a
-    pattern such as "parts/*.csv", or a list of paths. `format`: null detects it. `feedback`: what the values
-    are: ratings, counts (of plays or clicks: confidence), or events (each row counts 1); null takes the known
-    dataset's, else what the columns say. `scale`: lowest and highest possible rating; null takes the known
-    dataset's, else none is declared, and models keep to the range of the training part. `header`: whether the
-    first line of a text file names the columns; null: unless it is all numbers. `decimal`: of numbers in text;
-    null: a point, or a comma in files with semicolons where nothing speaks against it."""
+    """`source`: the name of a known dataset, or a path: a file, a folder of parts that have the same columns,
+    a pattern such as "parts/*.csv", or a list of paths. `format`: null detects it. `feedback`: what the
+    values are: ratings, counts (of plays or clicks: confidence), or events (each row counts 1); null takes
+    the known dataset's, else what the columns say. `scale`: lowest and highest possible rating; null takes
+    the known dataset's, else none is declared, and models keep to the range of the training part. `header`:
+    whether the first line of a text file names the columns; null: unless it is all numbers. `decimal`: of
+    numbers in text; null: a point, or a comma in files with semicolons where nothing speaks against it."""
 
     source: str | tuple[str, ...]
     format: Format | None = None
@@ -66,7 +66,8 @@ class DataConfig(Config):
 
     @property
     def name(self) -> str:
-        """A short name: that of the first file, without folder and suffix; of a pattern that of its folder."""
+        """A short name: that of the first file, without folder and suffix; of a pattern that of its
+        folder."""
         path = PurePath(self.sources[0])
         return (path.parent.name or "ratings") if set(path.name) & set("*?[") else path.stem
 

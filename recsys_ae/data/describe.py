@@ -98,9 +98,7 @@ def _ranges(distinct: np.ndarray, counts: np.ndarray, n_all: int) -> dict[str, i
     ends = np.unique(np.searchsorted(np.cumsum(counts), wanted).clip(max=len(distinct) - 1))
     starts = np.append(0, ends[:-1] + 1)
     names = [
-        _spelt(distinct[start])
-        if start == end
-        else f"{_spelt(distinct[start])} to {_spelt(distinct[end])}"
+        _spelt(distinct[start]) if start == end else f"{_spelt(distinct[start])} to {_spelt(distinct[end])}"
         for start, end in zip(starts, ends, strict=True)
     ]
     sums = [int(counts[start : end + 1].sum()) for start, end in zip(starts, ends, strict=True)]
@@ -137,9 +135,7 @@ def _span(timestamps: np.ndarray) -> dict[str, Any]:
     return {"first": first, "last": last, "missing": 0}
 
 
-def _advice(
-    ratings: Ratings, of_users: np.ndarray, of_items: np.ndarray, duplicates: int
-) -> Iterator[str]:
+def _advice(ratings: Ratings, of_users: np.ndarray, of_items: np.ndarray, duplicates: int) -> Iterator[str]:
     """One sentence for each thing to set, or to choose."""
     if duplicates:
         yield f"{duplicates:,} rows repeat a pair: set data.duplicates to first, last or mean"
@@ -150,7 +146,9 @@ def _advice(
             "these are the lowest and the highest possible ratings"
         )
     if (rare := (of_users < CORE).mean()) > 0.1 or (of_items < CORE).mean() > 0.1:
-        text = f"{rare:.0%} of users and {(of_items < CORE).mean():.0%} of items have fewer than {CORE} ratings"
+        text = (
+            f"{rare:.0%} of users and {(of_items < CORE).mean():.0%} of items have fewer than {CORE} ratings"
+        )
         yield f"{text}: {_core_advice(ratings)}"
     if ratings.timestamps is not None and ratings.timestamps.min() < ratings.timestamps.max():
         yield "there are timestamps: split.kind=temporal tests as in production, on what came later"

@@ -59,7 +59,8 @@ def load_table(table: Any, config: DataConfig) -> Ratings:
         triples = read_table(table, config.columns, config.feedback)
     else:
         raise DataError(
-            f"ratings cannot be read from a {type(table).__name__}; give a path, the name of a dataset, a pandas, "
+            f"ratings cannot be read from a {type(table).__name__}; give a path, the name of a "
+            "dataset, a pandas, "
             "polars or Arrow table, or a SciPy matrix"
         )
     if len(triples) == 0:
@@ -101,11 +102,10 @@ def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolV
     """The union of two files, and (n_observed,) which of its ratings, in the order of the matrix, are of
     `test`.
 
-    The files lie in the folder of the dataset, or in the folder that `config.source` is; or `config.source` is
-    one of them. Repeats are resolved within each file. Timestamps are kept if both files have them. Raises
+    The files lie in the folder of the dataset, or in the folder that `config.source` is; or `config.source`
+    is one of them. Repeats are resolved within each file. Timestamps are kept if both files have them. Raises
     ConfigError if the files lie elsewhere, or the config has filters (they would mix the parts), DataError if
-    a pair is in both files, or the files hold different feedback.
-    """
+    a pair is in both files, or the files hold different feedback."""
     if config.filters != FiltersConfig():
         raise ConfigError(
             "filters cannot be used with a predefined split; filter the files, or split otherwise"
@@ -156,7 +156,9 @@ def _located(config: DataConfig, part: Path | None = None) -> Source:
     """Where the source lies, and how it is read; `part`: a file that is read in place of it."""
     dataset = DATASETS.get(config.sources[0])
     if len(config.sources) > 1 and (named := [name for name in config.sources if name in DATASETS]):
-        raise ConfigError(f"data.source lists {named[0]}, the name of a dataset; list paths, or name it alone")
+        raise ConfigError(
+            f"data.source lists {named[0]}, the name of a dataset; list paths, or name it alone"
+        )
     feedback = config.feedback
     if dataset is not None and feedback is None and config.columns.rating != "":
         feedback = dataset.feedback
@@ -190,13 +192,15 @@ def _paths_of_pair(config: DataConfig, train: str, test: str) -> list[Path]:
     for name, path in zip(("train", "test"), paths, strict=True):
         if root not in path.resolve().parents:
             raise ConfigError(
-                f"split.{name} is {path}, which does not lie in {folder}, where data.source {config.label} is: "
+                f"split.{name} is {path}, which does not lie in {folder}, where data.source "
+                f"{config.label} is: "
                 "name the folder that holds both files as data.source"
             )
     is_file = config.sources[0] not in DATASETS and not whole.is_dir()
     if is_file and whole.resolve() not in [path.resolve() for path in paths]:
         raise ConfigError(
-            f"data.source is {config.label}, but the split is made of {paths[0]} and {paths[1]}: name the folder "
+            f"data.source is {config.label}, but the split is made of {paths[0]} and {paths[1]}: name "
+            "the folder "
             f"of both as data.source ({folder}), or split data.source otherwise"
         )
     return paths

@@ -59,10 +59,9 @@ class Ratings:
         """From n ids (integers or text, sequences or IdColumn), n values and n timestamps or None.
 
         Raises DataError at an empty id, a value that is not finite or outside `scale`, a negative count, a
-        timestamp that is no Unix second, arrays of different lengths, and with `duplicates="error"` at a pair that occurs again.
-        Other `duplicates` keep the first or last in the order of the input, or the mean. `where(i)` tells in
-        errors where the i-th rating stands.
-        """
+        timestamp that is no Unix second, arrays of different lengths, and with `duplicates="error"` at a pair
+        that occurs again. Other `duplicates` keep the first or last in the order of the input, or the mean.
+        `where(i)` tells in errors where the i-th rating stands."""
         columns = {"user": IdColumn.of(users), "item": IdColumn.of(items)}
         values = np.asarray(values)
         n = len(values)

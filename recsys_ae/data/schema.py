@@ -156,7 +156,8 @@ def _check_no_dates(times: np.ndarray, where: Where) -> None:
     months, days = times // 100 % 100, times % 100
     if ((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all():
         raise DataError(
-            f"{where(0)}: the timestamp is {times[0]:.15g}, which may be a date or Unix seconds; write dates as "
+            f"{where(0)}: the timestamp is {times[0]:.15g}, which may be a date or Unix seconds; "
+            "write dates as "
             '2013-04-03, or read none (columns.timestamp: "")'
         )
 

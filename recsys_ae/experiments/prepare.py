@@ -38,7 +38,8 @@ def _counted(split: Split) -> Split:
     if split.outside_scale:
         low, high = split.train.limits()
         log.warning(
-            "%d of %d holdout ratings lie outside the range of the training part, %g to %g; where the scale is "
+            "%d of %d holdout ratings lie outside the range of the training part, %g to %g; where "
+            "the scale is "
             "known, declare it: data.scale",
             split.outside_scale,
             split.holdout.n_observed,
@@ -55,12 +56,14 @@ def check_feedback(config: ModelConfig, train: Ratings, *, anyway: bool = False)
         return
     if train.feedback != "ratings":
         said = (
-            f"{config.kind} predicts ratings, but these are {train.feedback}; als, bpr, item-knn and popularity "
+            f"{config.kind} predicts ratings, but these are {train.feedback}; als, bpr, item-knn and "
+            "popularity "
             "are the models for such data"
         )
         if not anyway:
             raise CapabilityError(
-                f"{said}; choose one of them, set data.feedback=ratings where the values are ratings, or fit it "
+                f"{said}; choose one of them, set data.feedback=ratings where the values are ratings, "
+                "or fit it "
                 "--anyway (in Python: anyway=True)"
             )
         log.warning("%s", said)

@@ -28,8 +28,8 @@ from recsys_ae.types import Epoch
 
 
 def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Tracker) -> RunResult:
-    """Load, split, fit, test once, keep. Nothing is written or tracked before the data and the split hold, and
-    the model is one for such data.
+    """Load, split, fit, test once, keep. Nothing is written or tracked before the data and the split hold,
+    and the model is one for such data.
 
     `folder`: of the results, as `new_folder` gives it. The state of a training that is stopped is kept beside
     it, in `.checkpoints`, unless the context names another place.

@@ -63,7 +63,8 @@ class StoredModel:
             limits = float(known_values.min()), float(known_values.max())
             if n_off := np.count_nonzero(outside(ratings.values, limits)):
                 log.warning(
-                    "%d of %d ratings lie outside the range of the training, %g to %g; see that they are on the "
+                    "%d of %d ratings lie outside the range of the training, %g to %g; see that they "
+                    "are on the "
                     "same scale",
                     n_off,
                     ratings.n_observed,

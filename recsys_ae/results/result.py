@@ -37,8 +37,8 @@ class FitRecord:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the result comes from. `git_commit`: None where the code was installed. `feedback`: what the values
-    of the ratings are; None in results of older programs."""
+    """Where the result comes from. `git_commit`: None where the code was installed. `feedback`: what the
+    values of the ratings are; None in results of older programs."""
 
     seed: int
     data_fingerprint: str

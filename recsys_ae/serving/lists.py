@@ -103,7 +103,9 @@ def chosen_rows(text: str, users: IdMap) -> PositionVector:
     if not path.is_file() or n_unknown in (0, len(ids)):
         return rows_of(users, ids)
     first = ids[int(np.argmax(rows < 0))]
-    log.warning("%d of %d users in %s are unknown, such as %r; no list for them", n_unknown, len(ids), text, first)
+    log.warning(
+        "%d of %d users in %s are unknown, such as %r; no list for them", n_unknown, len(ids), text, first
+    )
     return rows[rows >= 0]
 
 

@@ -101,7 +101,11 @@ PLAIN_CSV, ARROW = csv(), pa.Table.from_pandas(FRAME, preserve_index=False)
 COMMAS = FRAME.assign(rating=FRAME.rating.astype(str).str.replace(".", ","))
 BOOKS = renamed("User-ID", "ISBN", "Book-Rating", "when")
 ZONED = MOMENTS.dt.tz_localize("UTC").dt.tz_convert("Asia/Kolkata")
-PLAYS = FRAME.drop(columns="timestamp").assign(rating=np.arange(N)).set_axis(["userID", "artistID", "plays"], axis=1)
+PLAYS = (
+    FRAME.drop(columns="timestamp")
+    .assign(rating=np.arange(N))
+    .set_axis(["userID", "artistID", "plays"], axis=1)
+)
 REVIEWS = FRAME.assign(text=['says "no, thanks"', "two\nlines", "plain; really"] * 4)
 IDS = FRAME.assign(user=[f"00{user}" for user in FRAME.user], item=[f"i {item}" for item in FRAME.item])
 
@@ -113,7 +117,8 @@ READ: list[tuple[str, bytes, dict, Expected, str]] = [
     ("packed.csv.xz", lzma.compress(PLAIN_CSV), {}, by_pandas(), "ratings"),
     ("packed.csv.zst", zstd(PLAIN_CSV), {}, the_frame, "ratings"),
     ("packed.tsv.GZ", gzip.compress(csv(sep="\t")), {}, the_frame, "ratings"),
-    ("two-members.csv.gz", gzip.compress(PLAIN_CSV[:60]) + gzip.compress(PLAIN_CSV[60:]), {}, by_pandas(), "ratings"),
+    ("two-members.csv.gz", gzip.compress(PLAIN_CSV[:60]) + gzip.compress(PLAIN_CSV[60:]), {}, by_pandas(),
+     "ratings"),
     ("one.zip", zipped(PLAIN_CSV, "folder/a.csv"), {}, by_pandas(), "ratings"),
     ("mac.zip", zipped(PLAIN_CSV, "a.csv", "__MACOSX/._a.csv"), {}, the_frame, "ratings"),
     ("lines.zip", zipped(jsonl(), "a.jsonl"), {}, the_frame, "ratings"),
@@ -123,17 +128,20 @@ READ: list[tuple[str, bytes, dict, Expected, str]] = [
     ("semicolons-commas.csv", csv(COMMAS, sep=";"), {}, by_pandas(sep=";", decimal=","), "ratings"),
     ("headerless-commas.csv", csv(COMMAS, sep=";", header=False), {},
      by_pandas(sep=";", decimal=",", names=ROLES), "ratings"),
-    ("named-decimal.tsv", csv(COMMAS, sep="\t"), {"decimal": ","}, by_pandas(sep="\t", decimal=","), "ratings"),
+    ("named-decimal.tsv", csv(COMMAS, sep="\t"), {"decimal": ","}, by_pandas(sep="\t", decimal=","),
+     "ratings"),
     ("quoted-commas.csv", csv(COMMAS), {"decimal": ","}, by_pandas(decimal=","), "ratings"),
     ("three-decimals.csv", csv(FRAME.assign(rating="1,250"), sep=";"), {"decimal": ","},
      by_pandas(sep=";", decimal=","), "ratings"),
-    ("some-commas.csv", b"user;item;rating\n1;2;4\n1;3;3,5\n2;2;1,125\n", {}, by_pandas(sep=";", decimal=","), "ratings"),
+    ("some-commas.csv", b"user;item;rating\n1;2;4\n1;3;3,5\n2;2;1,125\n", {}, by_pandas(sep=";",
+     decimal=","), "ratings"),
     ("books.csv", csv(BOOKS, sep=";", quoting=1), {"columns": {"timestamp": "when"}},
      by_pandas("User-ID", "ISBN", "Book-Rating", "when", sep=";"), "ratings"),
     ("semicolons-in-titles.csv", csv(REVIEWS), {}, by_pandas(), "ratings"),
     ("commas-in-titles.csv", csv(REVIEWS, sep=";"), {}, by_pandas(sep=";"), "ratings"),
     ("both.csv", b"user;item;rating;genres, all\n1;2;3;a, b\n2;2;4;c\n", {}, by_pandas(sep=";"), "ratings"),
-    ("amazon.csv", csv(renamed("reviewerID", "asin", "overall", "unixReviewTime").assign(reviewTime="09 13, 2009")),
+    ("amazon.csv", csv(renamed("reviewerID", "asin", "overall",
+     "unixReviewTime").assign(reviewTime="09 13, 2009")),
      {}, by_pandas("reviewerID", "asin", "overall", "unixReviewTime"), "ratings"),
     ("stars.csv", csv(renamed("user_id", "business_id", "stars", "date")), {},
      by_pandas("user_id", "business_id", "stars", "date"), "ratings"),
@@ -160,12 +168,15 @@ READ: list[tuple[str, bytes, dict, Expected, str]] = [
      lambda path: FRAME.drop(columns="rating"), "events"),
     ("latin.csv", csv(FRAME.assign(title="Amélie")).decode().encode("latin-1"), {"encoding": "latin-1"},
      by_pandas(encoding="latin-1"), "ratings"),
-    ("utf16.csv", PLAIN_CSV.decode().encode("utf-16"), {"encoding": "utf-16"}, by_pandas(encoding="utf-16"), "ratings"),
+    ("utf16.csv", PLAIN_CSV.decode().encode("utf-16"), {"encoding": "utf-16"}, by_pandas(encoding="utf-16"),
+     "ratings"),
     ("lines.jsonl", jsonl(), {}, the_frame, "ratings"),
     ("lines.json", b"\n" + jsonl().replace(b"\n", b"\r\n"), {}, the_frame, "ratings"),
-    ("lines.ndjson.gz", gzip.compress(jsonl(renamed("user_id", "item_id", "rating", "timestamp"))), {}, the_frame,
+    ("lines.ndjson.gz", gzip.compress(jsonl(renamed("user_id", "item_id", "rating", "timestamp"))), {},
+     the_frame,
      "ratings"),
-    ("mixed-ids.jsonl", b'{"user": 1, "item": "a", "rating": 3}\n{"user": "x", "item": 2, "rating": 4.5}\n', {},
+    ("mixed-ids.jsonl", b'{"user": 1, "item": "a", "rating": 3}\n{"user": "x", "item": 2, "rating": 4.5}\n',
+     {},
      lambda path: pd.DataFrame({"user": ["1", "x"], "item": ["a", "2"], "rating": [3, 4.5]}), "ratings"),
     ("dates-as-ids.jsonl", b'{"user": "2013-04-03", "item": 1, "rating": 3}\n', {},
      lambda path: pd.DataFrame({"user": ["2013-04-03"], "item": [1], "rating": [3.0]}), "ratings"),
@@ -178,10 +189,13 @@ READ: list[tuple[str, bytes, dict, Expected, str]] = [
         FRAME.rating).cast(pa.decimal128(4, 1)).to_pandas()).to_parquet(file)), {}, the_frame, "ratings"),
     ("plays.csv", csv(PLAYS), {"columns": {"rating": "plays"}, "feedback": "counts"},
      by_pandas("userID", "artistID", "plays"), "counts"),
-    ("plays-unnamed.csv", csv(PLAYS), {"feedback": "counts"}, by_pandas("userID", "artistID", "plays"), "counts"),
-    ("plays-as-ratings.csv", csv(PLAYS), {"feedback": "ratings"}, by_pandas("userID", "artistID", "plays"), "ratings"),
+    ("plays-unnamed.csv", csv(PLAYS), {"feedback": "counts"}, by_pandas("userID", "artistID", "plays"),
+     "counts"),
+    ("plays-as-ratings.csv", csv(PLAYS), {"feedback": "ratings"}, by_pandas("userID", "artistID", "plays"),
+     "ratings"),
     ("plays-as-events.csv", csv(PLAYS), {"feedback": "events"}, by_pandas("userID", "artistID"), "events"),
-    ("titles.csv", csv(FRAME[["user", "item"]].assign(title="Heat (1995)", genre="Crime", year=1995, movie_no_id=3)),
+    ("titles.csv", csv(FRAME[["user", "item"]].assign(title="Heat (1995)", genre="Crime", year=1995,
+     movie_no_id=3)),
      {}, by_pandas("user", "item"), "events"),
     ("one-value.csv", csv(FRAME.assign(rating=1)), {}, by_pandas(), "ratings"),
 ]  # fmt: skip
@@ -189,49 +203,62 @@ READ: list[tuple[str, bytes, dict, Expected, str]] = [
 # name of the file, what is in it, options, what the sentence must say
 REFUSED: list[tuple[str, bytes, dict, str]] = [
     ("plays.csv", csv(PLAYS), {},
-     r"'plays' may hold ratings or counts; say which with --set data.columns.rating=plays --set data.feedback=counts "
+     r"'plays' may hold ratings or counts; say which with --set data.columns.rating=plays --set "
+     r"data.feedback=counts "
      r"\(ratings or counts\), or read each row as an event with --set data.feedback=events"),
     ("named-plays.csv", csv(PLAYS), {"columns": {"rating": "plays"}}, "'plays' may hold ratings or counts"),
     ("unknown.csv", csv(renamed("user", "item", "my plain mark", "timestamp")), {},
      "'my plain mark' may hold ratings or counts; say which with --set 'data.columns.rating=my plain mark' "
      "--set data.feedback=ratings"),
-    ("unknown.parquet", written(renamed("user", "item", "mark", "timestamp").to_parquet), {}, "'mark' may hold"),
+    ("unknown.parquet", written(renamed("user", "item", "mark", "timestamp").to_parquet), {},
+     "'mark' may hold"),
     ("unknown.jsonl", jsonl(renamed("user", "item", "mark", "timestamp")), {}, "'mark' may hold"),
-    ("no-counts.csv", csv(FRAME[["user", "item"]]), {"feedback": "counts"}, "there is no column of counts among 'user'"),
+    ("no-counts.csv", csv(FRAME[["user", "item"]]), {"feedback": "counts"},
+     "there is no column of counts among 'user'"),
     ("minus-plays.csv", csv(PLAYS.assign(plays=-PLAYS.plays)), {"feedback": "counts"},
      "line 3: the count is -1, .*counts must not be negative"),
     ("scored-plays.csv", csv(PLAYS), {"feedback": "counts", "columns": {"rating": "plays"}, "scale": (0, 9)},
      "a scale is of ratings"),
     ("points-and-commas.csv", b"user;item;rating\n1;2;3,5\n1;3;4.5\n", {},
      "line 2: the rating '3,5' may have a comma for decimals or for thousands; set decimal"),
-    ("thousands.csv", b"user;item;rating\n1;2;4\n1;3;1,250\n", {}, "line 3: the rating '1,250' may have a comma"),
+    ("thousands.csv", b"user;item;rating\n1;2;4\n1;3;1,250\n", {},
+     "line 3: the rating '1,250' may have a comma"),
     ("headerless-times.data", csv(FRAME.drop(columns="rating"), sep="\t", header=False), {},
-     "line 1: without a header the third field is the rating, and it looks like a timestamp; set columns.timestamp"),
-    ("swapped.csv", csv(FRAME[["user", "item", "timestamp", "rating"]], header=False), {}, "looks like a timestamp"),
+     "line 1: without a header the third field is the rating, and it looks like a timestamp; set "
+     "columns.timestamp"),
+    ("swapped.csv", csv(FRAME[["user", "item", "timestamp", "rating"]], header=False), {},
+     "looks like a timestamp"),
     ("numbers-as-dates.csv", csv(FRAME.assign(timestamp=20130403 + np.arange(N))), {},
      "line 2: the timestamp is 20130403, which may be a date or Unix seconds; write dates as 2013-04-03"),
     ("american.csv", csv(of_moments(MOMENTS.dt.strftime("%m/%d/%Y"))), {},
      "line 2: the timestamp '04/03/2013' is neither Unix seconds nor a date"),
     ("no-day.csv", b"user,item,rating,date\n1,2,3,2013-02-28\n1,3,3,2013-02-30\n", {},
      "line 3: the timestamp '2013-02-30' is neither"),
-    ("no-time.csv", b"user,item,rating,date\n1,2,3,2013-02-28\n1,3,3,\n", {}, "line 3: the timestamp is missing"),
+    ("no-time.csv", b"user,item,rating,date\n1,2,3,2013-02-28\n1,3,3,\n", {},
+     "line 3: the timestamp is missing"),
     ("text-ids.csv", csv(IDS, header=False), {}, "or set header to false where that is a rating already"),
-    ("two.zip", zipped(PLAIN_CSV, "a.csv", "b.csv"), {}, r"holds 2 files \('a.csv', 'b.csv'\) and must hold one"),
+    ("two.zip", zipped(PLAIN_CSV, "a.csv", "b.csv"), {},
+     r"holds 2 files \('a.csv', 'b.csv'\) and must hold one"),
     ("empty.zip", zipped(PLAIN_CSV), {}, "holds 0 files and must hold one"),
     ("no.zip", PLAIN_CSV, {}, "cannot be read .*; see that it is whole"),
     ("no.csv.gz", PLAIN_CSV, {}, "cannot be read .*; see that it is whole"),
-    ("short.csv.gz", gzip.compress(csv(pd.concat([FRAME] * 500)))[:-200], {}, "cannot be read .*; see that it is whole"),
+    ("short.csv.gz", gzip.compress(csv(pd.concat([FRAME] * 500)))[:-200], {},
+     "cannot be read .*; see that it is whole"),
     ("short.csv.xz", lzma.compress(PLAIN_CSV)[:-20], {}, "cannot be read .*; see that it is whole"),
     ("hidden.csv", gzip.compress(PLAIN_CSV), {}, "line 1: is no text in utf-8"),
-    ("array.json", json.dumps(FRAME.to_dict("records")).encode(), {}, "line 1: .* is no JSON object; write one on each"),
-    ("pretty.json", json.dumps(FRAME.to_dict("records")[0], indent=1).encode(), {}, "line 1: '{' is no JSON object"),
+    ("array.json", json.dumps(FRAME.to_dict("records")).encode(), {},
+     "line 1: .* is no JSON object; write one on each"),
+    ("pretty.json", json.dumps(FRAME.to_dict("records")[0], indent=1).encode(), {},
+     "line 1: '{' is no JSON object"),
     ("broken.jsonl", jsonl()[:-20], {}, "line 12: .* is no JSON object"),
     ("no-rating.jsonl", b'{"user": 1, "item": 2, "rating": 3}\n\n{"user": 1, "item": 3}\n', {},
      "no-rating.jsonl, line 3: the rating is empty"),
-    ("repeat.jsonl", b'{"user": 1, "item": 2, "rating": 3}\n' * 2, {}, "repeat.jsonl, line 2: user 1 has rated item 2"),
+    ("repeat.jsonl", b'{"user": 1, "item": 2, "rating": 3}\n' * 2, {},
+     "repeat.jsonl, line 2: user 1 has rated item 2"),
     ("nested.jsonl", b'{"user": {"id": 1}, "item": 2, "rating": 3}\n', {}, "column 'user': holds struct<"),
     ("text.feather", PLAIN_CSV, {}, "is no whole Arrow file"),
-    ("either.csv", b"a;b,c\n1;2,3\n", {}, "may have commas or semicolons between its fields; set format to csv"),
+    ("either.csv", b"a;b,c\n1;2,3\n", {},
+     "may have commas or semicolons between its fields; set format to csv"),
     ("bars.csv", csv(sep="|"), {}, "fits no known format; name one of movielens"),
 ]  # fmt: skip
 
@@ -244,7 +271,9 @@ def test_odd_file_is_read_as_pandas_reads_it(name, content, options, expected, f
     ratings = load_ratings(DataConfig(source=str(tmp_path / name), **options))
     frame = expected(tmp_path / name).sort_values(["user", "item"]).reset_index(drop=True)
     assert ratings.feedback == feedback
-    found = pd.DataFrame({"user": ratings.users.ids[ratings.rows()], "item": ratings.items.ids[ratings.columns]})
+    found = pd.DataFrame(
+        {"user": ratings.users.ids[ratings.rows()], "item": ratings.items.ids[ratings.columns]}
+    )
     pd.testing.assert_frame_equal(found, frame[["user", "item"]], check_dtype=False)
     values = frame.rating.astype(np.float32) if "rating" in frame else np.ones(len(frame))
     assert ratings.values.tolist() == values.tolist()

@@ -63,7 +63,9 @@ def test_an_offender_is_named_with_its_own_file_and_line(tmp_path):
     paths = write_parts(tmp_path, "csv")
     with paths[3].open("a") as file:
         file.write("1,2,nan,5\n")
-    with pytest.raises(DataError, match=rf"^{paths[3]}, line {len(PARTS[3]) + 2}: the rating is not a number"):
+    with pytest.raises(
+        DataError, match=rf"^{paths[3]}, line {len(PARTS[3]) + 2}: the rating is not a number"
+    ):
         ra.load(tmp_path)
     paths[3].write_text(f"user,item,rating,timestamp\n{FRAME.user[70]},{FRAME.item[70]},3,5\n")
     with pytest.raises(DataError, match=rf"^{paths[3]}, line 2: .* before, at {paths[1]}, line 2"):
@@ -121,7 +123,9 @@ TABLES = {
     "text": TEXT,
     "objects": FRAME.astype(object),
     "moments": FRAME.assign(timestamp=pd.to_datetime(FRAME.timestamp, unit="s")),
-    "zones": FRAME.assign(timestamp=pd.to_datetime(FRAME.timestamp, unit="s", utc=True).dt.tz_convert("Asia/Tokyo")),
+    "zones": FRAME.assign(
+        timestamp=pd.to_datetime(FRAME.timestamp, unit="s", utc=True).dt.tz_convert("Asia/Tokyo")
+    ),
     "arrow": ARROW,
     "exported": Exported(ARROW),
     "views": Exported(VIEWS),
@@ -138,9 +142,14 @@ def test_tables_in_memory_are_read_by_the_rules_for_files():
     assert "the table: 'plays' may hold ratings or counts" in refused(plays)
     counts = ra.load(plays, feedback="counts")
     assert (counts.feedback, counts.values.sum()) == ("counts", FRAME.rating.sum())
-    named = ra.load(FRAME.set_axis(list("abcd"), axis=1), columns=dict(zip(("user", "item", "rating", "timestamp"), "abcd", strict=True)))
+    named = ra.load(
+        FRAME.set_axis(list("abcd"), axis=1),
+        columns=dict(zip(("user", "item", "rating", "timestamp"), "abcd", strict=True)),
+    )
     assert named.fingerprint() == WHOLE.fingerprint()
-    assert "the table, row 3: the rating is empty" in refused(FRAME.assign(rating=FRAME.rating.where(FRAME.index != 3)))
+    assert "the table, row 3: the rating is empty" in refused(
+        FRAME.assign(rating=FRAME.rating.where(FRAME.index != 3))
+    )
     mixed = pd.DataFrame({"user": [1, "x"], "item": [2, 3], "rating": [1, 2]})
     assert ra.load(mixed).users.ids.tolist() == ["1", "x"]
     assert "holds no ratings" in refused(FRAME[:0])
@@ -151,7 +160,9 @@ def test_tables_in_memory_are_read_by_the_rules_for_files():
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo"])
 def test_matrices_keep_their_stored_zeros(kind):
     ratings = grid()
-    matrix = sparse.coo_array((ratings.values, (ratings.rows(), ratings.columns)), shape=(12, 15)).asformat(kind)
+    matrix = sparse.coo_array((ratings.values, (ratings.rows(), ratings.columns)), shape=(12, 15)).asformat(
+        kind
+    )
     found = ra.load(matrix)
     assert found.n_observed == ratings.n_observed
     assert (found.values == ratings.values).all()
@@ -172,10 +183,13 @@ def test_what_was_read_as_what_is_logged(tmp_path, caplog):
         ra.load(FRAME[["user", "item"]].drop_duplicates())
     first, second = (record.getMessage() for record in caplog.records)
     assert first == (
-        f"{tmp_path / 'a.csv'} (csv): 200 ratings from 'rating', user from 'user', item from 'item', timestamp from "
+        f"{tmp_path / 'a.csv'} (csv): 200 ratings from 'rating', user from 'user', item from 'item', "
+        "timestamp from "
         "'timestamp'; ignored: 'title'"
     )
-    assert second.startswith("DataFrame (table): 200 events (each row counts 1; no column is read as ratings)")
+    assert second.startswith(
+        "DataFrame (table): 200 events (each row counts 1; no column is read as ratings)"
+    )
 
 
 @pytest.mark.parametrize("factor", [1e-3, 0.2, 20, 1e6])

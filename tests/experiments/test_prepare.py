@@ -31,7 +31,9 @@ def test_models_of_ratings_stop_at_counts_and_events(member, ratings, caplog):
         check_feedback(member(), ratings)
         assert caplog.text == ""
         return
-    with pytest.raises(CapabilityError, match=f"^{member().kind} predicts ratings, but these are {ratings.feedback}"):
+    with pytest.raises(
+        CapabilityError, match=f"^{member().kind} predicts ratings, but these are {ratings.feedback}"
+    ):
         check_feedback(member(), ratings)
     check_feedback(member(), ratings, anyway=True)
     (record,) = caplog.records
@@ -93,7 +95,10 @@ def test_training_stops_at_events_unless_told_otherwise(tmp_path, monkeypatch):
 
 def test_a_benchmark_stops_before_anything_is_fitted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    lines = ["user,item", *(f"u{user},i{item}" for user in range(12) for item in range(8) if (user + item) % 3)]
+    lines = [
+        "user,item",
+        *(f"u{user},i{item}" for user in range(12) for item in range(8) if (user + item) % 3),
+    ]
     Path("ones.csv").write_text("\n".join(lines) + "\n")
     Path("b.yaml").write_text(
         "name: b\ndata: {source: ones.csv}\nreference: popularity\nmodels:\n"

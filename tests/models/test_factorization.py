@@ -118,8 +118,8 @@ def test_als_is_the_weighted_problem_of_hu_koren_volinsky_in_the_limit(ratings):
 
 
 def test_als_takes_counts_as_confidence():
-    """Hu, Koren, Volinsky 2008, eq. 4 with the confidences of eq. 6: run to convergence, every user solves the
-    dense normal equations, a user who is folded in too; and no unit of the counts matters."""
+    """Hu, Koren, Volinsky 2008, eq. 4 with the confidences of eq. 6: run to convergence, every user solves
+    the dense normal equations, a user who is folded in too; and no unit of the counts matters."""
     plain = low_rank(60, 25, density=0.3, seed=2)
     counts = np.random.default_rng(1).integers(0, 50, plain.n_observed).astype(np.float32)
     config, mean = ALSConfig(factors=3, l2=0.5, alpha=4.0, iterations=200), counts.mean(dtype=np.float64)

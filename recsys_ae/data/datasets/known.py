@@ -50,9 +50,9 @@ class Archive:
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """`ratings`, `users`, `items`: how many are rated. `scale`: lowest and highest possible rating, None
-    where there is none. `feedback`: what the values are. `terms`: licence and citation in one line, to be shown
-    before a download. `files`: the forms of its ratings, the first one found is read. `archive`: None where no
-    download can be verified. `note`: what to know when loading it, or what to do where it cannot be
+    where there is none. `feedback`: what the values are. `terms`: licence and citation in one line, to be
+    shown before a download. `files`: the forms of its ratings, the first one found is read. `archive`: None
+    where no download can be verified. `note`: what to know when loading it, or what to do where it cannot be
     downloaded."""
 
     name: str

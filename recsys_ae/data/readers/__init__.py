@@ -45,10 +45,11 @@ def read(
     triples = [_read(file, format, columns, feedback, config) for file in files]
     for file, part in zip(files, triples, strict=True):
         if part.reading != triples[0].reading:
+            first = triples[0].reading.sentence(files[0], len(triples[0]))
             raise DataError(
-                f"{file}: {part.reading.sentence('is read', len(part))}; "
-                f"{triples[0].reading.sentence('is read', len(triples[0])).replace('is read', str(files[0]), 1)};"
-                " parts must have the same columns: name the files that do, or a pattern such as 'ratings*.csv'"
+                f"{part.reading.sentence(file, len(part))}, but {first}; parts must have the same "
+                "columns: name "
+                "the files that do, or a pattern such as 'ratings*.csv'"
             )
     joined = Triples.joined(triples)
     if len(joined) == 0:
@@ -89,7 +90,9 @@ def _parts_in(folder: Path) -> list[Path]:
     if len(kinds) == 1:
         return next(iter(kinds.values()))
     if not kinds:
-        raise DataError(f"{folder}: is a folder without files of ratings; name the file with the ratings in it")
+        raise DataError(
+            f"{folder}: is a folder without files of ratings; name the file with the ratings in it"
+        )
     named = ", ".join(f"{len(files)} {kind or '.zip'}" for kind, files in kinds.items())
     raise DataError(
         f"{folder}: is a folder with files of several kinds ({named}); name the file with the ratings, or a "
@@ -145,11 +148,8 @@ def _detected(path: Path, config: DataConfig) -> Format:
         if config.header is not True and is_headerless(fields):
             return "tab"
         return "inter" if all(":" in field for field in fields) else "tsv"
-    possible: list[TextFormat] = []
-    if "," in line:
-        possible.append("csv")
-    if ";" in line:
-        possible.append("semicolon")
+    candidates: dict[str, TextFormat] = {",": "csv", ";": "semicolon"}
+    possible = [format for separator, format in candidates.items() if separator in line]
     if len(possible) > 1:
         possible = [format for format in possible if _makes_sense(fields_of(line, format), config)]
         if len(possible) != 1:
@@ -160,7 +160,8 @@ def _detected(path: Path, config: DataConfig) -> Format:
     if possible:
         return possible[0]
     raise DataError(
-        f"{path}, line {number}: {line[:80]!r} fits no known format; name one of {', '.join(get_args(Format))}"
+        f"{path}, line {number}: {line[:80]!r} fits no known format; name one of "
+        f"{', '.join(get_args(Format))}"
     )
 
 

@@ -21,8 +21,8 @@ BLOCK_BYTES = 16 << 20  # a line (a review) must fit into one block
 
 
 def read_jsonl(path: Path, columns: ColumnsConfig, feedback: Feedback | None, encoding: str) -> Triples:
-    """Arrow reads what is in order and in UTF-8; what it refuses is read again line by line, to name the first
-    offender, or to read it after all (ids of which some are numbers and some text)."""
+    """Arrow reads what is in order and in UTF-8; what it refuses is read again line by line, to name the
+    first offender, or to read it after all (ids of which some are numbers and some text)."""
 
     def where(index: int) -> str:
         number, _ = next(islice(_lines(path, encoding), index, None))
@@ -82,7 +82,8 @@ def _row(path: Path, encoding: str, number: int, line: str) -> dict[str, Any]:
         row = None
     if not isinstance(row, dict):
         raise DataError(
-            f"{path}, line {number}: {line.strip()[:60]!r} is no JSON object; write one on each line, such as "
+            f"{path}, line {number}: {line.strip()[:60]!r} is no JSON object; write one on each line, "
+            "such as "
             '{"user": 1, "item": 2, "rating": 3} (in pandas: to_json with orient="records" and lines=True)'
         )
     return row

@@ -22,8 +22,8 @@ ISO = (
 
 
 def decimals(column: pa.ChunkedArray, decimal: Decimal | None, where: Where) -> pa.ChunkedArray:
-    """Numbers of texts, empty ones null. `decimal` None: a point, or a comma where no text has a point and not
-    all that have a comma could mean thousands.
+    """Numbers of texts, empty ones null. `decimal` None: a point, or a comma where no text has a point and
+    not all that have a comma could mean thousands.
 
     Raises DataError at the first text that is no number, or that may be two.
     """
@@ -50,14 +50,15 @@ def _check_unambiguous(texts: pa.ChunkedArray, commas: pa.ChunkedArray, where: W
     thousands = pc.all(pc.match_substring_regex(texts.filter(commas), THOUSANDS)).as_py()
     if pc.any(points).as_py() or thousands:
         raise DataError(
-            f"{where(row)}: the rating {texts[row].as_py()!r} may have a comma for decimals or for thousands; "
+            f"{where(row)}: the rating {texts[row].as_py()!r} may have a comma for decimals or for "
+            "thousands; "
             'set decimal to "," or write the numbers with points'
         )
 
 
 def moments(column: pa.ChunkedArray, where: Where) -> np.ndarray:
-    """(n,) float64 Unix seconds of ISO dates (their midnight) and moments, fractions cut off; NaN for an empty
-    text. Without a zone they are UTC. Raises DataError at the first text that is no such moment."""
+    """(n,) float64 Unix seconds of ISO dates (their midnight) and moments, fractions cut off; NaN for an
+    empty text. Without a zone they are UTC. Raises DataError at the first text that is no such moment."""
     array = column.cast(pa.string()).combine_chunks().dictionary_encode()
     labels = pc.utf8_trim_whitespace(array.dictionary.cast(pa.string()))
     empty = pc.equal(labels, "").to_numpy(zero_copy_only=False)

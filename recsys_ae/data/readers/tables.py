@@ -135,7 +135,9 @@ def _numbers(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray:
     if types.is_null(kind):
         column = column.cast(pa.float64())
     elif not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
-        raise DataError(f"{name}: holds {kind} ({column[0].as_py()!r} in row 1) where ratings must be numbers")
+        raise DataError(
+            f"{name}: holds {kind} ({column[0].as_py()!r} in row 1) where ratings must be numbers"
+        )
     return rating_values(column, where, "row")
 
 

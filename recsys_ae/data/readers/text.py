@@ -144,9 +144,7 @@ def text_layout(
             f"{path}, line {number}: has {len(fields)} fields; the format {format!r} has user, item, "
             f"and perhaps rating and timestamp, with {separator!r} between them"
         )
-    return Layout(
-        path, encoding, separator, names, quoted, number if has_header else number - 1, has_header
-    )
+    return Layout(path, encoding, separator, names, quoted, number if has_header else number - 1, has_header)
 
 
 def first_line(path: Path, encoding: str) -> tuple[int, str]:
@@ -220,7 +218,7 @@ def _reading(
     )
     if not layout.has_header and columns.rating is None and (place := reading.places.get("rating")):
         values = [_number(row[place]) for row in sample if _is_number(row[place])]
-        if values and LEAST_MOMENT <= min(values) and max(values) <= 1000 * LAST_TIMESTAMP:
+        if values and min(values) >= LEAST_MOMENT and max(values) <= 1000 * LAST_TIMESTAMP:
             raise DataError(
                 f"{layout.where(0)}: without a header the third field is the rating, and it looks like a "
                 "timestamp; set columns.timestamp to rating, and columns.rating to timestamp (or feedback to "
@@ -279,9 +277,7 @@ def _value(text: str, role: str, layout: Layout, number: int) -> float | None:
         return float(text)
     except ValueError:
         comma = '; set decimal to "," where the comma is meant as one' if "," in text else ""
-        raise DataError(
-            f"{layout.path}, line {number}: the {role} {text!r} is not a number{comma}"
-        ) from None
+        raise DataError(f"{layout.path}, line {number}: the {role} {text!r} is not a number{comma}") from None
 
 
 def _number(text: str) -> float:
