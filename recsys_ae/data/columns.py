@@ -45,7 +45,8 @@ USUAL_NAMES: dict[str, tuple[frozenset[str], ...]] = {
 }
 COUNT_NAMES = _words(
     """plays play playcount playcounts count counts listens listencount listeningcount weight clicks
-    clickcount quantity qty frequency freq views viewcount purchases scrobbles visits hours playtime amount n num"""
+    clickcount quantity qty frequency freq views viewcount purchases scrobbles visits hours playtime amount n
+    num"""
 )
 PLAINLY_OTHER = frozenset(("", "index", "row", "year", "month", "day", "age", "zip", "zipcode"))
 OTHER_ENDS = ("id", "ids", "idx", "index", "key", "code", "time", "date", "timestamp")
