@@ -12,6 +12,7 @@ from recsys_ae.config import Config
 Duplicates = Literal["error", "first", "last", "mean"]
 Feedback = Literal["ratings", "counts", "events"]
 Format = Literal["movielens", "tab", "csv", "semicolon", "tsv", "jsonl", "parquet", "arrow", "inter", "npz"]
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 class ColumnsConfig(Config):
@@ -66,10 +67,12 @@ class DataConfig(Config):
 
     @property
     def name(self) -> str:
-        """A short name: that of the first file, without folder and suffix; of a pattern that of its
+        """A short name: that of the first file, without folder and suffixes; of a pattern that of its
         folder."""
         path = PurePath(self.sources[0])
-        return (path.parent.name or "ratings") if set(path.name) & set("*?[") else path.stem
+        if set(path.name) & set("*?["):
+            return path.parent.name or "ratings"
+        return PurePath(path.stem).stem if path.suffix.lower() in COMPRESSED else path.stem
 
     @model_validator(mode="after")
     def _settings_fit(self):

@@ -13,7 +13,8 @@ from scipy import sparse
 
 from recsys_ae.data.configs import ColumnsConfig, DataConfig
 from recsys_ae.data.load import load_ratings
-from recsys_ae.data.readers.text import read_slowly, read_text, text_layout
+from recsys_ae.data.readers.layout import text_layout
+from recsys_ae.data.readers.text import read_slowly, read_text
 
 ROWS = [(1, "0012", 4.0, 100), (1, "7", 0.0, 101), (20, "7", 2.5, 90), (3, "0012", 5.0, 100)]
 FRAME = pd.DataFrame(ROWS, columns=["user", "item", "rating", "timestamp"])

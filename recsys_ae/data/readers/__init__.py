@@ -9,12 +9,13 @@ from typing import assert_never, get_args
 import pyarrow as pa
 
 from recsys_ae.data.columns import ROLES, names_users_and_items
-from recsys_ae.data.configs import ColumnsConfig, DataConfig, Feedback, Format
+from recsys_ae.data.configs import COMPRESSED, ColumnsConfig, DataConfig, Feedback, Format
 from recsys_ae.data.readers.jsonl import read_jsonl
+from recsys_ae.data.readers.layout import TextFormat, fields_of, first_line, is_headerless
 from recsys_ae.data.readers.matrix import read_npz
-from recsys_ae.data.readers.opened import COMPRESSED, DAMAGED, suffix_of
+from recsys_ae.data.readers.opened import DAMAGED, suffix_of
 from recsys_ae.data.readers.tables import in_short, read_arrow, read_parquet
-from recsys_ae.data.readers.text import TextFormat, fields_of, first_line, is_headerless, read_text
+from recsys_ae.data.readers.text import read_text
 from recsys_ae.data.schema import Triples
 from recsys_ae.errors import DataError
 

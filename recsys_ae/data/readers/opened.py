@@ -15,9 +15,9 @@ from typing import BinaryIO, TextIO, cast
 
 import pyarrow as pa
 
+from recsys_ae.data.configs import COMPRESSED
 from recsys_ae.errors import DataError
 
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)  # beside OSError
 
 
