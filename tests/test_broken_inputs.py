@@ -237,6 +237,14 @@ OPTIONS: list[tuple[str, str]] = [
      'first, last or mean; see https://guoguibing.github.io/librec/datasets.html'),
     ('data describe',
      "missing argument 'source'; see recsys-ae data describe --help"),
+    ('data describe good.csv --set source=5',
+     "--set source=5: source: write a text, or a list of texts, not 5"),
+    ('data describe good.csv --set source=[good.csv,5]',
+     "--set source=[good.csv,5]: source: write a text, or a list of texts, not ['good.csv', 5]"),
+    ('data describe good.csv --set feedback=plays',
+     "--set feedback=plays: 'feedback' is 'plays', which is unknown; choose one of ratings, counts, events"),
+    ('data describe good.csv --set feedback=counts --set scale=[1,5]',
+     'good.csv: a scale is of ratings, and feedback is counts; leave out one of them'),
     ('data describe data',
      "'data' is neither a file nor a known dataset; known are movietweetings-100k, ml-100k, ml-1m, "
      "ml-10m, ml-20m, "

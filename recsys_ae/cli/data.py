@@ -100,8 +100,9 @@ def _show(source: str, found: dict[str, Any]) -> None:
         f"{tail['users_with_one_rating']:,} users"
     )
     if times := found["timestamps"]:
-        missing = f", {times['missing']:,} missing" if times["missing"] else ""
-        facts["time"] = f"{times['first']} to {times['last']}{missing}"
+        known = [f"{times['first']} to {times['last']}"] if times["first"] else []
+        missing = [f"{times['missing']:,} missing"] if times["missing"] else []
+        facts["time"] = ", ".join([*known, *missing])
     print(source)
     for name, text in {**facts, "fingerprint": found["fingerprint"]}.items():
         print(f"  {name:20} {text}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from recsys_ae.config import Config
 
@@ -74,12 +74,18 @@ class DataConfig(Config):
             return path.parent.name or "ratings"
         return PurePath(path.stem).stem if path.suffix.lower() in COMPRESSED else path.stem
 
+    @field_validator("source", mode="before")
+    @classmethod
+    def _source_is_text(cls, source):
+        names = source if isinstance(source, (list, tuple)) else [source]
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ValueError(f"write a text, or a list of texts, not {source!r}")
+        return source
+
     @model_validator(mode="after")
     def _settings_fit(self):
         if self.scale is not None and not self.scale[0] < self.scale[1]:
             raise ValueError(f"scale {list(self.scale)}: the lowest rating must be below the highest")
-        if not self.sources:
-            raise ValueError("source names no file; name one at least")
         if self.scale is not None and self.feedback in ("counts", "events"):
             raise ValueError(f"a scale is of ratings, and feedback is {self.feedback}; leave out one of them")
         if self.columns.rating == "" and self.feedback in ("ratings", "counts"):

@@ -13,7 +13,7 @@ from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.filters import apply_filters, k_core
 from recsys_ae.data.load import read_triples, to_ratings
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.data.schema import are_moments
+from recsys_ae.data.schema import check_timestamps
 from recsys_ae.errors import DataError
 
 MAX_BARS = 20  # distinct values that a histogram tells apart
@@ -28,16 +28,16 @@ def describe_source(config: DataConfig) -> dict[str, Any]:
     timestamps is that of the rows of the file."""
     triples = read_triples(config)
     times = triples.timestamps
-    moments = None if times is None else are_moments(times)
-    whole = moments is not None and bool(moments.all())
+    missing = np.zeros(len(triples), dtype=bool) if times is None else np.isnan(times) | (times < 0)
     if config.duplicates == "error":
         config = config.model_copy(update={"duplicates": "last"})
-    ratings = to_ratings(triples if whole else replace(triples, timestamps=None), config)
+    ratings = to_ratings(replace(triples, timestamps=None) if missing.any() else triples, config)
     n_duplicates = len(triples) - ratings.n_observed
     found = describe(apply_filters(ratings, config.filters), duplicates=n_duplicates)
     found |= {"reading": triples.reading.to_json(), "rows": len(triples), "duplicates": n_duplicates}
-    if times is not None and moments is not None and not whole:
-        found["timestamps"] = _span(times[moments]) | {"missing": int(np.count_nonzero(~moments))}
+    if times is not None and missing.any():
+        known = check_timestamps(np.where(missing, 0, times), triples.where)[~missing]
+        found["timestamps"] = _span(known) | {"missing": int(np.count_nonzero(missing))}
     return found
 
 

@@ -18,7 +18,7 @@ from recsys_ae.data.datasets.places import absent, close_names, find
 from recsys_ae.data.filters import apply_filters
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.data.readers import read
+from recsys_ae.data.readers import parts_of, read
 from recsys_ae.data.readers.matrix import read_matrix
 from recsys_ae.data.readers.tables import read_table
 from recsys_ae.data.schema import Triples
@@ -146,8 +146,9 @@ def to_ratings(triples: Triples, config: DataConfig) -> Ratings:
 
 
 def _read(source: Source, config: DataConfig) -> Triples:
-    triples = read(source.paths, source.format, source.columns, source.feedback, config)
-    shown = source.paths[0] if len(source.paths) == 1 else config.label
+    files = [file for path in source.paths for file in parts_of(path)]
+    triples = read(files, source.format, source.columns, source.feedback, config)
+    shown = str(files[0]) if len(files) == 1 else f"{config.label}, {len(files)} files"
     log.info("%s", triples.reading.sentence(shown, len(triples)))
     return triples
 

@@ -131,7 +131,7 @@ def check_timestamps(timestamps: np.ndarray, where: Where) -> np.ndarray:
     times = np.asarray(timestamps)
     if times.dtype.kind not in "iuf":
         raise DataError("timestamps must be numbers: seconds since 1970, UTC")
-    bad = np.flatnonzero(~are_moments(times))
+    bad = np.flatnonzero(~((times >= 0) & (times <= LAST_TIMESTAMP)))
     if not len(bad):
         _check_no_dates(times, where)
         return times.astype(np.int64)
@@ -142,11 +142,6 @@ def check_timestamps(timestamps: np.ndarray, where: Where) -> np.ndarray:
         f"{where(int(bad[0]))}: the timestamp is {what}{_more(len(bad))}, and not a Unix second since "
         f'1970{hint}; read none (columns.timestamp: "") or another column'
     )
-
-
-def are_moments(times: np.ndarray) -> BoolVector:
-    """(n,) bool: neither missing nor out of the range of Unix seconds from 1970 to the year 9999."""
-    return (times >= 0) & (times <= LAST_TIMESTAMP)
 
 
 def _check_no_dates(times: np.ndarray, where: Where) -> None:

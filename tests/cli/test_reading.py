@@ -32,7 +32,7 @@ def test_several_files_are_one_set_of_ratings(parts):
     listed = succeed(*TRAIN, "three", "--data", whole, "--set", f"data.source=[{a}, {b}]")
     assert fingerprint(one) == fingerprint(two) == fingerprint(listed)
     assert two.err.count("read: ") == 1
-    assert f"read: {a}, {b} (csv): " in two.err
+    assert f"read: {a}, {b}, 2 files (csv): " in two.err
     assert succeed("evaluate", "two/model", "--json").document["metrics"] == two.document["report"]["metrics"]
     described = [succeed("data", "describe", *files, "--json").document for files in ((whole,), (a, b))]
     assert described[0]["histogram"] == described[1]["histogram"]

@@ -27,20 +27,19 @@ PARTS = {*SUFFIXES, ".csv", ".tsv", ".dat", ".data", ".txt"} - {".npz"}  # what 
 
 
 def read(
-    paths: Sequence[Path],
+    files: Sequence[Path],
     format: Format | None,
     columns: ColumnsConfig,
     feedback: Feedback | None,
     config: DataConfig,
 ) -> Triples:
-    """The rows of one or more files of the same columns, one after the other; a folder stands for the files
-    in it, a pattern for those that match. `format` None detects it from the suffix and the first line.
+    """The rows of one or more files of the same columns, one after the other. `format` None detects it from
+    the suffix and the first line.
 
     Raises DataError, with file and line or row, where a file cannot be read as such: missing, empty, without
     a needed column, in another encoding, with lines of the wrong width or fields that are no numbers; and
     where the files differ in their columns.
     """
-    files = [file for path in paths for file in parts_of(path)]
     if repeated := [file for number, file in enumerate(files) if file in files[:number]]:
         raise DataError(f"{repeated[0]}: is named twice; name each file once")
     triples = [_read(file, format, columns, feedback, config) for file in files]
@@ -59,8 +58,8 @@ def read(
 
 
 def parts_of(path: Path) -> list[Path]:
-    """The files that a path means, in the order of their names. Raises DataError where there are none, or a
-    folder holds several kinds."""
+    """The files that a path means, in the order of their names: a folder means those in it, a pattern those
+    that match. Raises DataError where there are none, or a folder holds several kinds."""
     if path.exists() and not path.is_dir():
         return [path]
     if path.is_dir():
