@@ -203,12 +203,27 @@ def test_a_scale_is_compared_in_the_precision_of_the_data(factor, tmp_path):
     assert "outside the scale" in refused(tmp_path / "a.parquet", scale=scale)
 
 
+def test_of_ratings_and_counts_in_one_file_the_asked_ones_are_read():
+    both = FRAME.assign(plays=FRAME.rating + 100, year=1995, mark=7.5)
+    assert ra.load(both).fingerprint() == WHOLE.fingerprint()
+    assert ra.load(both, feedback="ratings").fingerprint() == WHOLE.fingerprint()
+    assert ra.load(both, feedback="counts").values.min() >= 100
+    assert set(ra.load(both, feedback="events").values.tolist()) == {1.0}
+    film = FRAME.drop(columns="rating").rename(columns={"item": "movieId"}).assign(film=1.5)
+    assert ra.load(film).feedback == "events", "a second name of the item is no rating"
+
+
 def test_scale_and_feedback_are_part_of_the_fingerprint():
     prints = [
         ra.load(FRAME, **options).fingerprint()
         for options in ({}, {"scale": (0, 5)}, {"scale": (0, 10)}, {"feedback": "counts"})
     ]
     assert len(set(prints)) == 4
+    counts, ratings = (ra.load(FRAME.assign(rating=1), feedback=kind) for kind in ("counts", "ratings"))
+    events = ra.load(FRAME.assign(rating=1), feedback="events")
+    assert len({part.fingerprint() for part in (counts, ratings, events)}) == 3
+    assert counts.transposed().feedback == "counts"
+    assert counts.keep(np.arange(200) < 9).feedback == "counts"
     assert ra.load(FRAME, scale=(0.0, 5.0)).fingerprint() == prints[1]
 
 
@@ -223,6 +238,9 @@ def test_files_of_a_predefined_split_lie_where_the_source_is(tmp_path):
         for name in ("train.csv", f"{inside}/train.csv"):
             ratings, held_out = load_pair(DataConfig(source=source), name, "test.csv")
             assert (ratings.n_observed, held_out.sum()) == (200, 50)
+    for kind in ("ratings", "counts", "events"):
+        union, _ = load_pair(DataConfig(source=inside, feedback=kind), "train.csv", "test.csv")
+        assert union.feedback == kind
     for source, train, sentence in (
         (inside, f"{outside}/train.csv", "which does not lie in"),
         (inside, "../train.csv", "which does not lie in"),
