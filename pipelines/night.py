@@ -114,7 +114,7 @@ def night(options: argparse.Namespace, tracker_of: Callable[..., Tracker]) -> in
     folder = new_folder(config, options.out)
 
     def run_in(name: str, config: ExperimentConfig) -> RunResult:
-        experiment = options.experiment or Path(config.data.source).stem
+        experiment = options.experiment or config.data.name
         tracker = tracker_of(
             experiment, config.name, uri=options.tracking_uri, off=options.no_tracking, folder=folder / name
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -12,7 +13,7 @@ from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
-from recsys_ae.data.load import load_ratings
+from recsys_ae.data.load import load_ratings, load_table
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError
 from recsys_ae.evaluation.configs import EvaluationConfig
@@ -20,6 +21,7 @@ from recsys_ae.evaluation.contamination import Training, evaluate_unless_seen
 from recsys_ae.evaluation.evaluator import evaluate as evaluate_on
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.fit import fit_split
+from recsys_ae.experiments.prepare import check_feedback
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.recommender import Recommender
 from recsys_ae.serving.lists import frame_of
@@ -90,27 +92,40 @@ class Model:
 
 
 def load(
-    source: str,
+    source: Any,
     *,
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
+    feedback: str | None = None,
     scale: tuple[float, float] | None = None,
     duplicates: str = "error",
+    encoding: str = "utf-8",
+    header: bool | None = None,
+    decimal: str | None = None,
     filters: Mapping[str, Any] | None = None,
 ) -> Ratings:
-    """Ratings of a known dataset or of a file. The options are those of `DataConfig`.
+    """Ratings of a known dataset, of files (a path, a folder of parts, a pattern, or a list of them), of a
+    table (pandas, polars, Arrow) or of a SciPy matrix. The options are those of `DataConfig`; what the
+    columns were read as is logged.
 
     Raises ConfigError for an option that does not exist, DataError for ratings that cannot be used.
     """
+    in_memory = not isinstance(source, (str, PathLike, list, tuple))
+    paths = [str(path) for path in source] if isinstance(source, (list, tuple)) else str(source)
     document = {
-        "source": str(source),
+        "source": type(source).__name__ if in_memory else paths,
         "format": format,
         "columns": columns or {},
+        "feedback": feedback,
         "scale": scale,
         "duplicates": duplicates,
+        "encoding": encoding,
+        "header": header,
+        "decimal": decimal,
         "filters": filters or {},
     }
-    return load_ratings(checked(DataConfig, document, where="load"))
+    config = checked(DataConfig, document, where="load")
+    return load_table(source, config) if in_memory else load_ratings(config)
 
 
 def split(
@@ -136,15 +151,18 @@ def fit(
     validation: float | None = 0.05,
     refit: bool = False,
     device: str = "auto",
+    anyway: bool = False,
 ) -> Model:
     """A model fitted to the training part, which remembers what it was fitted to.
 
     `model`: a kind such as "i-autorec", or a mapping with a `kind` and its settings. Models that train in
     epochs give up the share `validation` of the training part to choose their epoch by; None trains to the
     last epoch. `refit`: fits once more, to all of it, for as many epochs as were chosen. `seed`: None takes
-    that of the split.
+    that of the split. Raises CapabilityError for a model of ratings and a split of counts or events, unless
+    `anyway`.
     """
     config = checked(_Model, {"model": _settings(model)}, where="fit").model
+    check_feedback(config, split.train, anyway=anyway)
     chosen_on = None
     if validation is not None:
         chosen_on = checked(ValidationConfig, {"share": validation, "refit": refit}, where="fit: validation")

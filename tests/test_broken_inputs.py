@@ -61,8 +61,8 @@ FILES: list[tuple[str, str | bytes, str, str]] = [
     ('a.npz', 'no zip', TRAIN,
      'a.npz: is no sparse matrix saved by scipy.sparse.save_npz (ValueError); make it again'),
     ('a.txt', 'hello\nworld\n', TRAIN,
-     "a.txt, line 1: 'hello' fits no known format; name one of movielens, tab, csv, tsv, "
-     'parquet, inter, npz'),
+     "a.txt, line 1: 'hello' fits no known format; name one of movielens, tab, csv, semicolon, tsv, "
+     'jsonl, parquet, arrow, inter, npz'),
     ('a.csv', 'user,item,rating\nu,1,4\n', TRAIN,
      "split 'random' holds out none of 1 ratings; hold out more of them, or load more ratings"),
     ('a.csv', GOOD, 'train --model biases --no-tracking --set data.columns.user=reader --data',
@@ -128,6 +128,18 @@ CONFIGS: list[tuple[str, str, str, str]] = [
      'ratings.parquet; get it with `recsys-ae data fetch ml-1m`'),
     ('try.yaml',
      EXPERIMENT + 'split: {kind: predefined, train: a.base, test: a.test}\n',
+     'train try.yaml --no-tracking',
+     'data.source is good.csv, but the split is made of a.base and a.test: name the folder of both '
+     'as data.source '
+     '(.), or split data.source otherwise'),
+    ('try.yaml',
+     EXPERIMENT.replace('good.csv', '.') + 'split: {kind: predefined, train: a.base, test: ../a.test}\n',
+     'train try.yaml --no-tracking',
+     'split.test is ../a.test, which does not lie in ., where data.source . is: name the folder that '
+     'holds both '
+     'files as data.source'),
+    ('try.yaml',
+     EXPERIMENT.replace('good.csv', '.') + 'split: {kind: predefined, train: a.base, test: a.test}\n',
      'train try.yaml --no-tracking',
      'a.base: no such file'),
     ('try.yaml',
@@ -225,8 +237,18 @@ OPTIONS: list[tuple[str, str]] = [
      'first, last or mean; see https://guoguibing.github.io/librec/datasets.html'),
     ('data describe',
      "missing argument 'source'; see recsys-ae data describe --help"),
-    ('data describe .',
-     '.: is a folder; name the file with the ratings in it'),
+    ('data describe good.csv --set source=5',
+     "--set source=5: source: write a text, or a list of texts, not 5"),
+    ('data describe good.csv --set source=[good.csv,5]',
+     "--set source=[good.csv,5]: source: write a text, or a list of texts, not ['good.csv', 5]"),
+    ('data describe good.csv --set feedback=plays',
+     "--set feedback=plays: 'feedback' is 'plays', which is unknown; choose one of ratings, counts, events"),
+    ('data describe good.csv --set feedback=counts --set scale=[1,5]',
+     'good.csv: a scale is of ratings, and feedback is counts; leave out one of them'),
+    ('data describe data',
+     "'data' is neither a file nor a known dataset; known are movietweetings-100k, ml-100k, ml-1m, "
+     "ml-10m, ml-20m, "
+     'ml-25m, ml-latest-small, goodbooks-10k, goodbooks-10k-v2, filmtrust, lastfm-hetrec'),
     ('data describe nowhere.csv',
      'nowhere.csv: no such file'),
 ]  # fmt: skip
@@ -247,10 +269,12 @@ def refused(*words: str) -> str:
     before = sorted(path.name for path in Path().rglob("*"))
     outcome = call(*words)
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith("error: ")
-    assert outcome.err.count("\n") == 1, "one sentence on one line"
+    *read, said, end = outcome.err.split("\n")
+    assert all(line.startswith(("read: ", "warning: ")) for line in read), "told before, one line each"
+    assert said.startswith("error: ")
+    assert end == "", "one sentence on one line"
     assert sorted(path.name for path in Path().rglob("*")) == before
-    return outcome.err.removeprefix("error: ").rstrip("\n")
+    return said.removeprefix("error: ")
 
 
 @pytest.mark.parametrize(

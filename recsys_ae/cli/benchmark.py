@@ -24,6 +24,7 @@ def benchmark(
     experiment: options.Experiment = None,
     tracking_uri: options.TrackingUri = None,
     no_tracking: options.NoTracking = False,
+    anyway: options.Anyway = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -45,7 +46,7 @@ def benchmark(
         tracker = options.make_tracker(
             experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
         )
-        context = Context(device=device.value)
+        context = Context(device=device.value, anyway=anyway)
         result = run_benchmark(found, folder, context, tracker, on_run=ignore if quiet else _tell)
         say(result.to_json(), lambda: _show(result))
     errors = {entry.error for entry in result.entries} - {None}

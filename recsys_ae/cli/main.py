@@ -79,12 +79,14 @@ def _refuse_usage(error: Exception) -> int:
 
 
 def _log_to_stderr() -> None:
-    """Warnings of all packages, one line each, never on stdout."""
+    """Warnings of all packages, and what ratings were read as, one line each, never on stdout."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Sentences())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("recsys_ae.data.load").setLevel(logging.INFO)
 
 
 class _Sentences(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return f"{record.levelname.lower()}: {record.message}"
+        word = "read" if record.levelno == logging.INFO else record.levelname.lower()
+        return f"{word}: {record.message}"

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, show_table
 from recsys_ae.errors import ConfigError
+
+if TYPE_CHECKING:
+    from recsys_ae.data.histories import Histories
+    from recsys_ae.models.storage import StoredModel
+    from recsys_ae.serving.lists import Emptiness
+
+_READING = "With --data: how to read it where it differs from the training, e.g. data.columns.user=reader."
 
 
 def recommend(
@@ -19,9 +26,10 @@ def recommend(
     n: Annotated[int, typer.Option("-n", min=1, help="Length of the lists.")] = 10,
     out: Annotated[Path | None, typer.Option(help="File to write: .parquet or .csv.")] = None,
     data: Annotated[
-        str | None,
-        typer.Option(help="Newer ratings to read instead of those of training: a known dataset or a path."),
+        list[str] | None,
+        typer.Option(help="Newer ratings to read instead of those of training: a known dataset or paths."),
     ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=_READING)] = None,
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Rank what a user has rated too.")
     ] = False,
@@ -42,32 +50,54 @@ def recommend(
         )
     with answering(as_json=as_json) as say:
         from recsys_ae.data.datasets import item_titles
-        from recsys_ae.data.load import load_newer
         from recsys_ae.models.storage import load_model
-        from recsys_ae.serving.lists import chosen_rows, frame_of
+        from recsys_ae.serving.lists import Emptiness, chosen_rows, frame_of
         from recsys_ae.serving.lists import recommend as recommend_to
         from recsys_ae.serving.writer import write_top_n
         from recsys_ae.tracking.registry import resolve_model
 
         stored = load_model(resolve_model(model, uri=tracking_uri))
         recommender, trained = stored.recommender, stored.info.get("config", {}).get("data", {})
-        histories = stored.histories if data is None else stored.reading(load_newer(data, trained))
+        histories = _newer(stored, data, overrides or []) if data else stored.histories
         rows = chosen_rows(users, histories.users)
-        blocks = recommend_to(
-            recommender, histories, rows=rows, n=n, exclude_seen=not include_seen, batch_size=batch_size
+        empty = Emptiness()
+        blocks = empty.counting(
+            recommend_to(
+                recommender, histories, rows=rows, n=n, exclude_seen=not include_seen, batch_size=batch_size
+            )
         )
         document = {"users": len(rows), "n": n, "unknown_items": histories.n_unknown_items}
         if out is not None:
             n_rows = write_top_n(out, blocks, users=histories.users, items=recommender.items)
-            told = f"{out}: {n_rows} rows, the top {n} of {len(rows)} users"
+            told = f"{out}: {n_rows} rows, the top {n} of {len(rows)} users{_of_empty(empty)}"
+            document |= {"empty_lists": empty.n_empty}
             say({"out": str(out), "rows": n_rows, **document}, lambda: print(told))
         else:
             lists = frame_of(blocks, users=histories.users, items=recommender.items).to_dict("records")
             titles = item_titles(trained.get("source", "")) or {}
-            say({**document, "rows": lists}, lambda: _show_lists(lists, titles))
+            document |= {"empty_lists": empty.n_empty}
+            say({**document, "rows": lists}, lambda: _show_lists(lists, titles, _of_empty(empty)))
 
 
-def _show_lists(lists: list[dict[Hashable, Any]], titles: Mapping[Any, str]) -> None:
+def _newer(stored: StoredModel, data: list[str], overrides: list[str]) -> Histories:
+    """What newer ratings say of users, read as those of the training were, but for `overrides`."""
+    from recsys_ae.data.configs import DataConfig
+    from recsys_ae.data.load import load_ratings, newer_settings
+    from recsys_ae.settings.explain import checked
+    from recsys_ae.settings.load import data_config
+
+    info = stored.info
+    document = info.get("config", {}).get("data", {"source": "the training"})
+    trained = checked(DataConfig, document, where="model.json")
+    settings = newer_settings(data, trained, info.get("feedback"))
+    return stored.reading(load_ratings(data_config(data, overrides, settings=settings)))
+
+
+def _of_empty(empty: Emptiness) -> str:
+    return f"; {empty.n_empty} of them have rated everything: no list" if empty.n_empty else ""
+
+
+def _show_lists(lists: list[dict[Hashable, Any]], titles: Mapping[Any, str], note: str) -> None:
     from recsys_ae.reporting.tables import Table
 
     table = Table(
@@ -76,6 +106,8 @@ def _show_lists(lists: list[dict[Hashable, Any]], titles: Mapping[Any, str]) -> 
               for row in lists),
     )  # fmt: skip
     show_table(table if titles else table.select(["user", "rank", "item", "score"]))
+    if note:
+        print(note.removeprefix("; "))
 
 
 def evaluate(

@@ -57,7 +57,7 @@ def upload(
             say({"run_id": tracker.run_id, "runs": n_runs}, lambda: print(text))
             return
         config, _ = read_run(folder)
-        result = upload_run(folder, tracker_of(Path(config.data.source).stem, config.name))
+        result = upload_run(folder, tracker_of(config.data.name, config.name))
         say(
             result.to_json(),
             lambda: print(f"uploaded {folder} as run {result.run_id}\nmodel: {result.model}"),

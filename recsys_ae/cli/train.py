@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def train(
     config: Annotated[Path | None, typer.Argument(help="Experiment file (YAML).")] = None,
-    data: Annotated[str | None, typer.Option(help="Instead of a file: a known dataset or a path.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Instead of a file: a known dataset or a path; again for more files of a kind."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="With --data: the kind of model, e.g. i-autorec.")] = None,
     overrides: options.Overrides = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME-TIME.")] = None,
@@ -31,6 +34,7 @@ def train(
     experiment: options.Experiment = None,
     tracking_uri: options.TrackingUri = None,
     no_tracking: options.NoTracking = False,
+    anyway: options.Anyway = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -46,28 +50,30 @@ def train(
         from recsys_ae.training.runner import Context
 
         folder = new_folder(found, out, resume=resume)
-        experiment = experiment or Path(found.data.source).stem
+        experiment = experiment or found.data.name
         tracker = options.make_tracker(
             experiment, found.name, uri=tracking_uri, off=no_tracking, folder=folder
         )
         metric = metric_of_epochs(found.model, found.validation, found.evaluation)
         with epoch_bar(found.model.max_epochs, metric=metric, quiet=quiet) as bar:
-            context = Context(device=device.value, resume=resume, on_epoch=bar)
+            context = Context(device=device.value, resume=resume, on_epoch=bar, anyway=anyway)
             result = run(found, folder, context, tracker)
         say(result.to_json(), lambda: _show(result, ranks=found.model.ranks))
 
 
-def _config(config: Path | None, data: str | None, model: str | None, changes: list[str]) -> ExperimentConfig:
+def _config(
+    config: Path | None, data: list[str] | None, model: str | None, changes: list[str]
+) -> ExperimentConfig:
     from recsys_ae.settings.load import default_experiment, load_experiment
 
-    if config is not None and (data is not None or model is not None):
+    if config is not None and (data or model is not None):
         raise ConfigError(
             "give a config file, or --data with --model, not both; a file's settings change with "
             "--set data.source=... and --set model.kind=..."
         )
     if config is not None:
         return load_experiment(config, changes)
-    if data is None or model is None:
+    if not data or model is None:
         raise ConfigError(
             "give a config file, or --data with --model, such as --data ratings.csv --model i-autorec"
         )

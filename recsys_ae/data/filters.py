@@ -29,10 +29,10 @@ def apply_filters(ratings: Ratings, config: FiltersConfig) -> Ratings:
 
 
 def to_implicit(ratings: Ratings, threshold: float) -> Ratings:
-    """Ratings at or above the threshold, as implicit feedback of value 1 without a scale."""
+    """Ratings at or above the threshold, as events of value 1 without a scale."""
     kept = _left(ratings, ratings.values >= threshold, f"threshold {threshold:g}")
     matrix = csr_array((np.ones_like(kept.values), kept.columns, kept.matrix.indptr), shape=kept.matrix.shape)
-    return replace(kept, matrix=matrix, scale=None)
+    return replace(kept, matrix=matrix, scale=None, feedback="events")
 
 
 def k_core(ratings: Ratings, k: int) -> Ratings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -138,13 +139,18 @@ class IdColumn:
         """Places of the labels that some row has."""
         return np.flatnonzero(np.bincount(self.codes[self.codes >= 0], minlength=len(self.labels)))
 
-    def joined(self, other: IdColumn) -> IdColumn:
-        """The rows of both, one after the other; text if either is."""
-        first, second = self.labels, other.labels
-        if first.dtype != second.dtype:
-            first, second = _as_text(first), _as_text(second)
-        shifted = np.where(other.codes < 0, -1, other.codes + len(first))
-        return IdColumn(np.concatenate([first, second]), np.concatenate([self.codes, shifted]))
+    @staticmethod
+    def joined(parts: Sequence[IdColumn]) -> IdColumn:
+        """The rows of all parts, one after the other; text if one of them is."""
+        labels = [part.labels for part in parts]
+        if len({array.dtype for array in labels}) > 1:
+            labels = [_as_text(array) for array in labels]
+        starts = np.cumsum([0, *(len(array) for array in labels)])
+        codes = [
+            np.where(part.codes < 0, -1, part.codes + start)
+            for part, start in zip(parts, starts[:-1], strict=True)
+        ]
+        return IdColumn(np.concatenate(labels), np.concatenate(codes))
 
     def mapped(self) -> tuple[IdMap, PositionVector]:
         """The map of the ids that occur, and the (n,) int64 positions of the rows, none of them empty."""

@@ -1,133 +1,215 @@
-"""From a config to ratings: find, read, check, filter."""
+"""From a config, or a table in memory, to ratings: find, read, check, filter."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from recsys_ae.data.configs import ColumnsConfig, DataConfig, FiltersConfig, Format
+from recsys_ae.data.configs import ColumnsConfig, DataConfig, Feedback, FiltersConfig, Format
 from recsys_ae.data.datasets import DATASETS
 from recsys_ae.data.datasets.known import Dataset
 from recsys_ae.data.datasets.places import absent, close_names, find
 from recsys_ae.data.filters import apply_filters
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.data.readers import read
+from recsys_ae.data.readers import parts_of, read
+from recsys_ae.data.readers.matrix import read_matrix
+from recsys_ae.data.readers.tables import read_table
+from recsys_ae.data.schema import Triples
 from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.types import BoolVector
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to read, how, and the known dataset that it belongs to, if any."""
+    """Files to read, how, and the known dataset that they belong to, if any."""
 
-    path: Path
+    paths: tuple[Path, ...]
     format: Format | None
     columns: ColumnsConfig
+    feedback: Feedback | None
     dataset: Dataset | None
 
 
 def load_ratings(config: DataConfig) -> Ratings:
-    """The ratings that the config names, checked and filtered.
+    """The ratings that the config names, checked and filtered. What was read as what is logged.
 
     Users and items without ratings (in the file or after filters) are not in the id maps. The scale is the
-    config's, else the known dataset's, else the observed range; None for implicit feedback. Raises DataError
-    with file and line or row at whatever cannot be used.
+    config's, else the known dataset's, else none is declared. Raises DataError with file and line or row at
+    whatever cannot be used.
     """
-    source = _located(config)
-    return apply_filters(_rescaled(_checked(config, source), source), config.filters)
+    triples = read_triples(config)
+    return apply_filters(to_ratings(triples, config), config.filters)
 
 
-def load_newer(source: str, trained: Mapping[str, Any]) -> Ratings:
-    """Ratings newer than those of a training, read as these were.
+def load_table(table: Any, config: DataConfig) -> Ratings:
+    """The same of a table (pandas, polars, Arrow) or a sparse matrix (SciPy) in memory, by the rules for
+    columns of files. Raises DataError where it is neither."""
+    if sparse.issparse(table):
+        triples = read_matrix(table, config.feedback)
+    elif hasattr(table, "__arrow_c_stream__"):
+        triples = read_table(table, config.columns, config.feedback)
+    else:
+        raise DataError(
+            f"ratings cannot be read from a {type(table).__name__}; give a path, the name of a "
+            "dataset, a pandas, "
+            "polars or Arrow table, or a SciPy matrix"
+        )
+    if len(triples) == 0:
+        raise DataError(f"{config.label}: holds no ratings")
+    log.info("%s", triples.reading.sentence(config.label, len(triples)))
+    return apply_filters(to_ratings(triples, config), config.filters)
 
-    `trained`: the data config of the training, as JSON values. The scale and the filters by counts are left
-    out, which would drop new users; the format is kept for a path with the same suffix.
+
+def newer_settings(data: Sequence[str], trained: DataConfig, feedback: Feedback | None) -> dict[str, Any]:
+    """How to read ratings that are newer than those of a training: as these were, on their declared scale.
+
+    `feedback`: what the values of the training were. Filters by counts are left out, which would drop new
+    users; the format is kept for paths with the same suffix.
     """
-    path, known = Path(source), source in DATASETS
-    shared = ("duplicates", "encoding") if known else ("duplicates", "encoding", "columns")
-    settings = {name: trained[name] for name in shared if name in trained}
-    if not known and path.suffix == Path(trained.get("source", "")).suffix:
-        settings["format"] = trained.get("format")
-    filters = FiltersConfig(threshold=trained.get("filters", {}).get("threshold"))
-    return load_ratings(DataConfig(source=source, filters=filters, **settings))
+    known = data[0] in DATASETS
+    settings = trained.model_dump(mode="json", include={"duplicates", "encoding", "header", "decimal"})
+    settings["filters"] = {"threshold": trained.filters.threshold}
+    if not known:
+        settings["columns"] = trained.columns.model_dump()
+        if {Path(name).suffix for name in data} == {Path(name).suffix for name in trained.sources}:
+            settings["format"] = trained.format
+    if trained.filters.threshold is not None:
+        feedback = trained.feedback  # the filter makes events of whatever it is
+    settings["feedback"] = feedback
+    if feedback not in ("counts", "events"):
+        settings["scale"] = declared_scale(trained)
+    return settings
+
+
+def declared_scale(config: DataConfig) -> tuple[float, float] | None:
+    """The scale of the config, else that of the known dataset that it names."""
+    dataset = DATASETS.get(config.sources[0])
+    if config.scale is not None or dataset is None or config.feedback in ("counts", "events"):
+        return config.scale
+    return dataset.scale
 
 
 def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolVector]:
     """The union of two files, and (n_observed,) which of its ratings, in the order of the matrix, are of
     `test`.
 
-    Relative paths are looked for in the folder of the dataset, or beside the file, that `config.source` is.
-    Repeats are resolved within each file. Timestamps are kept if both files have them. Raises ConfigError if
-    the config has filters (they would mix the parts), DataError if a pair is in both files.
-    """
+    The files lie in the folder of the dataset, or in the folder that `config.source` is; or `config.source`
+    is one of them. Repeats are resolved within each file. Timestamps are kept if both files have them. Raises
+    ConfigError if the files lie elsewhere, or the config has filters (they would mix the parts), DataError if
+    a pair is in both files, or the files hold different feedback."""
     if config.filters != FiltersConfig():
         raise ConfigError(
             "filters cannot be used with a predefined split; filter the files, or split otherwise"
         )
-    sources = [_part(config, name) for name in (train, test)]
-    union, mask = _united(*(_checked(config, source) for source in sources), paths=[s.path for s in sources])
-    return _rescaled(union, sources[0]), mask
+    paths = _paths_of_pair(config, train, test)
+    sources = [_located(config, path) for path in paths]
+    triples = [_read(source, config) for source in sources]
+    kinds = [part.reading.feedback for part in triples]
+    if kinds[0] != kinds[1]:
+        raise DataError(f"{paths[0]} holds {kinds[0]} and {paths[1]} {kinds[1]}; set data.feedback for both")
+    return _united(*(to_ratings(part, config) for part in triples), paths=paths)
 
 
-def _located(config: DataConfig) -> Source:
-    dataset = DATASETS.get(config.source)
-    if dataset is None:
-        path = Path(config.source).expanduser()
-        if not path.exists() and not path.suffix and path.name == config.source:
-            raise DataError(
-                f"{config.source!r} is neither a file nor a known dataset; {close_names(config.source)}"
-            )
-        return Source(path, config.format, config.columns, None)
-    found = find(dataset.name)
-    if found is None:
-        raise DataError(absent(dataset))
-    form = next(file for file in dataset.files if file.name == found.name)
-    columns = form.columns.model_copy(update=config.columns.model_dump(exclude_none=True))
-    return Source(found, config.format or form.format, columns, dataset)
+def read_triples(config: DataConfig) -> Triples:
+    """The rows of the source, neither checked nor filtered. What was read as what is logged."""
+    return _read(_located(config), config)
 
 
-def _part(config: DataConfig, name: str) -> Source:
-    path = Path(config.source).expanduser()
-    if not path.is_dir() or config.source in DATASETS:
-        path = _located(config).path.parent
-    return Source(path / Path(name).expanduser(), config.format, config.columns, DATASETS.get(config.source))
-
-
-def _checked(config: DataConfig, source: Source) -> Ratings:
-    triples = read(source.path, source.format, source.columns, encoding=config.encoding)
-    declared = config.scale or (source.dataset.scale if source.dataset else None)
-    if triples.values is None and config.scale is not None:
-        raise DataError(
-            f"{source.path}: a scale is declared, but there is no column of ratings; name it with "
-            "columns.rating"
-        )
+def to_ratings(triples: Triples, config: DataConfig) -> Ratings:
+    """Rows with the scale, and by the rule for duplicates, of the config. Raises DataError at the first that
+    cannot be used."""
+    kind = triples.reading.feedback
+    if kind != "ratings" and config.scale is not None:
+        named = "there is no column of ratings; name it with columns.rating" if kind == "events" else (
+            "these are counts; leave out the scale, or set feedback to ratings"
+        )  # fmt: skip
+        raise DataError(f"{config.label}: a scale is declared, but {named}")
     return Ratings.from_triples(
         triples.users.parsed(),
         triples.items.parsed(),
         np.ones(len(triples)) if triples.values is None else triples.values,
         timestamps=triples.timestamps,
-        scale=None if triples.values is None else declared,
+        scale=declared_scale(config) if kind == "ratings" else None,
+        feedback=kind,
         duplicates=config.duplicates,
         where=triples.where,
     )
 
 
-def _rescaled(ratings: Ratings, source: Source) -> Ratings:
-    """With the observed range as scale where none is declared and the values differ."""
-    if ratings.scale is not None or source.dataset is not None:
-        return ratings
-    low, high = float(ratings.values.min()), float(ratings.values.max())
-    return ratings.with_scale((low, high) if low < high else None)
+def _read(source: Source, config: DataConfig) -> Triples:
+    files = [file for path in source.paths for file in parts_of(path)]
+    triples = read(files, source.format, source.columns, source.feedback, config)
+    shown = str(files[0]) if len(files) == 1 else f"{config.label}, {len(files)} files"
+    log.info("%s", triples.reading.sentence(shown, len(triples)))
+    return triples
+
+
+def _located(config: DataConfig, part: Path | None = None) -> Source:
+    """Where the source lies, and how it is read; `part`: a file that is read in place of it."""
+    dataset = DATASETS.get(config.sources[0])
+    if len(config.sources) > 1 and (named := [name for name in config.sources if name in DATASETS]):
+        raise ConfigError(
+            f"data.source lists {named[0]}, the name of a dataset; list paths, or name it alone"
+        )
+    feedback = config.feedback
+    if dataset is not None and feedback is None and config.columns.rating != "":
+        feedback = dataset.feedback
+    if dataset is None or part is not None:
+        paths = tuple(map(_path, config.sources)) if part is None else (part,)
+        return Source(paths, config.format, config.columns, feedback, dataset)
+    found = find(dataset.name)
+    if found is None:
+        raise DataError(absent(dataset))
+    form = next(file for file in dataset.files if file.name == found.name)
+    columns = form.columns.model_copy(update=config.columns.model_dump(exclude_none=True))
+    return Source((found,), config.format or form.format, columns, feedback, dataset)
+
+
+def _path(name: str) -> Path:
+    path = Path(name).expanduser()
+    if not path.exists() and not path.suffix and path.name == name and not set(name) & set("*?["):
+        raise DataError(f"{name!r} is neither a file nor a known dataset; {close_names(name)}")
+    return path
+
+
+def _paths_of_pair(config: DataConfig, train: str, test: str) -> list[Path]:
+    """Where the two files of a predefined split lie. Raises ConfigError where that contradicts the source:
+    what is logged as the data is what is trained on."""
+    if len(config.sources) > 1:
+        raise ConfigError("data.source lists several files, and the split names two; name their folder")
+    whole = _located(config).paths[0]
+    folder = whole if whole.is_dir() else whole.parent
+    paths = [folder / Path(name).expanduser() for name in (train, test)]
+    root = folder.resolve()
+    for name, path in zip(("train", "test"), paths, strict=True):
+        if root not in path.resolve().parents:
+            raise ConfigError(
+                f"split.{name} is {path}, which does not lie in {folder}, where data.source "
+                f"{config.label} is: "
+                "name the folder that holds both files as data.source"
+            )
+    is_file = config.sources[0] not in DATASETS and not whole.is_dir()
+    if is_file and whole.resolve() not in [path.resolve() for path in paths]:
+        raise ConfigError(
+            f"data.source is {config.label}, but the split is made of {paths[0]} and {paths[1]}: name "
+            "the folder "
+            f"of both as data.source ({folder}), or split data.source otherwise"
+        )
+    return paths
 
 
 def _united(train: Ratings, test: Ratings, *, paths: Sequence[Path]) -> tuple[Ratings, BoolVector]:
-    users = IdColumn(train.users.ids, train.rows()).joined(IdColumn(test.users.ids, test.rows()))
-    items = IdColumn(train.items.ids, train.columns).joined(IdColumn(test.items.ids, test.columns))
+    users = IdColumn.joined([IdColumn(part.users.ids, part.rows()) for part in (train, test)])
+    items = IdColumn.joined([IdColumn(part.items.ids, part.columns) for part in (train, test)])
     (_, rows), (item_map, columns) = users.mapped(), items.mapped()
     order = np.lexsort((columns, rows))  # stable: of a pair in both files, the training part comes first
     cells = (rows * len(item_map) + columns)[order]
@@ -145,5 +227,6 @@ def _united(train: Ratings, test: Ratings, *, paths: Sequence[Path]) -> tuple[Ra
         np.concatenate([train.values, test.values]),
         timestamps=np.concatenate([train.timestamps, test.timestamps]) if timed else None,
         scale=train.scale,
+        feedback=train.feedback,
     )
     return union, order >= train.n_observed

@@ -10,7 +10,7 @@ from typing import Literal, assert_never
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.configs import Duplicates
+from recsys_ae.data.configs import Duplicates, Feedback
 from recsys_ae.data.ids import IdColumn, IdMap
 from recsys_ae.data.schema import Where, check_ids, check_timestamps, check_values, row_of_input
 from recsys_ae.errors import DataError
@@ -23,7 +23,8 @@ class Ratings:
 
     `matrix`: (n_users, n_items) csr_array float32, columns sorted within rows, no duplicates.
     `timestamps`: (n_observed,) int64 seconds UTC, aligned with `matrix.data`; None where there are none.
-    `scale`: declared (lowest, highest) rating; None for implicit feedback.
+    `scale`: declared (lowest, highest) rating, None where none is; `limits` then tells the observed range.
+    `feedback`: what the values are: ratings, counts (confidence), or events, each of value 1.
     Arrays are shared, never to be written to.
     """
 
@@ -32,6 +33,7 @@ class Ratings:
     items: IdMap
     timestamps: np.ndarray | None = None
     scale: tuple[float, float] | None = None
+    feedback: Feedback = "ratings"
 
     def __post_init__(self) -> None:
         if self.matrix.shape != (len(self.users), len(self.items)):
@@ -50,16 +52,16 @@ class Ratings:
         *,
         timestamps=None,
         scale: tuple[float, float] | None = None,
+        feedback: Feedback = "ratings",
         duplicates: Duplicates = "error",
         where: Where = row_of_input,
     ) -> Ratings:
         """From n ids (integers or text, sequences or IdColumn), n values and n timestamps or None.
 
-        Raises DataError at an empty id, a value that is not finite or outside `scale`, a timestamp that is no
-        Unix second, arrays of different lengths, and with `duplicates="error"` at a pair that occurs again.
-        Other `duplicates` keep the first or last in the order of the input, or the mean. `where(i)` tells in
-        errors where the i-th rating stands.
-        """
+        Raises DataError at an empty id, a value that is not finite or outside `scale`, a negative count, a
+        timestamp that is no Unix second, arrays of different lengths, and with `duplicates="error"` at a pair
+        that occurs again. Other `duplicates` keep the first or last in the order of the input, or the mean.
+        `where(i)` tells in errors where the i-th rating stands."""
         columns = {"user": IdColumn.of(users), "item": IdColumn.of(items)}
         values = np.asarray(values)
         n = len(values)
@@ -69,7 +71,7 @@ class Ratings:
         for role, column in columns.items():
             check_ids(column, role, where)
         scale = None if scale is None else (float(scale[0]), float(scale[1]))
-        values = check_values(values, scale, where)
+        values = check_values(values, scale, where, feedback)
         times = None if timestamps is None else check_timestamps(timestamps, where)
         (user_map, rows), (item_map, places) = columns["user"].mapped(), columns["item"].mapped()
         shape = len(user_map), len(item_map)
@@ -81,7 +83,7 @@ class Ratings:
             if duplicates == "error":
                 raise DataError(_repeated(order, begins, columns, where))
             cells, values, times = _once(cells, values, times, begins, duplicates)
-        return cls(_to_csr(cells, values, shape), user_map, item_map, times, scale)
+        return cls(_to_csr(cells, values, shape), user_map, item_map, times, scale, feedback)
 
     @property
     def n_users(self) -> int:
@@ -153,10 +155,11 @@ class Ratings:
         order.sort_indices()
         matrix = csr_array((self.values[order.data], order.indices, order.indptr), shape=order.shape)
         times = None if self.timestamps is None else self.timestamps[order.data]
-        return Ratings(matrix, self.items, self.users, times, self.scale)
+        return Ratings(matrix, self.items, self.users, times, self.scale, self.feedback)
 
     def fingerprint(self) -> str:
-        """32 hex digits of ids, structure, values and timestamps; the same on every machine."""
+        """32 hex digits of ids, structure, values, timestamps, declared scale and feedback; the same on every
+        machine."""
         digest = hashlib.blake2b(digest_size=16)
         for ids in (self.users.ids, self.items.ids):
             digest.update(json.dumps(ids.tolist()).encode())  # tells 7 from "7", and where an id ends
@@ -164,6 +167,9 @@ class Ratings:
             digest.update(np.ascontiguousarray(array, dtype=dtype).tobytes())
         if self.timestamps is not None:
             digest.update(b"t" + np.ascontiguousarray(self.timestamps, dtype="<i8").tobytes())
+        if self.scale is not None or self.feedback != "ratings":
+            scale = None if self.scale is None else [float(bound) for bound in self.scale]
+            digest.update(json.dumps([scale, self.feedback]).encode())
         return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What columns mean, how they are usually called, and what their values must hold."""
+"""What is read from files before it becomes ratings, and what its values must hold."""
 
 from __future__ import annotations
 
@@ -8,30 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from recsys_ae.data.configs import ColumnsConfig
+from recsys_ae.data.columns import Reading
+from recsys_ae.data.configs import Feedback
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.errors import DataError
+from recsys_ae.types import BoolVector
 
 Where = Callable[[int], str]  # index of a rating as it was read -> where it stands: "ratings.csv, line 7"
 
-ROLES = ("user", "item", "rating", "timestamp")  # also the order of the columns of files without a header
-USUAL_NAMES = {  # lower case, without anything but letters and digits
-    "user": ("user", "userid", "uid", "reviewerid", "customerid"),
-    "item": (
-        "item",
-        "itemid",
-        "iid",
-        "movieid",
-        "bookid",
-        "artistid",
-        "songid",
-        "trackid",
-        "productid",
-        "asin",
-    ),
-    "rating": ("rating", "ratings", "weight", "score", "stars", "value"),
-    "timestamp": ("timestamp", "time", "ts", "unixtime", "unixreviewtime"),
-}
 LAST_TIMESTAMP = 253_402_300_799  # the end of the year 9999; beyond it stand milliseconds
 SHOWN = 3  # offenders that a sentence names
 
@@ -42,6 +26,7 @@ class Triples:
 
     `values`: (n,) float64, NaN where the rating is missing; None if there is no rating column.
     `timestamps`: (n,) float64 or int64 seconds, NaN where missing; None if they are not read.
+    `reading`: what the columns were read as.
     """
 
     users: IdColumn
@@ -49,43 +34,36 @@ class Triples:
     values: np.ndarray | None
     timestamps: np.ndarray | None
     where: Where
+    reading: Reading
 
     def __len__(self) -> int:
         return len(self.users)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Triples]) -> Triples:
+        """The rows of parts that were read alike, one part after the other."""
+        first, *others = parts
+        if not others:
+            return first
+        starts = np.cumsum([0, *(len(part) for part in parts)])
 
-def assign_roles(names: Sequence[str], columns: ColumnsConfig, path: object) -> dict[str, int]:
-    """Role -> place of its column among `names`; without rating or timestamp where there is none, or where
-    `columns` says "". Raises DataError where a named or needed column is missing, or two could be meant."""
-    found = {}
-    for role in ROLES:
-        wanted = getattr(columns, role)
-        if wanted == "":
-            continue
-        places = _places(names, role, wanted)
-        if len(places) > 1:
-            could = [repr(names[place]) for place in places]
-            differ = len(set(could)) == len(could)
-            advice = f"choose one with columns.{role}" if differ else "rename one of them"
-            raise DataError(f"{path}: the columns {', '.join(could)} could all hold the {role}; {advice}")
-        if places:
-            found[role] = places[0]
-        elif wanted is not None or role in ("user", "item"):
-            raise DataError(_missing(names, role, wanted, path))
-    return found
+        def where(index: int) -> str:
+            number = int(np.searchsorted(starts, index, side="right")) - 1
+            return parts[number].where(index - int(starts[number]))
 
-
-def _places(names: Sequence[str], role: str, wanted: str | None) -> list[int]:
-    if wanted is not None:
-        return [place for place, name in enumerate(names) if name == wanted]
-    plain = ["".join(c for c in name.lower() if c.isalnum()) for name in names]
-    return [place for place, name in enumerate(plain) if name in USUAL_NAMES[role]]
+        return cls(
+            IdColumn.joined([part.users for part in parts]),
+            IdColumn.joined([part.items for part in parts]),
+            _joined([part.values for part in parts]),
+            _joined([part.timestamps for part in parts]),
+            where,
+            first.reading,
+        )
 
 
-def _missing(names: Sequence[str], role: str, wanted: str | None, path: object) -> str:
-    present = ", ".join(repr(name) for name in names[:20]) + (", …" if len(names) > 20 else "")
-    what = f"no column {wanted!r}" if wanted else f"no column that is usually called {role}"
-    return f"{path}: {what} for the {role}; its columns are {present}: name one with columns.{role}"
+def _joined(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    known = [array for array in arrays if array is not None]
+    return np.concatenate(known) if len(known) == len(arrays) else None
 
 
 def rating_values(column: pa.ChunkedArray, where: Where, unit: str) -> np.ndarray:
@@ -110,8 +88,11 @@ def check_ids(column: IdColumn, role: str, where: Where) -> None:
         )
 
 
-def check_values(values: np.ndarray, scale: tuple[float, float] | None, where: Where) -> np.ndarray:
-    """(n,) float32 ratings. Raises DataError where one is not finite, too large, or outside `scale`."""
+def check_values(
+    values: np.ndarray, scale: tuple[float, float] | None, where: Where, feedback: Feedback = "ratings"
+) -> np.ndarray:
+    """(n,) float32 ratings. Raises DataError where one is not finite, too large, or outside `scale`, and at a
+    negative count."""
     try:
         ratings = np.asarray(values, dtype=np.float64)
     except (ValueError, TypeError) as error:
@@ -124,13 +105,24 @@ def check_values(values: np.ndarray, scale: tuple[float, float] | None, where: W
             _offenders(ratings, bad, where, "ratings must be finite numbers; mend or remove these rows")
         )
     if scale is not None:
-        outside = np.flatnonzero((ratings < scale[0]) | (ratings > scale[1]))
-        if len(outside):
+        off = np.flatnonzero(outside(narrow, scale))
+        if len(off):
             bounds = f"outside the scale {scale[0]:g} to {scale[1]:g}"
             raise DataError(
-                _offenders(ratings, outside, where, f"{bounds}; mend these rows or declare another scale")
+                _offenders(ratings, off, where, f"{bounds}; mend these rows or declare another scale")
             )
+    if feedback == "counts" and len(negative := np.flatnonzero(narrow < 0)):
+        advice = "counts must not be negative; mend these rows or set feedback to ratings"
+        raise DataError(_offenders(ratings, negative, where, advice, what="count"))
     return narrow
+
+
+def outside(values: np.ndarray, limits: tuple[float, float]) -> BoolVector:
+    """(n,) bool: whether float32 ratings lie below or above the limits, by more than the rounding of 32 bits:
+    ratings that were scaled, such as 5 · 0.001, are not off a scale that ends at 0.005."""
+    low, high = np.float32(limits[0]), np.float32(limits[1])
+    slack = 2 * np.spacing(np.maximum(abs(low), abs(high)))
+    return (values < low - slack) | (values > high + slack)
 
 
 def check_timestamps(timestamps: np.ndarray, where: Where) -> np.ndarray:
@@ -141,6 +133,7 @@ def check_timestamps(timestamps: np.ndarray, where: Where) -> np.ndarray:
         raise DataError("timestamps must be numbers: seconds since 1970, UTC")
     bad = np.flatnonzero(~((times >= 0) & (times <= LAST_TIMESTAMP)))
     if not len(bad):
+        _check_no_dates(times, where)
         return times.astype(np.int64)
     first = times[bad[0]]
     what = "missing" if first != first else f"{first:.15g}"
@@ -151,16 +144,31 @@ def check_timestamps(timestamps: np.ndarray, where: Where) -> np.ndarray:
     )
 
 
-def _offenders(values: np.ndarray, bad: np.ndarray, where: Where, what: str) -> str:
+def _check_no_dates(times: np.ndarray, where: Where) -> None:
+    """Raises DataError where all are numbers such as 20130403, which are dates rather than seconds."""
+    if not len(times) or times.min() < 19_000_101 or times.max() > 21_001_231:
+        return
+    months, days = times // 100 % 100, times % 100
+    if ((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all():
+        raise DataError(
+            f"{where(0)}: the timestamp is {times[0]:.15g}, which may be a date or Unix seconds; "
+            "write dates as "
+            '2013-04-03, or read none (columns.timestamp: "")'
+        )
+
+
+def _offenders(
+    values: np.ndarray, bad: np.ndarray, where: Where, advice: str, *, what: str = "rating"
+) -> str:
     """The first offenders with place and value; after the first, the place without the file."""
     first, *others = (where(int(row)) for row in bad[:SHOWN])
     file = first.partition(", ")[0] + ", "
-    shown = [f"{first}: the rating is {_spelt(values[bad[0]])}"]
+    shown = [f"{first}: the {what} is {_spelt(values[bad[0]])}"]
     shown += [
         f"{_spelt(values[row])} at {place.removeprefix(file)}"
         for row, place in zip(bad[1:], others, strict=False)
     ]
-    return f"{', '.join(shown)}{_more(len(bad), SHOWN)}, {what}"
+    return f"{', '.join(shown)}{_more(len(bad), SHOWN)}, {advice}"
 
 
 def _spelt(value: float) -> str:

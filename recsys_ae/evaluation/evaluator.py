@@ -179,6 +179,7 @@ def _counts(split: Split, relevant: Ratings) -> dict[str, int]:
         "cold_users": split.cold_users,
         "cold_items": split.cold_items,
         "cold_pairs": int((~warm_pairs(split)).sum()),
+        "outside_scale": split.outside_scale,
         "users_without_relevant": len(split.evaluated_users) - with_relevant,
     }
 

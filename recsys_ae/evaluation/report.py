@@ -33,7 +33,8 @@ class Report:
     `users`: (n,) ids of the evaluated users; `per_user`: name -> (n,) float64. Ranking metrics are NaN where
     they are not defined for a user; "squared_error_sum", "absolute_error_sum" and "n_predicted" (and the same
     with "_warm") add a user's predicted ratings up; "n_history" is how many ratings the model could read.
-    `counts`: evaluated_users, holdout_ratings, cold_users, cold_items, cold_pairs, users_without_relevant.
+    `counts`: evaluated_users, holdout_ratings, cold_users, cold_items, cold_pairs, outside_scale,
+    users_without_relevant.
     `fallback`: how ratings of cold users and items were predicted.
     `relevant`: the least rating that counts as a hit; None: all do.
     `status`: "clean" where the model has learnt from none of the holdout ratings and from the same data,

@@ -13,7 +13,7 @@ import numpy as np
 
 from recsys_ae.errors import RecsysError
 from recsys_ae.evaluation.comparison import Difference, compare
-from recsys_ae.experiments.prepare import prepare_all
+from recsys_ae.experiments.prepare import check_feedback, prepare_all
 from recsys_ae.experiments.run import run_on
 from recsys_ae.experiments.tune import check_budgets, tune
 from recsys_ae.metrics import main_metrics
@@ -45,12 +45,15 @@ def run_benchmark(
     `folder`: gets the results, one run folder per model and seed in it. `on_run`: told which model is about
     to be fitted, and with which seed.
 
-    Raises ConfigError or DataError, before anything is written, where the budgets, the data or the split do
-    not hold.
+    Raises ConfigError, DataError or CapabilityError, before anything is written, where the budgets, the data,
+    the split or models for such data do not hold.
     """
     check_budgets(config)
     splits = prepare_all(config.data, config.split, config.seeds)
-    splits = chain([next(splits)], splits)  # the first one now: it says whether data and split hold
+    first = next(splits)  # now: it says whether data and split hold
+    for model in {entry.model.kind: entry.model for entry in config.models}.values():
+        check_feedback(model, first.train, anyway=context.anyway)
+    splits = chain([first], splits)
     entries = tuple(Entry(entry) for entry in config.models)
     with tracker:
         track_benchmark(tracker, config)

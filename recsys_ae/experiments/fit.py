@@ -8,7 +8,6 @@ from typing import Any
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.evaluation.validation import Validator, validation_metric
-from recsys_ae.experiments.prepare import warn_of_implicit
 from recsys_ae.experiments.resources import measured, timed
 from recsys_ae.metrics import Metric
 from recsys_ae.models.configs import ModelConfig, with_epochs
@@ -101,7 +100,6 @@ def fit_split(
     without `validation` they train to the last epoch. `first`: the fit by which the epoch is chosen, where it
     is made already.
     """
-    warn_of_implicit(model, split.train)
     evaluation, context = evaluation or EvaluationConfig(), context or Context()
     metric = metric_of_epochs(model, validation, evaluation)
     if metric is None or validation is None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_pair, load_ratings
 from recsys_ae.data.ratings import Ratings
+from recsys_ae.errors import CapabilityError
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.splitting.configs import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split, predefined
@@ -24,27 +25,51 @@ def prepare(data: DataConfig, split: SplitConfig, seed: int) -> Split:
 def prepare_all(data: DataConfig, split: SplitConfig, seeds: tuple[int, ...]) -> Iterator[Split]:
     """A split for each seed, all of ratings that are read once."""
     if isinstance(split, PredefinedSplitConfig):
-        only = predefined(*load_pair(data, split.train, split.test), config=split)
+        only = _counted(predefined(*load_pair(data, split.train, split.test), config=split))
         yield from (only for _ in seeds)
         return
     ratings = load_ratings(data)
     for seed in seeds:
-        yield make_split(split, ratings, seed)
+        yield _counted(make_split(split, ratings, seed))
 
 
-def warn_of_implicit(config: ModelConfig, train: Ratings) -> None:
-    """Say so, where a model is to predict ratings that are no ratings but implicit feedback."""
+def _counted(split: Split) -> Split:
+    """The split, with a warning where its holdout leaves the range that a model can know of."""
+    if split.outside_scale:
+        low, high = split.train.limits()
+        log.warning(
+            "%d of %d holdout ratings lie outside the range of the training part, %g to %g; where "
+            "the scale is "
+            "known, declare it: data.scale",
+            split.outside_scale,
+            split.holdout.n_observed,
+            low,
+            high,
+        )
+    return split
+
+
+def check_feedback(config: ModelConfig, train: Ratings, *, anyway: bool = False) -> None:
+    """Raises CapabilityError where a model is to predict ratings that are counts or events; `anyway` warns
+    instead. Ratings that are all equal are worth a warning, too."""
     if not config.predicts_ratings or train.n_observed == 0:
         return
-    first = train.values[0]
-    if (train.values == first).all():
-        what = f"all training ratings are {first:g}: its errors will say nothing"
-    elif train.scale is None:
-        what = "these are implicit feedback, without a rating scale"
-    else:
-        return
-    log.warning(
-        "%s predicts ratings, but %s; als, bpr, item-knn and popularity are the models for such data",
-        config.kind,
-        what,
-    )
+    if train.feedback != "ratings":
+        said = (
+            f"{config.kind} predicts ratings, but these are {train.feedback}; als, bpr, item-knn and "
+            "popularity "
+            "are the models for such data"
+        )
+        if not anyway:
+            raise CapabilityError(
+                f"{said}; choose one of them, set data.feedback=ratings where the values are ratings, "
+                "or fit it "
+                "--anyway (in Python: anyway=True)"
+            )
+        log.warning("%s", said)
+    elif (train.values == train.values[0]).all():
+        log.warning(
+            "%s predicts ratings, but all training ratings are %g: its errors will say nothing",
+            config.kind,
+            train.values[0],
+        )

@@ -51,9 +51,13 @@ def retest(folder: Path, overrides: Sequence[str] = (), *, anyway: bool = False)
 
 
 def _located(config: ExperimentConfig, info: Mapping[str, Any]) -> ExperimentConfig:
-    """The config with a path that leads to its data from here, where the model folder knows one."""
-    source = config.data.source
-    there = Path(info.get("working_folder", "")) / source
-    if source in DATASETS or Path(source).exists() or not there.exists():
-        return config
-    return config.model_copy(update={"data": config.data.model_copy(update={"source": str(there)})})
+    """The config with paths that lead to its data from here, where the model folder knows them."""
+    folder = Path(info.get("working_folder", ""))
+    there = [
+        str(folder / source)
+        if source not in DATASETS and not Path(source).exists() and (folder / source).exists()
+        else source
+        for source in config.data.sources
+    ]
+    source = there[0] if isinstance(config.data.source, str) else tuple(there)
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})

@@ -9,7 +9,7 @@ from pathlib import Path
 from recsys_ae.evaluation.evaluator import evaluate
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.fit import Fit, device_of, fit_split, metric_of_epochs
-from recsys_ae.experiments.prepare import prepare
+from recsys_ae.experiments.prepare import check_feedback, prepare
 from recsys_ae.experiments.resources import measured
 from recsys_ae.experiments.tune import Tuned
 from recsys_ae.models.fit import check_resumable
@@ -26,7 +26,8 @@ from recsys_ae.types import Epoch
 
 
 def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Tracker) -> RunResult:
-    """Load, split, fit, test once, keep. Nothing is written or tracked before the data and the split hold.
+    """Load, split, fit, test once, keep. Nothing is written or tracked before the data and the split hold,
+    and the model is one for such data.
 
     `folder`: of the results, as `new_folder` gives it. The state of a training that is stopped is kept beside
     it, in `.checkpoints`, unless the context names another place.
@@ -35,6 +36,7 @@ def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Track
     device_of(config.model, context.device)  # refuses one that is not there
     checkpoints = context.checkpoints or folder.parent / ".checkpoints"
     split = prepare(config.data, config.split, config.seed)
+    check_feedback(config.model, split.train, anyway=context.anyway)
     return run_on(config, split, folder, replace(context, checkpoints=checkpoints), tracker)
 
 
@@ -140,4 +142,5 @@ def _origin(config: ExperimentConfig, report: Report, split: Split, fit: Fit) ->
         fitted_fingerprint=training if fit.train is split.train else fit.train.fingerprint(),
         versions=versions(),
         git_commit=code_commit(),
+        feedback=split.train.feedback,
     )

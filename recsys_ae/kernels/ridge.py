@@ -15,7 +15,7 @@ def solve_rows(
     *,
     power: float | np.ndarray = 0.0,
     base: np.ndarray | None = None,
-    weight: float = 1.0,
+    weight: float | np.ndarray = 1.0,
 ) -> np.ndarray:
     """(n_rows, k) float64: row r solves (base + weight · XᵀX + n_r^power · diag(penalties)) w = Xᵀt.
 
@@ -23,7 +23,7 @@ def solve_rows(
     `weight` this minimises the sum over the entries of (t - w · x)² plus n_r^power · Σ penalties · w², as a
     half-step of alternating least squares does. With `base` (k, k), the Gram matrix of all of `design`, and
     the `weight` c - 1, entries count c times and all other columns once with a target of 0 (Hu, Koren,
-    Volinsky 2008, eq. 4, targets c).
+    Volinsky 2008, eq. 4, targets c); each entry may then have a weight of its own, (n_entries,).
 
     `indptr`, `indices`, `targets`: CSR rows; `penalties`: (k,), not negative; `power`: one for all of them,
     or (k,). A direction about which neither entries nor penalties say anything gets 0, and so do rows without
@@ -31,6 +31,7 @@ def solve_rows(
     threads decides nothing.
     """
     gram = np.zeros((0, 0)) if base is None else np.ascontiguousarray(base, dtype=np.float64)
+    common, of_entries = (1.0, weight) if isinstance(weight, np.ndarray) else (weight, np.empty(0))
     return _solve_rows(
         indptr,
         indices,
@@ -39,12 +40,13 @@ def solve_rows(
         np.asarray(penalties, dtype=np.float64),
         np.broadcast_to(np.asarray(power, dtype=np.float64), np.shape(penalties)).copy(),
         gram,
-        weight,
+        common,
+        np.asarray(of_entries, dtype=np.float64),
     )
 
 
 @njit(cache=True, parallel=True)
-def _solve_rows(indptr, indices, targets, design, penalties, powers, base, weight):
+def _solve_rows(indptr, indices, targets, design, penalties, powers, base, weight, weights):
     n_rows, width = len(indptr) - 1, design.shape[1]
     solutions = np.zeros((n_rows, width))
     short_way = len(base) == 0 and np.all(penalties > 0)
@@ -57,21 +59,23 @@ def _solve_rows(indptr, indices, targets, design, penalties, powers, base, weigh
         if short_way and end - start < width:
             _solve_dual(chosen, own, design, scaled / weight, weight, solutions[row])
         else:
-            _solve_primal(chosen, own, design, scaled, base, weight, solutions[row])
+            of_entries = weights[start:end] if len(weights) > 0 else weights
+            _solve_primal(chosen, own, design, scaled, base, weight, of_entries, solutions[row])
     return solutions
 
 
 @njit(cache=True)
-def _solve_primal(chosen, targets, design, penalties, base, weight, solution):
-    """By the (k, k) system."""
+def _solve_primal(chosen, targets, design, penalties, base, weight, weights, solution):
+    """By the (k, k) system. `weights`: of the entries beside the common `weight`; empty: 1 each."""
     width = design.shape[1]
     gram = np.zeros((width, width))
     for entry in range(len(chosen)):
         x = design[chosen[entry]]
         target = targets[entry]
+        own = weights[entry] if len(weights) > 0 else 1.0
         for a in range(width):
-            xa = x[a]
-            solution[a] += target * xa
+            solution[a] += target * x[a]
+            xa = own * x[a]
             for b in range(a + 1):  # from the first column on: half as fast again as up to the last
                 gram[a, b] += xa * x[b]
     for a in range(width):

@@ -99,8 +99,10 @@ def parameters_of(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.n
 
 
 def _made(cls: Any, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray], **known: Any) -> Any:
-    """All fields must be there, whatever their defaults: a missing one is a KeyError."""
-    names = [field.name for field in fields(cls) if field.name not in known]
+    """All fields must be there, but for those that later programs added, whose default is None: a missing one
+    is a KeyError."""
+    added = {field.name for field in fields(cls) if field.default is None} - meta.keys()
+    names = [field.name for field in fields(cls) if field.name not in known.keys() | added]
     return cls(**known, **{name: decoded(meta[name], arrays) for name in names})
 
 

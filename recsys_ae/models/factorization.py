@@ -21,7 +21,7 @@ from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import ConfidenceFoldIn
 from recsys_ae.models.linear import LinearRecommender
-from recsys_ae.models.positives import positives
+from recsys_ae.models.positives import confidences, liked, positives
 from recsys_ae.rng import derived_seed
 from recsys_ae.training.runner import Trained, TrainingOptions
 from recsys_ae.types import Epoch, FloatMatrix
@@ -58,7 +58,9 @@ def fit_implicit(
 def _fit_als(
     config: ALSConfig, train: Ratings, likes: csr_array, options: TrainingOptions
 ) -> Trained[FactorRecommender]:
-    confidence = 1.0 + config.alpha
+    values = train.values[liked(train.matrix, config.positive)]
+    mean_count = float(values.mean(dtype=np.float64)) if train.feedback == "counts" else None
+    confidence = confidences(values, config.alpha, mean_count)
     model = AlternatingLeastSquares(
         factors=config.factors,
         regularization=config.l2,
@@ -69,7 +71,7 @@ def _fit_als(
     )
 
     n_cells = likes.shape[0] * likes.shape[1]
-    all_confidences = n_cells + (confidence - 1.0) * likes.nnz  # what the library divides its loss by
+    all_confidences = n_cells + (confidence - 1.0).sum()  # what the library divides its loss by
 
     def epoch(iteration: int, seconds: float, loss: float) -> Epoch:
         total = float(loss) * all_confidences / likes.nnz
@@ -83,7 +85,7 @@ def _fit_als(
         item_factors=model.item_factors,
         user_biases=np.zeros(train.n_users, dtype=np.float32),
         item_biases=np.zeros(train.n_items, dtype=np.float32),
-        fold_in=ConfidenceFoldIn(config.l2, confidence, config.positive),
+        fold_in=ConfidenceFoldIn(config.l2, 1.0 + config.alpha, config.positive, mean_count),
         predicts_ratings=False,
     )
     return _trained(recommender, epochs)
@@ -173,8 +175,8 @@ def _trained(recommender: FactorRecommender, epochs: list[Epoch]) -> Trained[Fac
     return Trained(recommender, tuple(epochs), epochs[-1].number if epochs else None)
 
 
-def _library_matrix(likes: csr_array, value: float) -> csr_matrix:
-    """implicit accepts csr_matrix only, and wants 32-bit positions."""
+def _library_matrix(likes: csr_array, value: float | np.ndarray) -> csr_matrix:
+    """implicit accepts csr_matrix only, and wants 32-bit positions. `value`: of all entries, or of each."""
     data = np.full(likes.nnz, value, dtype=np.float32)
     parts = (data, likes.indices.astype(np.int32), likes.indptr.astype(np.int32))
     return csr_matrix(parts, shape=likes.shape)

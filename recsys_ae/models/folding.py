@@ -14,7 +14,7 @@ from scipy.sparse import csc_array, csr_array
 from recsys_ae.data.ratings import entry_rows
 from recsys_ae.kernels.gibbs import draw_rows
 from recsys_ae.kernels.ridge import solve_rows
-from recsys_ae.models.positives import positives
+from recsys_ae.models.positives import confidences, liked, positives
 from recsys_ae.types import FloatMatrix, FloatVector
 
 
@@ -49,11 +49,13 @@ class RidgeFoldIn:
 class ConfidenceFoldIn:
     """Weighted least squares on all items, as in implicit-feedback ALS (Hu, Koren, Volinsky 2008, eq. 4):
     liked items are 1 with `confidence`, all others 0 with confidence 1. `positive`: lowest rating that
-    counts as liked; None: every observed entry. There are no biases."""
+    counts as liked; None: every observed entry. `mean_count`: of the training, where histories hold counts;
+    `confidence` is then that of a mean count, see `confidences`. There are no biases."""
 
     l2: float
     confidence: float
     positive: float | None = None
+    mean_count: float | None = None
 
     kind: ClassVar[str] = "confidence"
 
@@ -61,15 +63,17 @@ class ConfidenceFoldIn:
         """(b, k) factors and (b,) biases, all zero. `targets`: (b, n_items) histories as they are;
         `item_factors`: (n_items, k). A user without liked items gets zeros."""
         likes = positives(targets, self.positive)
+        kept = targets.data[liked(targets, self.positive)]
+        own = confidences(kept, self.confidence - 1.0, self.mean_count)
         factors = item_factors.astype(np.float64)
         solutions = solve_rows(
             likes.indptr,
             likes.indices,
-            np.full(len(likes.data), self.confidence),
+            own,
             factors,
             np.full(factors.shape[1], self.l2),
             base=factors.T @ factors,
-            weight=self.confidence - 1.0,
+            weight=self.confidence - 1.0 if self.mean_count is None else own - 1.0,
         )
         return solutions, np.zeros(len(solutions))
 

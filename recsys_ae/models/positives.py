@@ -17,6 +17,18 @@ def positives(matrix: csr_array, threshold: float | None) -> csr_array:
     return csr_array((ones, matrix.indices[kept], starts), shape=matrix.shape)
 
 
+def confidences(values: np.ndarray, alpha: float, mean_count: float | None) -> np.ndarray:
+    """(n,) float64 confidences of liked entries: 1 + alpha each; of counts 1 + alpha · log2(1 + count /
+    mean).
+
+    The form is eq. 6 of Hu, Koren and Volinsky (2008), 1 + alpha · log(1 + r / epsilon), with the mean count
+    as epsilon: it has no unit (hours or minutes, plays or thousands of them), and an entry of the mean count
+    has the confidence of an event. A mean of 0 says nothing: all counts are alike."""
+    if not mean_count:
+        return np.full(len(values), 1.0 + alpha)
+    return 1.0 + alpha * np.log2(1.0 + values.astype(np.float64) / mean_count)
+
+
 def liked(matrix: csr_array, threshold: float | None) -> BoolVector:
     """(n_observed,) bool in the order of the matrix."""
     if threshold is None:

@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.schema import outside
 from recsys_ae.errors import DataError, RecsysError, StorageError
 from recsys_ae.files import replaced, write_arrays
 from recsys_ae.models.codec import CSR_PARTS, State, recommender_of, state_of
@@ -47,8 +48,9 @@ class StoredModel:
 
     def reading(self, ratings: Ratings) -> Histories:
         """The histories that newer `ratings` are for this model. A user whom the training held out stays
-        unseen, although the model's user map has a place for that user. A warning counts what is left out
-        because the model does not know the item."""
+        unseen, although the model's user map has a place for that user. Warnings count what is left out
+        because the model does not know the item, and ratings without a declared scale that leave the range of
+        those of the training."""
         known = Histories.of(ratings, users=self.recommender.users, items=self.recommender.items)
         if known.n_unknown_items:
             log.warning(
@@ -56,6 +58,18 @@ class StoredModel:
                 known.n_unknown_items,
                 known.n_dropped,
             )
+        known_values = self.histories.matrix.data
+        if ratings.feedback == "ratings" and ratings.scale is None and len(known_values):
+            limits = float(known_values.min()), float(known_values.max())
+            if n_off := np.count_nonzero(outside(ratings.values, limits)):
+                log.warning(
+                    "%d of %d ratings lie outside the range of the training, %g to %g; see that they "
+                    "are on the "
+                    "same scale",
+                    n_off,
+                    ratings.n_observed,
+                    *limits,
+                )
         seen = np.append(self.histories.positions, -1)  # the last place is that of unknown users
         return replace(known, positions=seen[known.positions])
 

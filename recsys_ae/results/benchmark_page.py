@@ -92,7 +92,7 @@ def _page(result: BenchmarkResult, table: Table, trials: Table, bars: Sequence[P
     runs = [run for entry in result.entries for run in entry.runs]
     fallback = runs[0].report.fallback if runs else ""
     facts = {
-        "data": config.data.source,
+        "data": config.data.label,
         "data fingerprint": ", ".join(sorted({row["data"] for row in fingerprints})),
         "split": ", ".join(f"{key} {value}" for key, value in config.split.model_dump(mode="json").items()),
         "split fingerprints": ", ".join(row["split"] for row in fingerprints),

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from recsys_ae.data.configs import Feedback
 from recsys_ae.errors import StorageError
 from recsys_ae.evaluation.report import REPORT, Report
 from recsys_ae.results.trials import Trial, Validation
@@ -43,6 +44,7 @@ class Origin:
     """Where the result comes from. `training_fingerprint`: of the training part, validation ratings included;
     `fitted_fingerprint`: of the ratings that the model was fitted to, the same unless it gave some up to
     validation; both are "" in documents of older programs. `git_commit`: None where the code was installed.
+    `feedback`: what the values of the ratings are; None in results of older programs.
     """
 
     seed: int
@@ -52,6 +54,7 @@ class Origin:
     git_commit: str | None
     training_fingerprint: str = ""
     fitted_fingerprint: str = ""
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,10 @@ def _dataset(
 ) -> DatasetRecord:
     """The ratings of a run; of `counts` those that `sizes` tells."""
     return DatasetRecord(
-        name=Path(config.data.source).stem,
+        name=config.data.name,
         fingerprint=data_fingerprint,
         counts={name: counts[name] for name in _SIZES if name in counts},
-        source=config.data.source,
+        source=config.data.label,
         split=config.split.kind,
         split_fingerprint=split_fingerprint,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdE
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import Recommender
 from recsys_ae.types import PositionVector
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,9 +78,10 @@ def _check_capable(recommender: Recommender, positions: PositionVector) -> None:
 
 def chosen_rows(text: str, users: IdMap) -> PositionVector:
     """(m,) int64 rows of "all" users, of those in a file with one id per line, or of ids with commas between
-    them; each once, in order.
+    them; each once, in order. Of a file, users who are not there are left out, and a warning counts them.
 
-    Raises ConfigError where no user is named, UnknownIdError for users that are not there.
+    Raises ConfigError where no user is named, UnknownIdError for users named by hand who are not there, and
+    where none of a file is.
     """
     if text == "all":
         return np.arange(len(users), dtype=np.int64)
@@ -91,10 +95,18 @@ def chosen_rows(text: str, users: IdMap) -> PositionVector:
         raise ConfigError(f"--users {text}: no such file; give all, a file with one id per line, or ids")
     else:
         words = text.split(",")
-    ids = [word.strip() for word in words if word.strip()]
+    ids = list(dict.fromkeys(word.strip() for word in words if word.strip()))
     if not ids:
         raise ConfigError(f"--users {text}: names no user; give all, a file with one id per line, or ids")
-    return rows_of(users, ids)
+    rows = users.positions(ids, missing="negative")
+    n_unknown = int(np.count_nonzero(rows < 0))
+    if not path.is_file() or n_unknown in (0, len(ids)):
+        return rows_of(users, ids)
+    first = ids[int(np.argmax(rows < 0))]
+    log.warning(
+        "%d of %d users in %s are unknown, such as %r; no list for them", n_unknown, len(ids), text, first
+    )
+    return rows[rows >= 0]
 
 
 def rows_of(users: IdMap, ids: Iterable[str | int]) -> PositionVector:
@@ -113,6 +125,19 @@ def rows_of(users: IdMap, ids: Iterable[str | int]) -> PositionVector:
             f"{len(unknown)} of {len(wanted)} users are unknown: {shown}; ask only for users with ratings"
         )
     return rows
+
+
+@dataclass(slots=True)
+class Emptiness:
+    """How many lists have no item in them, because their users have rated everything that could be listed."""
+
+    n_empty: int = 0
+
+    def counting(self, blocks: Iterable[TopNBlock]) -> Iterator[TopNBlock]:
+        """The same blocks; counted as they pass."""
+        for block in blocks:
+            self.n_empty += int(np.count_nonzero((block.top.items < 0).all(axis=1)))
+            yield block
 
 
 def columns_of(block: TopNBlock, users: IdMap, items: IdMap) -> dict[str, np.ndarray]:

@@ -30,11 +30,15 @@ def load_benchmark(path: Path | str, overrides: Sequence[str] = ()) -> Benchmark
     return _with_overrides(BenchmarkConfig, _read(Path(path)), overrides, str(path))
 
 
-def default_experiment(data: str, model: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """An experiment of defaults, for a first try. `data`: a known dataset or a path; `model`: a kind."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(data).stem}-{model}").lstrip("-._")[:80] or "experiment"
-    document = {"name": name, "data": {"source": data}, "model": {"kind": model}}
-    sources = {"model.kind": f"--model {model}", "data.source": f"--data {data}"}
+def default_experiment(
+    data: str | Sequence[str], model: str, overrides: Sequence[str] = ()
+) -> ExperimentConfig:
+    """An experiment of defaults, for a first try. `data`: a known dataset, or paths; `model`: a kind."""
+    source = _source(data)
+    stem = checked(DataConfig, {"source": source}, where="--data").name
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{stem}-{model}").lstrip("-._")[:80] or "experiment"
+    document = {"name": name, "data": {"source": source}, "model": {"kind": model}}
+    sources = {"model.kind": f"--model {model}", "data.source": f"--data {_shown(source)}"}
     return _with_overrides(ExperimentConfig, document, overrides, "--set", sources)
 
 
@@ -43,9 +47,26 @@ def changed_experiment(config: ExperimentConfig, overrides: Sequence[str], where
     return _with_overrides(ExperimentConfig, config.model_dump(mode="json"), overrides, where)
 
 
-def data_config(source: str, overrides: Sequence[str] = ()) -> DataConfig:
-    """How to read a known dataset or a path, all settings at their defaults but those of `overrides`."""
-    return _with_overrides(DataConfig, {"source": source}, overrides, source)
+def data_config(
+    data: str | Sequence[str], overrides: Sequence[str] = (), *, settings: Mapping[str, Any] | None = None
+) -> DataConfig:
+    """How to read a known dataset, or paths, by `settings`, else by defaults, but for `overrides`, whose keys
+    may be those of an experiment (data.columns.user) or of the data alone (columns.user)."""
+    source = _source(data)
+    document = {**(settings or {}), "source": source}
+    own = [text.strip().removeprefix("data.") for text in overrides]
+    return _with_overrides(DataConfig, document, own, _shown(source))
+
+
+def _source(data: str | Sequence[str]) -> str | list[str]:
+    """As a file would say it: one name, or a list."""
+    if isinstance(data, str):
+        return data
+    return data[0] if len(data) == 1 else list(data)
+
+
+def _shown(source: str | list[str]) -> str:
+    return source if isinstance(source, str) else " ".join(source)
 
 
 def _with_overrides(

@@ -9,6 +9,7 @@ import numpy as np
 
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.schema import outside
 from recsys_ae.errors import DataError
 from recsys_ae.splitting.configs import SplitConfig
 from recsys_ae.types import CountVector, PositionVector
@@ -60,6 +61,14 @@ class Split:
     def cold_items(self) -> int:
         """How many distinct holdout items were never rated in `train`."""
         return int((~self.trained_items()[np.unique(self.holdout.columns)]).sum())
+
+    @property
+    def outside_scale(self) -> int:
+        """How many holdout ratings lie outside the limits of `train`: its declared scale, else its range.
+        None of counts and events."""
+        if self.train.feedback != "ratings" or not self.train.n_observed:
+            return 0
+        return int(np.count_nonzero(outside(self.holdout.values, self.train.limits())))
 
     def trained_items(self) -> np.ndarray:
         """(n_items,) bool: rated at least once in `train`."""

@@ -39,7 +39,7 @@ class Context:
     `device`: "auto", "cpu" or "cuda". `checkpoints`: folder that holds the states of unfinished trainings,
     each under its key; None keeps none. `resume`: continue from there. `keep_state`: a training that came to
     its end leaves its state too, for the sake of work that follows and may be stopped. `on_epoch`: told of
-    each epoch (progress bar, tracker).
+    each epoch (progress bar, tracker). `anyway`: fit a model even to data that it is not meant for.
     """
 
     device: str = "auto"
@@ -47,6 +47,7 @@ class Context:
     resume: bool = False
     keep_state: bool = False
     on_epoch: Callable[[Epoch], None] = ignore
+    anyway: bool = False
 
 
 class Validator(Protocol[Compared]):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from commands import SMALL, rating_lines, succeed
+from commands import SMALL, call, rating_lines, succeed
 from oracles import slow_top_n
 from scipy.sparse import csr_array
 
@@ -146,3 +146,69 @@ def test_newer_ratings_give_users_held_out_lists_of_their_own(ratings, here):
     history = split.train.joined(split.fold_in).joined(split.holdout).matrix
     expected = best(load_model(Path("run/model")).recommender, history, seen)
     assert items_of(pd.read_csv("newer.csv")) == expected
+
+
+def test_newer_ratings_are_read_as_the_training_was_told_to(ratings, here):
+    """Columns, separators and decimals of the training, unless the command says otherwise."""
+    rows = [line.split(",") for line in rating_lines()[1:]]
+    lines = ["who;what;mark", *(f"{user};{item};{rating},0" for user, item, rating in rows)]
+    Path("odd.csv").write_text("\n".join(lines) + "\n")
+    named = [
+        f"data.columns.{role}={name}"
+        for role, name in (("user", "who"), ("item", "what"), ("rating", "mark"))
+    ]
+    reading = [word for text in (*named, "data.scale=[1, 5]") for word in ("--set", text)]
+    told = succeed(
+        "train", "--data", "odd.csv", "--model", "biases", "--no-tracking", "--out", "run", *reading
+    )
+    assert "read: odd.csv (semicolon): " in told.err
+    assert "ratings from 'mark', user from 'who', item from 'what'" in told.err
+    Path("new.csv").write_text("who;what;mark\nnew;100;5,0\nnew;101;1,5\n")
+    words = ("recommend", "run/model", "--users", "new", "--out", "top.csv", "--data")
+    assert "2 ratings from 'mark'" in succeed(*words, "new.csv").err
+    first = Path("top.csv").read_bytes()
+    Path("renamed.csv").write_text("reader;what;mark\nnew;100;5,0\nnew;101;1,5\n")
+    assert "no column 'who' for the user" in call(*words, "renamed.csv").err
+    for key in ("data.columns.user=reader", "columns.user=reader"):
+        succeed(*words, "renamed.csv", "--set", key)
+        assert Path("top.csv").read_bytes() == first
+    Path("off.csv").write_text("who;what;mark\nnew;100;5,0\nnew;101;6,0\n")
+    refused = call(*words, "off.csv")
+    assert refused.code == 2
+    assert "off.csv, line 3: the rating is 6, outside the scale 1 to 5" in refused.err
+    Path("events.csv").write_text("who;what\nnew;100\n")
+    assert "no column 'mark' for the rating" in call(*words, "events.csv").err
+
+
+def test_newer_ratings_outside_the_range_of_the_training_are_counted(model, here):
+    Path("newer.csv").write_text("user,item,rating\nnew,100,50\nnew,101,3\nnew,102,0\n")
+    said = succeed("recommend", model, "--data", "newer.csv", "--users", "new", "--json").err
+    assert "2 of 3 ratings lie outside the range of the training, 1 to 5" in said
+    Path("events.csv").write_text("user,item\nnew,100\n")
+    refused = call("recommend", model, "--data", "events.csv", "--users", "new")
+    assert refused.code == 2
+    assert "there is no column of ratings among 'user', 'item'" in refused.err
+
+
+def test_unknown_users_of_a_file_are_counted_and_those_named_by_hand_refused(model, here):
+    Path("some.txt").write_text("u003\nnobody\nu007\nnobody\nno one\n")
+    outcome = succeed("recommend", model, "--users", "some.txt", "--out", "top.csv", "--json")
+    assert outcome.document["users"] == 2
+    assert "2 of 4 users in some.txt are unknown, such as 'nobody'; no list for them" in outcome.err
+    assert list(pd.read_csv("top.csv").user.unique()) == ["u003", "u007"]
+    assert call("recommend", model, "--users", "u003,nobody", "--out", "top.csv").code == 2
+    Path("none.txt").write_text("nobody\n")
+    assert call("recommend", model, "--users", "none.txt", "--out", "top.csv").code == 2
+
+
+def test_users_who_have_rated_everything_are_counted(model, here):
+    items = sorted({line.split(",")[1] for line in rating_lines()[1:]})
+    lines = ["user,item,rating", *(f"all,{item},3" for item in items), "few,100,4"]
+    Path("newer.csv").write_text("\n".join(lines) + "\n")
+    outcome = succeed("recommend", model, "--data", "newer.csv", "--out", "top.csv", "--json")
+    assert (outcome.document["users"], outcome.document["empty_lists"]) == (2, 1)
+    assert set(pd.read_csv("top.csv").user) == {"few"}
+    text = succeed("recommend", model, "--data", "newer.csv", "--out", "top.csv").out
+    assert "1 of them have rated everything: no list" in text
+    shown = succeed("recommend", model, "--data", "newer.csv", "--users", "all,few").out
+    assert "1 of them have rated everything: no list" in shown

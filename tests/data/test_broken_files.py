@@ -111,7 +111,6 @@ TEXT_FILES: list[Broken] = [
     ),
     ("single.dat", "1:2:3\n", {"format": "movielens"}, "single.dat, line 1: has 1 fields"),
     ("quote.csv", HEADER + '1,"10,4,100\n', {}, "quote.csv, line 2: has 2 fields instead of 4"),
-    ("semicolons.csv", "user;item;rating\n1;2;3\n", {}, "save it with commas or tabs between the fields"),
     ("unknown.txt", "1 2 3\n", {}, "'1 2 3' fits no known format; name one of movielens, tab, csv"),
     (
         "plain.inter",
@@ -127,9 +126,9 @@ TEXT_FILES: list[Broken] = [
     ),
     (
         "date.csv",
-        HEADER + "1,11,3,2013-04-03\n",
+        HEADER + "1,11,3,03/04/2013\n",
         {},
-        "date.csv, line 2: the timestamp '2013-04-03' is not a number",
+        "date.csv, line 2: the timestamp '03/04/2013' is neither Unix seconds nor a date such as 2013-04-03",
     ),
     ("notime.csv", HEADER + GOOD + "1,11,3,\n", {}, "notime.csv, line 3: the timestamp is missing"),
     (
@@ -181,7 +180,8 @@ PARQUET_FILES = [
     ({"user": [1, None]}, "row 2: the user id is empty"),
     ({"item": ["a", None]}, "row 2: the item id is empty"),
     ({"item": [["a"], ["b"]]}, "column 'item': holds list<.*ids must be whole numbers or text"),
-    ({"timestamp": ["now", "then"]}, "column 'timestamp': holds (large_)?string where timestamps must be"),
+    ({"timestamp": ["now", "then"]}, "row 1: the timestamp 'now' is neither Unix seconds nor a date"),
+    ({"timestamp": [[5], [6]]}, "column 'timestamp': holds list<.*where timestamps must be"),
     ({"timestamp": [5, -1]}, "row 2: the timestamp is -1"),
     ({"user": [1, 1], "item": ["a", "a"]}, "row 2: user 1 has rated item 'a' before, at .*row 1"),
 ]
@@ -261,7 +261,7 @@ def test_damaged_files_are_read_or_refused(suffix, damage, tmp_path_factory):
 
 
 def test_files_that_are_none(tmp_path):
-    assert "is a folder; name the file" in sentence_of(tmp_path)
+    assert "is a folder without files of ratings; name the file" in sentence_of(tmp_path)
     assert "no such file" in sentence_of(tmp_path / "missing.csv")
     assert "neither a file nor a known dataset; perhaps ml-100k" in sentence_of("ml100k")
     assert "known are movietweetings-100k, ml-100k" in sentence_of("qwertyuiop")

@@ -62,7 +62,7 @@ def test_a_threshold_makes_implicit_feedback(ratings, threshold):
         return
     implicit = to_implicit(ratings, threshold)
     assert triples(implicit) == [(user, item, 1.0, time) for user, item, _, time in expected]
-    assert implicit.scale is None
+    assert (implicit.scale, implicit.feedback) == (None, "events")
 
 
 @given(small_ratings(min_observed=1), st.integers(0, 3), st.integers(0, 3))

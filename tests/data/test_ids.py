@@ -110,6 +110,6 @@ def test_one_odd_id_keeps_all_text(odd):
 
 @given(NUMBERS | TEXTS, NUMBERS | TEXTS)
 def test_joined_columns_are_one_after_the_other(first, second):
-    both = IdColumn.of(first).joined(IdColumn.of(second))
+    both = IdColumn.joined([IdColumn.of(first), IdColumn.of(second)])
     found = [both[row] for row in range(len(both))]
     assert [str(id) for id in found] == [str(id) for id in first + second]

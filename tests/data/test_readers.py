@@ -13,8 +13,8 @@ from scipy import sparse
 
 from recsys_ae.data.configs import ColumnsConfig, DataConfig
 from recsys_ae.data.load import load_ratings
-from recsys_ae.data.readers import read
-from recsys_ae.data.readers.text import read_slowly, text_layout
+from recsys_ae.data.readers.layout import text_layout
+from recsys_ae.data.readers.text import read_slowly, read_text
 
 ROWS = [(1, "0012", 4.0, 100), (1, "7", 0.0, 101), (20, "7", 2.5, 90), (3, "0012", 5.0, 100)]
 FRAME = pd.DataFrame(ROWS, columns=["user", "item", "rating", "timestamp"])
@@ -38,10 +38,10 @@ TEXTS = {
     "spaces_between.csv": " \n" + lines(",", header="user,item,rating,timestamp").replace("\n", "\n  \t\n"),
     "spaces_at_the_end.csv": lines(",", header="user,item,rating,timestamp") + "   ",
     "spaces_at_the_end.dat": lines("::") + " \n\n  \n",
-    "spaces_at_the_end.tsv": lines("\t", header="userID\titemID\tweight\ttimestamp") + "\t\n",
+    "spaces_at_the_end.tsv": lines("\t", header="userID\titemID\tstars\ttimestamp") + "\t\n",
     "no_end.csv": lines(",", header="user,item,rating,timestamp").rstrip("\n"),
     "spaces.csv": lines(", ", header="user, item, rating, timestamp"),
-    "ratings.tsv": lines("\t", header="userID\titemID\tweight\ttimestamp"),
+    "ratings.tsv": lines("\t", header="userID\titemID\tstars\ttimestamp"),
     "headerless.txt": lines(","),
     "ml.inter": lines("\t", header="user_id:token\titem_id:token\trating:float\ttimestamp:float"),
     "inter.txt": lines("\t", header="user_id:token\titem_id:token\trating:float\ttimestamp:float"),
@@ -60,7 +60,7 @@ def check(path: Path, **options) -> None:
     )
     expected = FRAME.sort_values(["user", "item"]).reset_index(drop=True)
     pd.testing.assert_frame_equal(found, expected, check_dtype=False)
-    assert ratings.scale == (0.0, 5.0)
+    assert (ratings.feedback, ratings.scale, ratings.limits()) == ("ratings", None, (0.0, 5.0))
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -121,7 +121,7 @@ def test_sparse_matrices_keep_their_zeros(tmp_path):
     assert ratings.users.ids.tolist() == [0, 2]
     assert ratings.items.ids.tolist() == [1, 3]
     assert ratings.values.tolist() == [3.0, 0.0, -1.0]
-    assert ratings.scale == (-1.0, 3.0)
+    assert (ratings.feedback, ratings.scale, ratings.limits()) == ("ratings", None, (-1.0, 3.0))
 
 
 @pytest.mark.parametrize("format", ["csc", "coo"])
@@ -138,11 +138,11 @@ def test_other_sparse_formats_are_the_same(format, tmp_path):
     ("name", "text"),
     [("pairs.csv", "user,item\n1,2\n1,3\n"), ("pairs.dat", "1::2\n1::3\n"), ("pairs.data", "1\t2\n1\t3\n")],
 )
-def test_no_ratings_are_implicit_feedback(name, text, tmp_path):
+def test_no_ratings_are_events(name, text, tmp_path):
     (tmp_path / name).write_text(text)
     ratings = load_ratings(DataConfig(source=str(tmp_path / name)))
     assert ratings.values.tolist() == [1.0, 1.0]
-    assert ratings.scale is None
+    assert (ratings.feedback, ratings.scale) == ("events", None)
 
 
 def test_columns_can_be_named_and_left_out(tmp_path):
@@ -153,7 +153,7 @@ def test_columns_can_be_named_and_left_out(tmp_path):
     assert (named.values.tolist(), named.timestamps.tolist()) == ([4.0, 3.0], [5, 6])
     without = columns.model_copy(update={"rating": "", "timestamp": ""})
     left_out = load_ratings(DataConfig(source=str(path), columns=without))
-    assert (left_out.values.tolist(), left_out.timestamps, left_out.scale) == ([1.0, 1.0], None, None)
+    assert (left_out.values.tolist(), left_out.timestamps, left_out.feedback) == ([1.0, 1.0], None, "events")
 
 
 def test_what_the_fast_reader_refuses_is_read_all_the_same(tmp_path):
@@ -180,7 +180,7 @@ def test_the_fast_and_the_slow_reader_agree(tmp_path_factory, rows, separator):
     path = tmp_path_factory.mktemp("agree") / "ratings"
     path.write_bytes("".join(separator.join([u, i, repr(v)]) + "\n" for u, i, v in rows).encode())
     format = "movielens" if separator == "::" else "tab"
-    fast = read(path, format, ColumnsConfig())
+    fast = read_text(path, format, ColumnsConfig(), None)
     slow = read_slowly(text_layout(path, format, "utf-8"), {"user": 0, "item": 1, "rating": 2})
     assert [fast.users[row] for row in range(len(fast))] == [
         user.strip() for user in slow["user"].to_pylist()

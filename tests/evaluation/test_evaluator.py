@@ -170,6 +170,7 @@ def test_counts_cold_pairs_and_keeps_observed_zeros():
         "cold_users": 1,
         "cold_items": 2,
         "cold_pairs": 3,
+        "outside_scale": 3,
         "users_without_relevant": 1,
     }
     # user b has one rating, so the toy predicts 1 for (4, 0); user c has none: 0 for 5

@@ -190,11 +190,11 @@ def test_a_model_with_nothing_to_choose_is_scored_like_the_others(kind, tmp_path
 
 
 @pytest.mark.parametrize("config", ["biased-mf", "biases"], indirect=True)
-def test_a_tuned_model_is_warned_of_implicit_feedback_once(config, caplog):
+def test_a_tuned_model_is_warned_of_equal_ratings_once(config, caplog):
     ones = [line.rpartition(",")[0] + ",1" for line in Path("ratings.csv").read_text().splitlines()[1:]]
     Path("ratings.csv").write_text("\n".join(["user,item,rating", *ones]) + "\n")
     run_benchmark(config, Path("out"), Context(), RecordingTracker())
-    assert caplog.text.count("are the models for such data") == 1
+    assert caplog.text.count("all training ratings are 1") == 1
 
 
 @pytest.mark.parametrize("config", ["biases"], indirect=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from implicit.cpu.als import AlternatingLeastSquares
@@ -113,6 +115,39 @@ def test_als_is_the_weighted_problem_of_hu_koren_volinsky_in_the_limit(ratings):
         system = (items.T * weights) @ items + 0.5 * np.eye(3)
         expected = np.linalg.solve(system, items.T @ (weights * seen[user]))
         np.testing.assert_allclose(model.user_factors[user], expected, atol=1e-3)
+
+
+def test_als_takes_counts_as_confidence():
+    """Hu, Koren, Volinsky 2008, eq. 4 with the confidences of eq. 6: run to convergence, every user solves
+    the dense normal equations, a user who is folded in too; and no unit of the counts matters."""
+    plain = low_rank(60, 25, density=0.3, seed=2)
+    counts = np.random.default_rng(1).integers(0, 50, plain.n_observed).astype(np.float32)
+    config, mean = ALSConfig(factors=3, l2=0.5, alpha=4.0, iterations=200), counts.mean(dtype=np.float64)
+
+    def of(values, feedback="counts"):
+        matrix = csr_array((values, plain.columns, plain.matrix.indptr), shape=plain.matrix.shape)
+        return replace(plain, matrix=matrix, feedback=feedback, scale=None)
+
+    ratings = of(counts)
+    model = fit(config, ratings)
+    folded = model.score(everyone(ratings, known=False))
+    items = model.item_factors.astype(np.float64)
+    observed, own = np.zeros(ratings.matrix.shape), np.ones(ratings.matrix.shape)
+    observed[ratings.rows(), ratings.columns] = 1.0
+    own[ratings.rows(), ratings.columns] = 1 + 4 * np.log2(1 + counts / mean)
+    for user in (0, 17, 58):
+        system = (items.T * own[user]) @ items + 0.5 * np.eye(3)
+        expected = np.linalg.solve(system, items.T @ (own[user] * observed[user]))
+        np.testing.assert_allclose(model.user_factors[user], expected, atol=1e-3)
+        np.testing.assert_allclose(folded[user], items @ expected, atol=1e-4)
+    scaled = fit(config, of(counts * np.float32(1000)))
+    np.testing.assert_allclose(scaled.score(everyone(ratings)), model.score(everyone(ratings)), atol=1e-4)
+    equal, events = (fit(config, of(np.full_like(counts, value), kind)) for value, kind in
+                     ((7, "counts"), (1, "events")))  # fmt: skip
+    assert (equal.item_factors == events.item_factors).all()
+    assert np.abs(events.item_factors - model.item_factors).max() > 0.01
+    nothing = fit(config, of(np.zeros_like(counts)))
+    assert (nothing.item_factors == events.item_factors).all()
 
 
 def test_als_folds_users_in_as_the_library_recalculates_them(ratings):

@@ -146,6 +146,7 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
             "git_commit": None,
             "training_fingerprint": "",
             "fitted_fingerprint": "",
+            "feedback": None,
         },
         "cost": {"fit_seconds": 1.5, "evaluate_seconds": 0.25, "peak_memory_mb": 210.0},
     }

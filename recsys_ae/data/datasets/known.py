@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recsys_ae.data.configs import ColumnsConfig, Format
+from recsys_ae.data.configs import ColumnsConfig, Feedback, Format
 
 NO_COLUMNS_NAMED = ColumnsConfig()
 
@@ -49,10 +49,11 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """`ratings`, `users`, `items`: how many are rated. `scale`: lowest and highest possible rating, None for
-    implicit feedback. `terms`: licence and citation in one line, to be shown before a download. `files`: the
-    forms of its ratings, the first one found is read. `archive`: None where no download can be verified.
-    `note`: what to know when loading it, or what to do where it cannot be downloaded."""
+    """`ratings`, `users`, `items`: how many are rated. `scale`: lowest and highest possible rating, None
+    where there is none. `feedback`: what the values are. `terms`: licence and citation in one line, to be
+    shown before a download. `files`: the forms of its ratings, the first one found is read. `archive`: None
+    where no download can be verified. `note`: what to know when loading it, or what to do where it cannot be
+    downloaded."""
 
     name: str
     users: int
@@ -65,6 +66,7 @@ class Dataset:
     titles: tuple[TitlesFile, ...] = ()
     archive: Archive | None = None
     bundled: bool = False
+    feedback: Feedback = "ratings"
     note: str = ""
 
 
@@ -197,6 +199,7 @@ KNOWN = (
             "6738f48195667ff03caaab4d32ca9a3133d8cc026b7c3cdaf6ce1010e913c59c",
             ("user_artists.dat", "artists.dat", "readme.txt"),
         ),
-        note="its values are listening counts: implicit feedback, or set a threshold",
+        feedback="counts",
+        note="its values are listening counts; feedback: events takes each listener once",
     ),
 )

@@ -12,11 +12,11 @@ from recsys_ae.data.datasets.places import BUNDLED, DATASETS, find
 from recsys_ae.data.ids import IdColumn
 
 
-def item_titles(source: str) -> dict[str | int, str] | None:
+def item_titles(source: object) -> dict[str | int, str] | None:
     """External item id -> title, the ids of the same kind (int or str) as in the ratings; None where `source`
     is no known dataset, is not on this machine, or has no titles."""
-    dataset = DATASETS.get(source)
-    path = find(source) if dataset else None
+    dataset = DATASETS.get(source) if isinstance(source, str) else None
+    path = find(dataset.name) if dataset else None
     if dataset is None or path is None:
         return None
     folders = [path.parent, *([BUNDLED / dataset.name] if dataset.bundled else [])]

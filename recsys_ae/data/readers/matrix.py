@@ -1,14 +1,17 @@
-"""Sparse matrices saved by SciPy."""
+"""Sparse matrices, in memory and saved by SciPy."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from recsys_ae.data.columns import Reading
+from recsys_ae.data.configs import Feedback
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.schema import Triples
 from recsys_ae.errors import DataError
@@ -17,9 +20,8 @@ DAMAGED = (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, 
 KEEP_ZEROS = ("csr", "csc", "coo")  # the others store cells that nobody rated, or drop zeros
 
 
-def read_npz(path: Path) -> Triples:
-    """Users are the rows, items the columns; their numbers are the ids, and a stored zero is a rating. Empty
-    rows and columns are no users and items. Raises DataError where the file holds no such matrix."""
+def read_npz(path: Path, feedback: Feedback | None) -> Triples:
+    """The matrix of a file, see `read_matrix`. Raises DataError where the file holds none."""
     try:
         matrix = sparse.load_npz(path)
         if matrix.format in ("csr", "csc"):
@@ -29,15 +31,25 @@ def read_npz(path: Path) -> Triples:
             f"{path}: is no sparse matrix saved by scipy.sparse.save_npz "
             f"({type(error).__name__}); make it again"
         ) from error
+    return read_matrix(matrix, feedback, path)
+
+
+def read_matrix(matrix: Any, feedback: Feedback | None, path: object = "the matrix") -> Triples:
+    """Users are the rows, items the columns; their numbers are the ids, and a stored zero is a rating. Empty
+    rows and columns are no users and items. With `feedback` None, a matrix of nothing but ones holds events,
+    any other ratings. Raises DataError where the matrix cannot be read so."""
     if matrix.format not in KEEP_ZEROS:
         raise DataError(f"{path}: holds a {matrix.format} matrix; save a csr, csc or coo matrix")
     if matrix.dtype.kind not in "iufb":
         raise DataError(f"{path}: holds values of type {matrix.dtype}; ratings must be numbers")
     cells = matrix.tocoo(copy=False)
+    kind = feedback or ("events" if (cells.data == 1).all() else "ratings")
+    places = {"user": 0, "item": 1} | ({} if kind == "events" else {"rating": 2})
     return Triples(
         IdColumn.of(cells.row),
         IdColumn.of(cells.col),
-        np.asarray(cells.data, dtype=np.float64),
+        None if kind == "events" else np.asarray(cells.data, dtype=np.float64),
         None,
         lambda index: f"{path}, row {cells.row[index]}, column {cells.col[index]}",
+        Reading(("rows", "columns", "values"), places, kind, "matrix"),
     )

@@ -1,0 +1,251 @@
+"""Which column of a file is what, and what its values mean: said, never guessed in silence."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recsys_ae.data.configs import ColumnsConfig, Feedback
+from recsys_ae.errors import DataError
+
+ROLES = ("user", "item", "rating", "timestamp")  # also the order of the columns of files without a header
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# In lower case, without anything but letters and digits; those of a second tier count where none of the first
+# is there.
+USUAL_NAMES: dict[str, tuple[frozenset[str], ...]] = {
+    "user": (
+        _words("user userid uid useridx reviewerid customerid memberid visitorid readerid"),
+        _words("username reviewer customer member visitor"),
+    ),
+    "item": (
+        _words(
+            """item itemid itemidx iid movieid filmid bookid isbn artistid songid trackid productid asin
+            gameid animeid recipeid businessid jokeid articleid"""
+        ),
+        _words("movie film book artist song track product game anime parentasin"),
+    ),
+    "rating": (
+        _words(
+            """rating ratings score stars overall preference rate bookrating movierating userrating itemrating
+            myrating ratingscore ratingvalue starrating overallrating reviewrating reviewscore"""
+        ),
+        _words("value"),
+    ),
+    "timestamp": (
+        _words("timestamp time ts unixtime unixreviewtime"),
+        _words("date datetime createdat ratedat reviewdate reviewtime playedat"),
+    ),
+}
+COUNT_NAMES = _words(
+    """plays play playcount playcounts count counts listens listencount listeningcount weight clicks
+    clickcount quantity qty frequency freq views viewcount purchases scrobbles visits hours playtime amount n
+    num"""
+)
+PLAINLY_OTHER = frozenset(("", "index", "row", "year", "month", "day", "age", "zip", "zipcode"))
+OTHER_ENDS = ("id", "ids", "idx", "index", "key", "code", "time", "date", "timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the columns of a file are read as. `places`: role -> place among `names`; no rating where
+    `feedback` is events. `format`: of the file."""
+
+    names: tuple[str, ...]
+    places: dict[str, int]
+    feedback: Feedback
+    format: str = ""
+    has_header: bool = True
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Role -> name of its column."""
+        return {role: self.names[place] for role, place in self.places.items()}
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Names of the columns that are not read."""
+        return tuple(name for place, name in enumerate(self.names) if place not in self.places.values())
+
+    def sentence(self, source: object, n_rows: int) -> str:
+        """What was read as what, and what was not."""
+        values = self.columns.get("rating")
+        if values is not None:
+            what = f"{n_rows:,} {self.feedback} from {values!r}"
+        else:
+            what = f"{n_rows:,} events (each row counts 1; no column is read as ratings)"
+        others = [f"{role} from {name!r}" for role, name in self.columns.items() if role != "rating"]
+        text = f"{source} ({self.format}): {', '.join([what, *others])}"
+        if not self.has_header:
+            text += "; no header: columns by their places"
+        return f"{text}; ignored: {', '.join(map(repr, self.ignored))}" if self.ignored else text
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": self.format,
+            "columns": self.columns,
+            "ignored": list(self.ignored),
+            "feedback": self.feedback,
+        }
+
+
+def read_as(
+    names: Sequence[str],
+    columns: ColumnsConfig,
+    feedback: Feedback | None,
+    path: object,
+    *,
+    is_numeric: Callable[[int], bool],
+    format: str = "",
+    has_header: bool = True,
+) -> Reading:
+    """What the columns called `names` are. `is_numeric`: whether the column at a place holds numbers.
+
+    Raises DataError where a named or needed column is missing, where two could be meant, and, with `feedback`
+    None, where a column may hold ratings or counts and its name does not say which.
+    """
+    places = {}
+    for role in ("user", "item", "timestamp"):
+        found = _place(names, role, getattr(columns, role), path)
+        if found is not None:
+            places[role] = found
+        elif role != "timestamp":
+            raise DataError(_missing(names, role, path))
+    others = [
+        place for place in range(len(names)) if place not in places.values() and not _is_taken(names[place])
+    ]
+    rating, feedback = _values(names, others, columns.rating, feedback, path, is_numeric)
+    if rating is not None:
+        places["rating"] = rating
+    ordered = {role: places[role] for role in ROLES if role in places}
+    return Reading(tuple(names), ordered, feedback, format, has_header)
+
+
+def names_users_and_items(fields: Sequence[str], columns: ColumnsConfig) -> bool:
+    """Whether a first line names columns rather than being a rating."""
+    try:
+        for role in ("user", "item"):
+            if _place(fields, role, getattr(columns, role), "") is None:
+                return False
+    except DataError:
+        return False
+    return True
+
+
+def _place(names: Sequence[str], role: str, wanted: str | None, path: object) -> int | None:
+    """Of the column with a role; None where there is none, or where `wanted` is ""."""
+    if wanted == "":
+        return None
+    if wanted is not None:
+        places = [place for place, name in enumerate(names) if name == wanted]
+        if not places:
+            raise DataError(_not_there(names, role, wanted, path))
+    else:
+        tiers = (_called(names, usual) for usual in USUAL_NAMES[role])
+        places = next((found for found in tiers if found), [])
+    return _only(places, names, role, path)
+
+
+def _values(
+    names: Sequence[str],
+    others: list[int],
+    wanted: str | None,
+    feedback: Feedback | None,
+    path: object,
+    is_numeric: Callable[[int], bool],
+) -> tuple[int | None, Feedback]:
+    """Where the ratings or counts stand, if anywhere, and what they are."""
+    if wanted == "" or feedback == "events":
+        return None, "events"
+    if wanted is not None:
+        place = _place(names, "rating", wanted, path)
+        assert place is not None
+        if feedback is None and _plain(wanted) in COUNT_NAMES:
+            raise DataError(_undecided(names, [place], path))
+        return place, feedback or "ratings"
+    usual = ([place for place in _called(names, tier) if place in others] for tier in USUAL_NAMES["rating"])
+    rated = next((found for found in usual if found), [])
+    counted = [place for place in others if _plain(names[place]) in COUNT_NAMES]
+    if feedback is None:
+        if rated:
+            return _only(rated, names, "rating", path), "ratings"
+        possible = counted or [place for place in others if _could_rate(names[place]) and is_numeric(place)]
+        if possible:
+            raise DataError(_undecided(names, possible, path))
+        return None, "events"
+    numbers = [place for place in others if _could_rate(names[place]) and is_numeric(place)]
+    found = (counted or rated or numbers) if feedback == "counts" else (rated or counted or numbers)
+    if not found:
+        raise DataError(
+            f"{path}: there is no column of {feedback} among {_listed(names)}; name it with "
+            "columns.rating, or "
+            "set feedback to events"
+        )
+    return _only(found, names, "rating", path), feedback
+
+
+def _only(places: list[int], names: Sequence[str], role: str, path: object) -> int | None:
+    if len(places) > 1:
+        could = [repr(names[place]) for place in places]
+        differ = len(set(could)) == len(could)
+        advice = f"choose one with columns.{role}" if differ else "rename one of them"
+        raise DataError(f"{path}: the columns {', '.join(could)} could all hold the {role}; {advice}")
+    return places[0] if places else None
+
+
+def _called(names: Sequence[str], usual: frozenset[str]) -> list[int]:
+    return [place for place, name in enumerate(names) if _plain(name) in usual]
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def _is_taken(name: str) -> bool:
+    """Whether a name is one that users, items or timestamps have: a second one is no rating."""
+    usual = (tier for role, tiers in USUAL_NAMES.items() if role != "rating" for tier in tiers)
+    return any(_plain(name) in tier for tier in usual)
+
+
+def _could_rate(name: str) -> bool:
+    plain = _plain(name)
+    indexes = name.startswith("__") or plain.startswith("unnamed")
+    return not (indexes or plain in PLAINLY_OTHER or plain.endswith(OTHER_ENDS))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names[:20]) + (", …" if len(names) > 20 else "")
+
+
+def _not_there(names: Sequence[str], role: str, wanted: str, path: object) -> str:
+    return (
+        f"{path}: no column {wanted!r} for the {role}; its columns are {_listed(names)}: name one with "
+        f"columns.{role}"
+    )
+
+
+def _missing(names: Sequence[str], role: str, path: object) -> str:
+    nothing = not any(_called(names, tier) for tiers in USUAL_NAMES.values() for tier in tiers)
+    header = ", or set header to false where that is a rating already" if nothing else ""
+    return (
+        f"{path}: no column that is usually called {role} for the {role}; its columns are {_listed(names)}: "
+        f"name one with columns.{role}{header}"
+    )
+
+
+def _undecided(names: Sequence[str], places: list[int], path: object) -> str:
+    """The sentence on columns that may hold ratings or counts, with what to set."""
+    could = " and ".join(repr(names[place]) for place in places)
+    named = shlex.quote(f"data.columns.rating={names[places[0]]}")
+    kind = "counts" if _plain(names[places[0]]) in COUNT_NAMES else "ratings"
+    return (
+        f"{path}: {could} may hold ratings or counts; say which with --set {named} --set "
+        f"data.feedback={kind} "
+        f"(ratings or counts), or read each row as an event with --set data.feedback=events"
+    )

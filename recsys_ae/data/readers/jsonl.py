@@ -1,0 +1,97 @@
+"""JSON lines: one object on each line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.json as pajson
+
+from recsys_ae.data.configs import ColumnsConfig, Feedback
+from recsys_ae.data.readers.opened import opened, opened_text, without_mark
+from recsys_ae.data.readers.tables import reading_of, triples_of
+from recsys_ae.data.schema import Triples
+from recsys_ae.errors import DataError
+
+BLOCK_BYTES = 16 << 20  # a line (a review) must fit into one block
+
+
+def read_jsonl(path: Path, columns: ColumnsConfig, feedback: Feedback | None, encoding: str) -> Triples:
+    """Arrow reads what is in order and in UTF-8; what it refuses is read again line by line, to name the
+    first offender, or to read it after all (ids of which some are numbers and some text)."""
+
+    def where(index: int) -> str:
+        number, _ = next(islice(_lines(path, encoding), index, None))
+        return f"{path}, line {number}"
+
+    for number, line in islice(_lines(path, encoding), 1):
+        _row(path, encoding, number, line)  # Arrow reads an object over many lines, too
+    try:
+        if without_mark(encoding) != "utf-8-sig":
+            raise UnicodeError
+        table = _table(path)
+        reading = reading_of(table.schema, columns, feedback, path, "jsonl")
+        names = [reading.columns[role] for role in ("user", "item")]
+        if any(pa.types.is_timestamp(table.schema.field(name).type) for name in names):
+            table = _table(path, names)  # ids that look like dates stay as they are
+    except (pa.ArrowException, UnicodeError):
+        table = _read_slowly(path, encoding)
+        reading = reading_of(table.schema, columns, feedback, path, "jsonl")
+    return triples_of(table, reading, path, where=where)
+
+
+def _table(path: Path, texts: list[str] | None = None) -> pa.Table:
+    """`texts`: columns that are text, whatever they look like."""
+    schema = None if texts is None else pa.schema([(name, pa.string()) for name in texts])
+    with opened(path) as file:
+        return pajson.read_json(
+            file,
+            read_options=pajson.ReadOptions(block_size=BLOCK_BYTES),
+            parse_options=pajson.ParseOptions(explicit_schema=schema),
+        )
+
+
+def _lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
+    """(number from 1, text) of each line that is not blank."""
+    with opened_text(path, encoding) as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield number, line
+
+
+def _read_slowly(path: Path, encoding: str) -> pa.Table:
+    rows = [_row(path, encoding, number, line) for number, line in _lines(path, encoding)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
+
+
+def _row(path: Path, encoding: str, number: int, line: str) -> dict[str, Any]:
+    """Raises DataError where a line is no JSON object, or no text in this encoding."""
+    if "\ufffd" in line:
+        raise DataError(
+            f"{path}, line {number}: is no text in {encoding}; set encoding to that of the file, "
+            "such as latin-1"
+        )
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise DataError(
+            f"{path}, line {number}: {line.strip()[:60]!r} is no JSON object; write one on each line, "
+            "such as "
+            '{"user": 1, "item": 2, "rating": 3} (in pandas: to_json with orient="records" and lines=True)'
+        )
+    return row
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """Of one type; of numbers and texts it becomes text."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return pa.array([None if value is None else str(value) for value in values])

@@ -1,0 +1,164 @@
+"""Tables of typed columns: parquet, Arrow and Feather files, and tables in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from recsys_ae.data.columns import Reading, read_as
+from recsys_ae.data.configs import ColumnsConfig, Feedback
+from recsys_ae.data.ids import IdColumn
+from recsys_ae.data.readers.numbers import moments
+from recsys_ae.data.readers.opened import is_compressed, opened
+from recsys_ae.data.schema import Triples, Where, rating_values
+from recsys_ae.errors import DataError
+
+IN_MEMORY = "the table"
+
+
+def read_parquet(path: Path, columns: ColumnsConfig, feedback: Feedback | None) -> Triples:
+    """Ids may be whole numbers or text, ratings any numbers, timestamps seconds, moments or ISO dates."""
+    try:
+        with pq.ParquetFile(_whole(path)) as file:
+            reading = reading_of(file.schema_arrow, columns, feedback, path, "parquet")
+            table = file.read(columns=sorted(reading.columns.values()))
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # not damaged, but out of reach
+            raise
+        raise DataError(f"{path}: is no whole parquet file ({in_short(error)}); make it again") from error
+    return triples_of(table, reading, path)
+
+
+def read_arrow(path: Path, columns: ColumnsConfig, feedback: Feedback | None) -> Triples:
+    """The same of a file or a stream of Arrow's own format, which Feather is too."""
+    try:
+        source = pa.memory_map(str(path)) if not is_compressed(path) else pa.BufferReader(_whole(path))
+        try:
+            table = pa.ipc.open_file(source).read_all()
+        except pa.ArrowInvalid:
+            source.seek(0)
+            table = pa.ipc.open_stream(source).read_all()
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise DataError(f"{path}: is no whole Arrow file ({in_short(error)}); make it again") from error
+    return triples_of(table, reading_of(table.schema, columns, feedback, path, "arrow"), path)
+
+
+def read_table(table: Any, columns: ColumnsConfig, feedback: Feedback | None) -> Triples:
+    """The rows of a pandas, polars or Arrow table, or of anything else that hands itself to Arrow. A named
+    index of a pandas table is a column, too."""
+    if isinstance(table, pd.DataFrame):
+        table = _of_pandas(table)
+    elif not isinstance(table, pa.Table):
+        table = pa.table(table)
+    reading = reading_of(table.schema, columns, feedback, IN_MEMORY, "table")
+    return triples_of(table, reading, IN_MEMORY, first=0)
+
+
+def reading_of(
+    schema: pa.Schema, columns: ColumnsConfig, feedback: Feedback | None, path: object, format: str
+) -> Reading:
+    """What the columns of a table are."""
+
+    def is_numeric(place: int) -> bool:
+        kind = schema.field(place).type
+        return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+
+    return read_as(schema.names, columns, feedback, path, is_numeric=is_numeric, format=format)
+
+
+def triples_of(
+    table: pa.Table, reading: Reading, path: object, *, first: int = 1, where: Where | None = None
+) -> Triples:
+    """The columns of a table that `reading` names. Rows are counted from `first`, unless `where` says where
+    they stand. Raises DataError where a column holds something else than it must."""
+
+    def row(index: int) -> str:
+        return f"{path}, row {index + first}"
+
+    place = where or row
+    found = {role: table.column(name) for role, name in reading.columns.items()}
+    called = {role: f"{path}, column {name!r}" for role, name in reading.columns.items()}
+    return Triples(
+        _ids(found["user"], called["user"]),
+        _ids(found["item"], called["item"]),
+        _numbers(found["rating"], called["rating"], place) if "rating" in found else None,
+        _times(found["timestamp"], called["timestamp"], place) if "timestamp" in found else None,
+        place,
+        reading,
+    )
+
+
+def _whole(path: Path) -> Any:
+    """What Arrow opens: the path, or the bytes of a compressed file."""
+    if not is_compressed(path):
+        return path
+    with opened(path) as file:
+        return pa.BufferReader(file.read())
+
+
+def _of_pandas(frame: pd.DataFrame) -> pa.Table:
+    named = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
+    columns = [_arrow_column(named.iloc[:, place]) for place in range(named.shape[1])]
+    return pa.Table.from_arrays(columns, names=[str(name) for name in named.columns])
+
+
+def _arrow_column(series: pd.Series) -> pa.Array:
+    """Ids of several types, such as 7 and 'x', become text; so do objects that Arrow has no type for."""
+    convert: Callable[..., pa.Array] = pa.Array.from_pandas
+    try:
+        return convert(series)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return convert(series.map(str, na_action="ignore"), type=pa.string())
+
+
+def _ids(column: pa.ChunkedArray, name: str) -> IdColumn:
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    text = (types.is_string, types.is_large_string, types.is_string_view)
+    if types.is_null(kind):
+        return IdColumn.of_arrow(column.cast(pa.string()))
+    if not any(test(kind) for test in (types.is_integer, types.is_floating, *text)):
+        raise DataError(f"{name}: holds {column.type}; ids must be whole numbers or text")
+    return IdColumn.of_arrow(column.cast(pa.string()) if types.is_string_view(kind) else column)
+
+
+def _numbers(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray:
+    kind = column.type
+    if types.is_null(kind):
+        column = column.cast(pa.float64())
+    elif not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
+        raise DataError(
+            f"{name}: holds {kind} ({column[0].as_py()!r} in row 1) where ratings must be numbers"
+        )
+    return rating_values(column, where, "row")
+
+
+def _times(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray:
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return moments(column.cast(pa.string()), where)
+    if types.is_date(kind):
+        column = column.cast(pa.timestamp("s"))
+    if types.is_timestamp(column.type):
+        seconds = column.cast(pa.timestamp("s", column.type.tz), safe=False)
+        column = seconds.cast(pa.int64())
+    if not (types.is_integer(column.type) or types.is_floating(column.type) or types.is_null(column.type)):
+        raise DataError(
+            f"{name}: holds {column.type} where timestamps must be Unix seconds or "
+            'moments; read none (columns.timestamp: "") or another column'
+        )
+    return column.cast(pa.float64()).to_numpy()
+
+
+def in_short(error: Exception) -> str:
+    """The first line of what a library says, without its full stop."""
+    text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return text.splitlines()[0].strip(" .:")[:120]
