@@ -14,7 +14,13 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.models.configs import ModelConfig
 
-MAPS = {"x20": (20.0, 0.0), "x0.2": (0.2, 0.0), "x0.001": (1e-3, 0.0), "-4": (1.0, -4.0), "x20-7": (20.0, -7.0)}
+MAPS = {
+    "x20": (20.0, 0.0),
+    "x0.2": (0.2, 0.0),
+    "x0.001": (1e-3, 0.0),
+    "-4": (1.0, -4.0),
+    "x20-7": (20.0, -7.0),
+}
 
 
 @pytest.fixture(scope="module")
