@@ -20,16 +20,14 @@ from recsys_ae.training.runner import Context, ignore
 from recsys_ae.types import Epoch
 
 REFIT = ValidationConfig(share=0.2, refit=True)
-SPLIT = make_split(RandomSplitConfig(), low_rank(60, 40, density=0.3, noise=0.8, seed=4), 1)
-FAST = {"epochs": 12, "batch_size": 16, "learning_rate": 0.05, "patience": 2}
+SPLIT = make_split(RandomSplitConfig(), low_rank(80, 40, density=0.5, noise=0.5, seed=4), 1)
+FAST = {"epochs": 12, "batch_size": 16, "learning_rate": 0.01, "patience": 2}
 MODELS = {
     "u-autorec": c.UserAutoRecConfig(hidden=(6,), l2=0.1, training=FAST),
-    "cosine": c.ItemAutoRecConfig(
-        hidden=(6,),
-        l2=0.1,
-        training=FAST | {"schedule": {"kind": "cosine"}, "learning_rate": 0.1},
+    "cosine": c.UserAutoRecConfig(
+        hidden=(6,), l2=0.1, training=FAST | {"schedule": {"kind": "cosine"}, "learning_rate": 0.03}
     ),
-    "biased-mf": c.BiasedMFConfig(factors=6, l2=0.05, bias_l2=0.05, iterations=9),
+    "biased-mf": c.BiasedMFConfig(factors=6, l2=0.05, iterations=9),
 }
 
 
@@ -50,7 +48,7 @@ def test_refit_is_a_plain_fit_to_the_whole_training_part(kind):
     """As README tells people to do by hand: all ratings, the chosen number of epochs, no validation."""
     found = fitted(MODELS[kind])
     best = found.trained.best_epoch
-    assert best < MODELS[kind].max_epochs  # so that the number of epochs is a choice
+    assert 0 < best < MODELS[kind].max_epochs  # so that the number of epochs is a choice
     by_hand = fitted(c.with_epochs(MODELS[kind], best), validation=None)
     assert_same(found.model, by_hand.model)
     assert found.is_refitted
@@ -93,6 +91,16 @@ def test_what_was_there_before_the_refit_is_the_early_stopped_model():
         for name, array in state_of(found.model).arrays.items()
     ]
     assert any(changed)
+
+
+def test_refit_of_epoch_0_is_the_bias_model_of_all_training_ratings():
+    """Where no epoch was better than the biases, they are what is fitted anew."""
+    config = c.ItemAutoRecConfig(hidden=(6,), training=FAST | {"learning_rate": 5.0})
+    found, biases = fitted(config), fitted(config.debias)
+    assert (found.trained.best_epoch, found.refit.epochs, found.is_refitted) == (0, (), True)
+    batch = SPLIT.histories().batch(np.arange(SPLIT.train.n_users))
+    np.testing.assert_allclose(found.model.score(batch), biases.model.score(batch), atol=1e-5)
+    assert np.abs(found.trained.model.score(batch) - biases.model.score(batch)).max() > 0.01
 
 
 def test_cost_is_that_of_both_fits():

@@ -149,7 +149,7 @@ def test_all_of_a_run_is_tracked(config):
     assert logged.items() >= answer["cost"].items()
     assert logged["count/train_ratings"] == result.report.counts["train_ratings"]
     steps = [step for name, _, step in tracker.logged_metrics if name == "validation/rmse"]
-    assert steps == [1, 2, 3, 4, 5, 6]
+    assert steps == [0, 1, 2, 3, 4, 5, 6]
     assert tracker.datasets[0].split_fingerprint == answer["origin"]["split_fingerprint"]
     assert tracker.logged_tags["data_fingerprint"] == answer["origin"]["data_fingerprint"]
 
@@ -207,7 +207,7 @@ def test_validation_is_tracked_in_the_units_of_its_metric(config):
     config = default_experiment("ratings.csv", "u-autorec", settings)
     result = run(config, Path("out"), Context(), tracker)
     curve = {step: value for name, value, step in tracker.logged_metrics if name == "validation/rmse"}
-    assert len(curve) == result.fit.epochs_run
+    assert len(curve) == 1 + result.fit.epochs_run  # epoch 0 is validated, too
     assert all(0 < value < 10 for value in curve.values())
     assert result.fit.best_epoch == min(curve, key=lambda step: (curve[step], step)) < result.fit.epochs_run
 
