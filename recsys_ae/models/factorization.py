@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
@@ -24,7 +26,7 @@ from recsys_ae.models.linear import LinearRecommender
 from recsys_ae.models.positives import confidences, liked, positives
 from recsys_ae.rng import derived_seed
 from recsys_ae.training.runner import Trained, TrainingOptions
-from recsys_ae.types import Epoch, FloatMatrix
+from recsys_ae.types import Epoch, PositionVector
 
 _NEIGHBOURS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
 
@@ -38,11 +40,7 @@ def fit_implicit(
 
     Raises DataError where no rating reaches `config.positive`, DivergenceError where factors overflow.
     """
-    likes = positives(train.matrix, config.positive)
-    if likes.nnz == 0:
-        raise DataError(
-            f"no rating is at or above {config.positive}; lower `positive` of model {config.kind!r}"
-        )
+    likes = Likes.of(train, config)
     with threadpool_limits(limits=1, user_api="blas"):  # the library has threads of its own
         match config:
             case ALSConfig():
@@ -55,12 +53,50 @@ def fit_implicit(
                 assert_never(config)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Likes:
+    """What the library is told: `matrix`, csr_array of ones, of the users at the positions `users` by the
+    items at `items`, all of whom have likes. `values`: (n_likes,) the ratings or counts behind them."""
+
+    matrix: csr_array
+    values: np.ndarray
+    users: PositionVector
+    items: PositionVector
+
+    @classmethod
+    def of(cls, train: Ratings, config: ALSConfig | BPRConfig | ItemKNNConfig) -> Likes:
+        """Raises DataError where nothing is liked."""
+        all_likes = positives(train.matrix, config.positive)
+        if all_likes.nnz == 0:
+            raise DataError(
+                f"no rating is at or above {config.positive}; lower `positive` of model {config.kind!r}"
+            )
+        sizes = np.diff(all_likes.indptr)
+        users, starts = np.flatnonzero(sizes), np.append(0, np.cumsum(sizes[sizes > 0]))
+        items, columns = np.unique(all_likes.indices, return_inverse=True)
+        matrix = csr_array((all_likes.data, columns, starts), shape=(len(users), len(items)))
+        return cls(matrix, train.values[liked(train.matrix, config.positive)], users, items)
+
+    def told(self, weights: float | np.ndarray) -> csr_matrix:
+        """As the library takes it, which accepts csr_matrix only and wants 32-bit positions. `weights`: of
+        all likes, or of each."""
+        data = np.full(self.matrix.nnz, weights, dtype=np.float32)
+        parts = (data, self.matrix.indices.astype(np.int32), self.matrix.indptr.astype(np.int32))
+        return csr_matrix(parts, shape=self.matrix.shape)
+
+
+def _spread(rows: np.ndarray, positions: PositionVector, n: int, fill: float = 0.0) -> np.ndarray:
+    """`rows` at these positions of `n`, `fill` at the others; float32."""
+    wide = np.full((n, *rows.shape[1:]), fill, dtype=np.float32)
+    wide[positions] = rows
+    return wide
+
+
 def _fit_als(
-    config: ALSConfig, train: Ratings, likes: csr_array, options: TrainingOptions
+    config: ALSConfig, train: Ratings, likes: Likes, options: TrainingOptions
 ) -> Trained[FactorRecommender]:
-    values = train.values[liked(train.matrix, config.positive)]
-    mean_count = float(values.mean(dtype=np.float64)) if train.feedback == "counts" else None
-    confidence = confidences(values, config.alpha, mean_count)
+    mean_count = float(likes.values.mean(dtype=np.float64)) if train.feedback == "counts" else None
+    confidence = confidences(likes.values, config.alpha, mean_count)
     model = AlternatingLeastSquares(
         factors=config.factors,
         regularization=config.l2,
@@ -70,19 +106,19 @@ def _fit_als(
         random_state=_seed(options.seed, config.kind),
     )
 
-    n_cells = likes.shape[0] * likes.shape[1]
+    n_cells, n_likes = math.prod(likes.matrix.shape), likes.matrix.nnz
     all_confidences = n_cells + (confidence - 1.0).sum()  # what the library divides its loss by
 
     def epoch(iteration: int, seconds: float, loss: float) -> Epoch:
-        total = float(loss) * all_confidences / likes.nnz
+        total = float(loss) * all_confidences / n_likes
         return Epoch(iteration + 1, {"weighted_error": total}, total, seconds, 2)
 
-    epochs = _run(model.fit, _library_matrix(likes, confidence), epoch, config.kind, options)
+    epochs = _run(model.fit, likes.told(confidence), epoch, config.kind, options)
     recommender = FactorRecommender(
         users=train.users,
         items=train.items,
-        user_factors=model.user_factors,
-        item_factors=model.item_factors,
+        user_factors=_spread(model.user_factors, likes.users, train.n_users),
+        item_factors=_spread(model.item_factors, likes.items, train.n_items),
         user_biases=np.zeros(train.n_users, dtype=np.float32),
         item_biases=np.zeros(train.n_items, dtype=np.float32),
         fold_in=ConfidenceFoldIn(config.l2, 1.0 + config.alpha, config.positive, mean_count),
@@ -92,7 +128,7 @@ def _fit_als(
 
 
 def _fit_bpr(
-    config: BPRConfig, train: Ratings, likes: csr_array, options: TrainingOptions
+    config: BPRConfig, train: Ratings, likes: Likes, options: TrainingOptions
 ) -> Trained[FactorRecommender]:
     model = BayesianPersonalizedRanking(
         factors=config.factors,
@@ -103,33 +139,38 @@ def _fit_bpr(
         random_state=_seed(options.seed, config.kind),
     )
 
-    def epoch(iteration: int, seconds: float, correct: int, skipped: int) -> Epoch:
-        wrong = 1.0 - correct / max(likes.nnz - skipped, 1)
-        return Epoch(iteration + 1, {"wrong_pairs": wrong}, None, seconds, likes.nnz)
+    n_likes = likes.matrix.nnz
 
-    epochs = _run(model.fit, _library_matrix(likes, 1.0), epoch, config.kind, options)
-    item_biases = model.item_factors[:, -1].copy()
-    never_liked = np.bincount(likes.indices, minlength=train.n_items) == 0
-    item_biases[never_liked] = item_biases.min()  # they were never compared; 0 would rank them in the middle
+    def epoch(iteration: int, seconds: float, correct: int, skipped: int) -> Epoch:
+        wrong = 1.0 - correct / max(n_likes - skipped, 1)
+        return Epoch(iteration + 1, {"wrong_pairs": wrong}, None, seconds, n_likes)
+
+    epochs = _run(model.fit, likes.told(1.0), epoch, config.kind, options)
+    biases = model.item_factors[:, -1]
     recommender = FactorRecommender(
         users=train.users,
         items=train.items,
-        user_factors=_without_last(model.user_factors),
-        item_factors=_without_last(model.item_factors),
+        user_factors=_spread(model.user_factors[:, :-1], likes.users, train.n_users),
+        item_factors=_spread(model.item_factors[:, :-1], likes.items, train.n_items),
         user_biases=np.zeros(train.n_users, dtype=np.float32),
-        item_biases=item_biases,
+        # an item that was never liked was never compared: 0 would rank it in the middle
+        item_biases=_spread(biases, likes.items, train.n_items, fill=biases.min()),
         predicts_ratings=False,
     )
     return _trained(recommender, epochs)
 
 
-def _fit_item_knn(config: ItemKNNConfig, train: Ratings, likes: csr_array) -> LinearRecommender:
+def _fit_item_knn(config: ItemKNNConfig, train: Ratings, likes: Likes) -> LinearRecommender:
     """An item is no neighbour of its own: it is asked for one more and struck out."""
     model = _NEIGHBOURS[config.weighting](K=config.neighbours + 1)
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", ParameterWarning)  # of the library, about its own weighting
-        model.fit(_library_matrix(likes, 1.0), show_progress=False)
-    weights = _strongest_others(csr_array(model.similarity), config.neighbours)
+        model.fit(likes.told(1.0), show_progress=False)
+    near = _strongest_others(csr_array(model.similarity), config.neighbours)
+    starts = np.zeros(train.n_items + 1, dtype=near.indptr.dtype)
+    starts[likes.items + 1] = np.diff(near.indptr)
+    cells = (near.data, likes.items[near.indices], np.cumsum(starts))
+    weights = csr_array(cells, shape=(train.n_items, train.n_items))
     return LinearRecommender(train.users, train.items, weights, reads="ones", positive=config.positive)
 
 
@@ -173,17 +214,6 @@ def _run(
 
 def _trained(recommender: FactorRecommender, epochs: list[Epoch]) -> Trained[FactorRecommender]:
     return Trained(recommender, tuple(epochs), epochs[-1].number if epochs else None)
-
-
-def _library_matrix(likes: csr_array, value: float | np.ndarray) -> csr_matrix:
-    """implicit accepts csr_matrix only, and wants 32-bit positions. `value`: of all entries, or of each."""
-    data = np.full(likes.nnz, value, dtype=np.float32)
-    parts = (data, likes.indices.astype(np.int32), likes.indptr.astype(np.int32))
-    return csr_matrix(parts, shape=likes.shape)
-
-
-def _without_last(factors: FloatMatrix) -> FloatMatrix:
-    return factors[:, :-1].copy()
 
 
 def _seed(seed: int, kind: str) -> int:
