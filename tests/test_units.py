@@ -37,8 +37,8 @@ def mapped(ratings: Ratings, factor: float, shift: float) -> Ratings:
     """The same ratings in other units, scale and all."""
     values = (factor * ratings.values.astype(np.float64) + shift).astype(np.float32)
     matrix = csr_array((values, ratings.columns, ratings.matrix.indptr), shape=ratings.matrix.shape)
-    low, high = (factor * limit + shift for limit in ratings.scale)
-    return replace(ratings, matrix=matrix, scale=(low, high))
+    limits = ratings.scale and tuple(factor * limit + shift for limit in ratings.scale)
+    return replace(ratings, matrix=matrix, scale=limits)
 
 
 def in_units(config: ModelConfig, factor: float, shift: float) -> ModelConfig:
