@@ -79,7 +79,7 @@ FILES: list[tuple[str, str | bytes, str, str]] = [
     ('a.csv',
      GOOD,
      DIVERGING,
-     'the reconstruction loss became inf in epoch 2, step 1: try a learning rate ten times '
+     'the reconstruction loss became inf in epoch 1, step 2: try a learning rate ten times '
      'smaller'),
 ]  # fmt: skip
 

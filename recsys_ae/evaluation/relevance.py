@@ -21,17 +21,12 @@ def resolve_relevance(rule: float | Literal["all"] | None, train: Ratings) -> fl
         return None
     if rule is not None:
         return _shortest(rule)
-    if not is_explicit(train) or train.n_observed == 0:
+    if train.feedback != "ratings" or train.n_observed == 0:
         return None
     values, counts = np.unique(train.values, return_counts=True)
     reached = counts[::-1].cumsum()[::-1]  # by how many ratings each value is reached
     few = 5 * reached <= 2 * train.n_observed  # at most 40 %, in whole numbers
     return _shortest(values[few][0] if few.any() else values[-1])
-
-
-def is_explicit(ratings: Ratings) -> bool:
-    """Whether the values say how much a user liked an item, rather than that or how often it was used."""
-    return ratings.scale is not None
 
 
 def relevant_part(holdout: Ratings, least: float | None) -> Ratings:

@@ -48,8 +48,9 @@ def test_another_split_is_refused_and_can_be_had_with_a_mark(model, ratings, wor
     n_held, n_seen = seen(ratings, 1)
     refused = call("evaluate", model, *words)
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err.startswith(f"error: {n_seen} of {n_held} holdout ratings of this split are among")
-    assert refused.err.count("\n") == 1
+    read, sentence = refused.err.splitlines()
+    assert read.startswith("read: ")
+    assert sentence.startswith(f"error: {n_seen} of {n_held} holdout ratings of this split are among")
     found = evaluate(model, *words, "--anyway").document
     assert (found["status"], found["holdout_in_training"]) == ("contaminated", n_seen)
     assert found["stored_metrics"] == {}

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toys import split_by_hand, toy
 
+from recsys_ae.data.configs import Feedback
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError
 from recsys_ae.evaluation.configs import EvaluationConfig
@@ -20,11 +21,11 @@ from recsys_ae.settings.explain import checked
 stars = st.lists(st.sampled_from([0.5 * n for n in range(-20, 21)]), min_size=1, max_size=60)
 
 
-def rated(values, *, explicit: bool = True) -> Ratings:
+def rated(values, feedback: Feedback = "ratings") -> Ratings:
     """Each value by a user of its own, of one item."""
     values = np.asarray(values, dtype=np.float32)
-    scale = (float(values.min()), float(values.max())) if explicit else None
-    return Ratings.from_triples(np.arange(len(values)), np.zeros(len(values), int), values, scale=scale)
+    users, items = np.arange(len(values)), np.zeros(len(values), int)
+    return Ratings.from_triples(users, items, values, feedback=feedback)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +60,10 @@ def test_the_same_ratings_count_in_every_unit(values, factor, shift):
 
 
 def test_everything_implicit_counts_and_all_means_all():
-    assert resolve_relevance(None, rated([1, 1, 7], explicit=False)) is None
+    assert resolve_relevance(None, rated([1, 1, 7], "counts")) is None
+    assert resolve_relevance(None, rated([1, 1, 1], "events")) is None
     assert resolve_relevance("all", rated([1, 2, 3])) is None
-    assert resolve_relevance(2.5, rated([1, 1, 7], explicit=False)) == 2.5
+    assert resolve_relevance(2.5, rated([1, 1, 7], "counts")) == 2.5
     nothing = rated([1, 2]).keep(np.zeros(2, dtype=bool))
     assert resolve_relevance(None, nothing) is None
 
