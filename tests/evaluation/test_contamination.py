@@ -23,9 +23,10 @@ from recsys_ae.splitting.split import Split
 RATINGS = low_rank(30, 20, density=0.4, seed=2)
 
 
-def pairs(ratings: Ratings) -> set[tuple]:
+def pairs(ratings: Ratings) -> set[tuple[str, str]]:
+    """As text: an id finds itself, whether it was read as a number or as text."""
     users, items = ratings.users.ids[ratings.rows()], ratings.items.ids[ratings.columns]
-    return set(zip(users.tolist(), items.tolist(), strict=True))
+    return set(zip(map(str, users), map(str, items), strict=True))
 
 
 @given(splits(), splits())
