@@ -31,7 +31,7 @@ def resolve_relevance(rule: float | Literal["all"] | None, train: Ratings) -> fl
 
 def is_explicit(ratings: Ratings) -> bool:
     """Whether the values say how much a user liked an item, rather than that or how often it was used."""
-    return ratings.scale is not None
+    return ratings.feedback == "ratings"
 
 
 def relevant_part(holdout: Ratings, least: float | None) -> Ratings:

@@ -23,8 +23,8 @@ stars = st.lists(st.sampled_from([0.5 * n for n in range(-20, 21)]), min_size=1,
 def rated(values, *, explicit: bool = True) -> Ratings:
     """Each value by a user of its own, of one item."""
     values = np.asarray(values, dtype=np.float32)
-    scale = (float(values.min()), float(values.max())) if explicit else None
-    return Ratings.from_triples(np.arange(len(values)), np.zeros(len(values), int), values, scale=scale)
+    feedback = "ratings" if explicit else "counts"
+    return Ratings.from_triples(np.arange(len(values)), np.zeros(len(values), int), values, feedback=feedback)
 
 
 @pytest.mark.parametrize(

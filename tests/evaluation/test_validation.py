@@ -60,7 +60,7 @@ def test_the_fingerprint_differs_where_a_figure_may(split):
         Validator.of(split, NDCG, CONFIG),
         Validator.of(split, NDCG.at(3), CONFIG),
         Validator.of(split, NDCG, EvaluationConfig(cutoffs=(2, 5), relevant=1.0)),
-        Validator.of(split, NDCG, EvaluationConfig(cutoffs=(2, 5))),
+        Validator.of(split, NDCG, EvaluationConfig(cutoffs=(2, 5), relevant="all")),
         Validator.of(split_by_hand(split.train, split.holdout.keep(fewer)), NDCG, CONFIG),
         Validator.of(split_by_hand(shorter, split.holdout), NDCG, CONFIG),
     ]
