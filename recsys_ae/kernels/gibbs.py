@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+_LOST = 2e-6  # what sums of curvatures, in 32 bits, lose of themselves
+
 
 @njit(cache=True, parallel=True)
 def draw_rows(indptr, indices, targets, design, noise_precision, prior_means, prior_precision, normals):
@@ -89,7 +91,7 @@ def draw_effects(indptr, indices, curvatures, slopes, effects, prior_mean, prior
         before = effects[column].copy()
         _add_product(vector, curvature, before)
         factor = prior_precision + curvature
-        _cholesky(factor)
+        _cholesky(factor, _LOST)
         _forward(factor, vector)
         vector += normals[column]
         _backward(factor, vector)
@@ -191,16 +193,18 @@ def _collapse_short(chosen, targets, design, noise_precision, covariance):
 
 
 @njit(cache=True)
-def _cholesky(matrix):
-    """The lower triangle becomes the factor L, LLᵀ = matrix, which is positive definite."""
+def _cholesky(matrix, lost=0.0):
+    """The lower triangle becomes the factor L, LLᵀ = matrix, which is positive definite but for the share
+    `lost` of its diagonal by rounding: no direction has a precision below that."""
     width = len(matrix)
+    least = lost * np.max(np.diag(matrix)) if width > 0 else 0.0
     for a in range(width):
         upper = matrix[a]
         for b in range(a):  # the symmetric upper triangle is reduced row by row: contiguous, so vectorised
             above, share = matrix[b], matrix[a, b]
             for c in range(a, width):
                 upper[c] -= share * above[c]
-        upper[a] = np.sqrt(upper[a])
+        upper[a] = np.sqrt(max(upper[a], least))
         for c in range(a + 1, width):
             upper[c] /= upper[a]
             matrix[c, a] = upper[c]

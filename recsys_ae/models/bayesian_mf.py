@@ -19,6 +19,7 @@ from recsys_ae.training.runner import Trained, TrainingOptions
 from recsys_ae.types import Epoch, FloatMatrix, FloatVector, PositionVector
 
 _MOST_BYTES = 2**30  # that the draws in a model may take
+_ROWS_PER_FACTOR = 4  # of the smaller side: ten items cannot tell twenty factors from noise
 
 
 def fit_bayesian_mf(
@@ -29,14 +30,15 @@ def fit_bayesian_mf(
     Nothing depends on users and items without training ratings, which are taken for average ones.
     """
     ratings = StandardRatings.of(train)
+    n_factors = min(config.factors, max(1, min(ratings.rows.shape) // _ROWS_PER_FACTOR))
     chain = Chain.start(
         ratings.rows,
-        config.factors,
+        n_factors,
         implicit_users=config.implicit in ("users", "both"),
         implicit_items=config.implicit in ("items", "both"),
         generator=numpy_generator(options.seed, "bayesian-mf"),
     )
-    kept = set(kept_sweeps(config, n_most=_MOST_BYTES // _bytes_of_draw(config, ratings)))
+    kept = set(kept_sweeps(config, n_most=_MOST_BYTES // _bytes_of_draw(n_factors, ratings)))
     draws, epochs = [], []
     for number in range(1, 1 + config.sweeps * ratings.vary):
         begun = time.perf_counter()
@@ -57,10 +59,10 @@ def kept_sweeps(config: BayesianMFConfig, *, n_most: int) -> list[int]:
     return [config.sweeps - n * n_used // n_kept for n in range(n_kept)]
 
 
-def _bytes_of_draw(config: BayesianMFConfig, ratings: StandardRatings) -> int:
+def _bytes_of_draw(n_factors: int, ratings: StandardRatings) -> int:
     """Of users and items with ratings: how many others there are decides nothing."""
     n_users, n_items = ratings.rows.shape
-    return 4 * (n_users * config.factors + 2 * n_items * (config.factors + 1))
+    return 4 * (n_users * n_factors + 2 * n_items * (n_factors + 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,79 @@
+"""Data of odd shapes: every model of ratings ends, with finite predictions that are about as good as the biases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recsys_ae.data.ratings import Ratings
+from recsys_ae.evaluation.evaluator import evaluate
+from recsys_ae.experiments.fit import fit_split
+from recsys_ae.models import configs as c
+from recsys_ae.settings.configs import ValidationConfig
+from recsys_ae.splitting.configs import RandomSplitConfig
+from recsys_ae.splitting.make import make_split
+
+MODELS: dict[str, c.ModelConfig] = {
+    "i-autorec": c.ItemAutoRecConfig(hidden=(50,)),
+    "u-autorec": c.UserAutoRecConfig(hidden=(50,)),
+    "u-autorec-free": c.UserAutoRecConfig(hidden=(50,), presence="free"),
+    "biased-mf": c.BiasedMFConfig(),
+    "bayesian-mf": c.BayesianMFConfig(),
+    "bayesian-mf-plain": c.BayesianMFConfig(implicit="none"),
+}
+
+
+def cells(n_users: int, n_items: int, n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Users and items of `n` different cells."""
+    chosen = np.random.default_rng(seed).permutation(n_users * n_items)[:n]
+    return chosen // n_items, chosen % n_items
+
+
+def ratings_of(shape: str) -> Ratings:
+    rng = np.random.default_rng(1)
+    match shape:
+        case "one user":
+            users, items = cells(1, 300, 300)
+            values = rng.integers(1, 6, 300)
+        case "one item":
+            users, items = cells(300, 1, 300)
+            values = rng.integers(1, 6, 300)
+        case "all equal":
+            users, items = cells(50, 40, 800)
+            values = np.full(800, 4.3)
+        case "two values around zero":
+            users, items = cells(60, 10, 400)
+            values = rng.choice([-1, 1], 400) * (1 + items % 2)
+        case "one rating each":
+            users, items = np.arange(400), rng.permutation(400)
+            values = rng.integers(0, 11, 400)
+        case "many users of few items":
+            users, items = cells(4000, 12, 9000)
+            tastes = rng.normal(size=(4000, 2)) @ rng.normal(size=(2, 12))
+            values = 50 + 20 * tastes[users, items] + 10 * rng.normal(size=9000)
+        case _:
+            raise AssertionError(shape)
+    return Ratings.from_triples(users, items, np.asarray(values, dtype=np.float32))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "one user",
+        "one item",
+        "all equal",
+        "two values around zero",
+        "one rating each",
+        "many users of few items",
+    ],
+)
+def test_odd_shapes_are_predicted_about_as_well_as_by_the_biases(name, shape):
+    split = make_split(RandomSplitConfig(), ratings_of(shape), seed=0)
+
+    def rmse(model: c.ModelConfig) -> float:
+        fitted = fit_split(model, split, validation=ValidationConfig(refit=True), seed=0)
+        return evaluate(fitted.model, split).metrics["rmse"]
+
+    biases = rmse(c.BiasesConfig())
+    assert rmse(MODELS[name]) <= 1.06 * biases + 1e-6
