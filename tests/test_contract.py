@@ -39,7 +39,7 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "popularity": c.PopularityConfig(),
     "popularity-positive": c.PopularityConfig(positive=3.0),
     "u-autorec-free": c.UserAutoRecConfig(
-        hidden=(16,), presence="free", l2=0.2, corruption=None, training=TRAINING
+        hidden=(16,), presence="free", anchored=False, l2=0.2, corruption=None, training=TRAINING
     ),
     "biased-mf": c.BiasedMFConfig(
         factors=4, l2=0.3, biases=c.BiasesConfig(item_damping=0.3, user_damping=0.3)

@@ -13,7 +13,7 @@ import torch
 
 from recsys_ae.data.ratings import Ratings, select_rows
 from recsys_ae.models.biases import Biases, damped_means
-from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, UserAutoRecConfig
+from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, TrainingConfig, UserAutoRecConfig
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import RidgeFoldIn
 from recsys_ae.models.network import NetworkRecommender
@@ -71,7 +71,7 @@ def _train(
     optimizer = make_optimizer(training.optimizer, network.parameters(), learning_rate=training.learning_rate)
     noise = torch.Generator(network.device)
     sizes = np.diff(rows.matrix.indptr)
-    batch_size = min(training.batch_size, math.ceil(np.count_nonzero(sizes) / training.min_steps))
+    batch_size = rows_per_step(training, n_rows=int(np.count_nonzero(sizes)))
 
     def batches(epoch: int) -> Iterator[RowBatch]:
         noise.manual_seed(torch_seed(seed, "corruption", epoch))
@@ -88,6 +88,12 @@ def _train(
     trainee = GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
     rules = EpochRules(training.epochs, training.patience, training.validate_every)
     return run_training(trainee, rules, options)
+
+
+def rows_per_step(training: TrainingConfig, *, n_rows: int) -> int:
+    """The batch size, as far as it keeps the steps of an epoch over `n_rows` within their bounds."""
+    largest, smallest = math.ceil(n_rows / training.min_steps), math.ceil(n_rows / training.max_steps)
+    return max(min(training.batch_size, largest), smallest)
 
 
 def start_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoencoder:
@@ -110,6 +116,8 @@ def item_recommender(
     ratings already; others are freed of their standardisation here."""
     weight, bias = network.output_layer()
     hidden = _hidden(network, rows)
+    if not weight.any():  # no output reads the codes yet, so unseen users must not be fitted to them either
+        hidden = np.zeros_like(hidden)
     trained = np.diff(train.matrix.indptr) > 0
     average, mean = weight[trained].mean(axis=0), bias[trained].mean()
     unit, zero = (np.float32(biases.deviation), biases.mean) if config.output == "identity" else (1, 0.0)

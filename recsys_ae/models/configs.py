@@ -56,13 +56,14 @@ ScheduleConfig = Annotated[ConstantSchedule | CosineSchedule | StepSchedule, Fie
 
 class TrainingConfig(Config):
     """How an autoencoder is optimised. `batch_size`: rows of a step, fewer where an epoch would have less
-    than `min_steps` steps. `patience`: epochs without a better validation score before training stops, at the
-    next epoch that is validated; null trains to the end. The best epoch is restored either way; epoch 0 is
-    what training begins with, the biases alone."""
+    than `min_steps` steps, and more where it would have more than `max_steps`. `patience`: epochs without a
+    better validation score before training stops, at the next epoch that is validated; null trains to the
+    end. The best epoch is restored either way; epoch 0 is what training begins with, the biases alone."""
 
     epochs: NonNegativeInt = 100
     batch_size: PositiveInt = 512
     min_steps: PositiveInt = 8
+    max_steps: PositiveInt = 128
     optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
     learning_rate: PositiveFloat = 1e-3
     schedule: ScheduleConfig = ConstantSchedule()
@@ -111,7 +112,9 @@ class AutoRecConfig(BaseModelConfig):
 
     `presence`: how the network sees that an entry is observed, whatever its value. "tied": each entry counts
     4 deviations more than it is, about as an uncentred rating does; "free": by a first-layer matrix of its
-    own. `hidden`: widths of the hidden layers, in order. `output`: identity, or a sigmoid stretched over the
+    own. `anchored`: the output layer reads how a row differs from an empty one, so that rows with few ratings
+    say little; the paper's reads all of the code (false), which can be better where rows are long.
+    `hidden`: widths of the hidden layers, in order. `output`: identity, or a sigmoid stretched over the
     rating scale. `l2`: the paper's lambda, half of which multiplies the squared weights (biases excluded)
     beside the *sum* of squared errors, so that a value fits small and large datasets alike. The paper has
     100; from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda
@@ -126,6 +129,7 @@ class AutoRecConfig(BaseModelConfig):
     output: Literal["identity", "scaled"] = "identity"
     debias: BiasesConfig | None = BiasesConfig(item_damping=5.0, user_damping=5.0)
     presence: Literal["tied", "free"] = "tied"
+    anchored: bool = True
     l2: NonNegativeFloat = 200.0
     corruption: CorruptionConfig | None = MaskingConfig()
     training: TrainingConfig = TrainingConfig()

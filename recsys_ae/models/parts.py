@@ -32,7 +32,12 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
             )
     presence = _TIED_PRESENCE if config.presence == "tied" else None
     return Architecture(
-        rows.n_items, config.hidden, activation=config.activation, limits=limits, presence=presence
+        rows.n_items,
+        config.hidden,
+        activation=config.activation,
+        limits=limits,
+        presence=presence,
+        anchored=config.anchored,
     )
 
 

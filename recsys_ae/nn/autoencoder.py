@@ -33,6 +33,10 @@ class Encoder(nn.Module):
         """(b, last width)."""
         return self.rest(self.activation(self.first(batch)))
 
+    def of_empty_row(self) -> Tensor:
+        """(1, last width) what it says of a row without entries."""
+        return self.rest(self.activation(self.first.bias[None]))
+
 
 class Decoder(nn.Module):
     """Goes from codes through dense layers to the outputs of `n_columns` columns.
@@ -54,7 +58,7 @@ class Decoder(nn.Module):
         self.last = SampledLinear(widths[-1], n_columns)
 
     def forward(self, code: Tensor) -> Tensor:
-        """(b, width) what the output layer reads."""
+        """(b, width) what comes out of the hidden layers."""
         return self.hidden(code)
 
     def stretch(self, raw: Tensor) -> Tensor:
@@ -77,8 +81,8 @@ class Reconstruction:
     """The output for some rows, computed where it is asked for.
 
     `code`: (b, code_size). `posterior`: what the codes were drawn from; None for a code that is not drawn.
-    `hidden`: (b, width) what the output layer reads of the code; the code itself in a decoder without hidden
-    layers.
+    `hidden`: (b, width) what the output layer reads of the code: in a decoder without hidden layers the code
+    itself, less that of an empty row where the network is anchored.
     """
 
     code: Tensor
@@ -106,7 +110,8 @@ class Architecture:
     `encoder`: widths of the layers up to the code; `decoder`: widths of the hidden layers after it. Every
     hidden layer has the same `activation`. `limits`: see `Decoder`; `presence`: see `SparseLinear`. With one
     encoder layer and no hidden decoder layer this is AutoRec (Sedhain et al. 2015, eq. 2):
-    f(W · g(V r + mu) + b).
+    f(W · g(V r + mu) + b). `anchored`: the output layer reads how a row differs from an empty one, so that a
+    row with little to say says little: f(W · (g(V r + mu) - g(mu)) + b).
     """
 
     n_columns: int
@@ -115,6 +120,7 @@ class Architecture:
     activation: str = "sigmoid"
     limits: tuple[float, float] | None = None
     presence: float | None = 0.0
+    anchored: bool = False
 
 
 class Autoencoder(nn.Module):
@@ -160,7 +166,10 @@ class Autoencoder(nn.Module):
     def forward(self, batch: RowBatch, generator: torch.Generator | None = None) -> Reconstruction:
         """`generator`: of codes that are drawn at random in training; a deterministic code needs none."""
         code, posterior = self.bottleneck(self.encoder(batch), generator)
-        return Reconstruction(code, posterior, self.decoder(code), self.decoder)
+        hidden = self.decoder(code)
+        if self.architecture is not None and self.architecture.anchored:
+            hidden = hidden - self.decoder(self.encoder.of_empty_row())
+        return Reconstruction(code, posterior, hidden, self.decoder)
 
     @torch.no_grad()
     def start(

@@ -201,6 +201,21 @@ def test_an_epoch_has_steps_enough_however_few_the_rows(kind):
         (epoch,) = train_model(kind(hidden=(3,), training=training), train).epochs
         size = min(batch_size, -(-n_rows // min_steps))
         assert epoch.n_steps == -(-n_rows // size)
+    many = c.TrainingConfig(epochs=1, batch_size=1, min_steps=2, max_steps=5)
+    (epoch,) = train_model(kind(hidden=(3,), training=many), train).epochs
+    assert epoch.n_steps == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_before_training_it_is_the_bias_model_for_everybody(kind):
+    """For users of training, for users folded in, and for those without any history."""
+    ratings, _ = low_rank()
+    train = ratings.keep(ratings.rows() % 5 > 0)
+    untrained = fit(kind(hidden=(6,), training=c.TrainingConfig(epochs=0)), train)
+    biases = fit(c.BiasesConfig(), train)
+    unseen = UserBatch(np.full(120, -1), ratings.matrix)
+    for batch in (everyone(train), unseen):
+        np.testing.assert_allclose(untrained.score(batch), biases.score(batch), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -314,7 +329,7 @@ def test_a_step_goes_down_the_papers_objective(kind):
     which begin at 0."""
     ratings, _ = low_rank()
     training = c.TrainingConfig(epochs=2, batch_size=200, min_steps=1, optimizer="sgd", learning_rate=1e-2)
-    config = kind(hidden=(8,), l2=300.0, debias=None, corruption=None, training=training)
+    config = kind(hidden=(8,), l2=300.0, anchored=False, debias=None, corruption=None, training=training)
     biases, rows = standardised_rows(config, ratings)
     network = start_network(config, rows, seed=0)
     observed = torch.zeros(rows.matrix.shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -116,6 +118,17 @@ def test_presence_is_an_input_of_its_own(presence):
         assert set(np.unique(kept.data)) == {0.0, 2.0}
         raw = left.toarray() @ p["first.weight"] + kept.toarray() @ of_presence + p["first.bias"]
         np.testing.assert_allclose(network(hidden).code, 1 / (1 + np.exp(-raw)), atol=1e-5)
+
+
+@pytest.mark.parametrize("decoder", [(), (3, 5)])
+def test_an_anchored_network_reads_how_a_row_differs_from_an_empty_one(decoder):
+    plan = Architecture(grid().n_items, (4, 2), decoder, presence=1.5)
+    free, anchored = drawn_network(plan), drawn_network(replace(plan, anchored=True))
+    rows, empty = RowBatch.of(grid().matrix), RowBatch.of(csr_array((1, grid().n_items), dtype=np.float32))
+    with torch.no_grad():
+        expected = free(rows).hidden - free(empty).hidden
+        torch.testing.assert_close(anchored(rows).hidden, expected)
+        torch.testing.assert_close(anchored(empty).dense()[0], anchored.decoder.last.bias)
 
 
 def test_a_new_network_says_the_means_and_knows_observed_columns_only():
