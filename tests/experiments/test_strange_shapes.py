@@ -1,4 +1,4 @@
-"""Data of odd shapes: every model of ratings ends, with finite predictions that are about as good as the biases."""
+"""Data of odd shapes: every model of ratings ends, and predicts about as well as the biases."""
 
 from __future__ import annotations
 
