@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from recsys_ae.data.configs import ColumnsConfig, Feedback
 from recsys_ae.errors import DataError
+
+Holds = Literal["numbers", "nearly", "else"]  # nearly: most are numbers, or texts or booleans mean them
 
 ROLES = ("user", "item", "rating", "timestamp")  # also the order of the columns of files without a header
 
@@ -101,11 +103,11 @@ def read_as(
     feedback: Feedback | None,
     path: object,
     *,
-    is_numeric: Callable[[int], bool],
+    holds: Callable[[int], Holds],
     format: str = "",
     has_header: bool = True,
 ) -> Reading:
-    """What the columns called `names` are. `is_numeric`: whether the column at a place holds numbers.
+    """What the columns called `names` are. `holds`: what the column at a place holds.
 
     Raises DataError where a named or needed column is missing, where two could be meant, and, with `feedback`
     None, where a column may hold ratings or counts and its name does not say which.
@@ -120,7 +122,7 @@ def read_as(
     others = [
         place for place in range(len(names)) if place not in places.values() and not _is_taken(names[place])
     ]
-    rating, feedback = _values(names, others, columns.rating, feedback, path, is_numeric)
+    rating, feedback = _values(names, others, columns.rating, feedback, path, holds)
     if rating is not None:
         places["rating"] = rating
     ordered = {role: places[role] for role in ROLES if role in places}
@@ -158,7 +160,7 @@ def _values(
     wanted: str | None,
     feedback: Feedback | None,
     path: object,
-    is_numeric: Callable[[int], bool],
+    holds: Callable[[int], Holds],
 ) -> tuple[int | None, Feedback]:
     """Where the ratings or counts stand, if anywhere, and what they are."""
     if wanted == "" or feedback == "events":
@@ -175,11 +177,13 @@ def _values(
     if feedback is None:
         if rated:
             return _only(rated, names, "rating", path), "ratings"
-        possible = counted or [place for place in others if _could_rate(names[place]) and is_numeric(place)]
+        possible = counted or [
+            place for place in others if _could_rate(names[place]) and holds(place) != "else"
+        ]
         if possible:
             raise DataError(_undecided(names, possible, path))
         return None, "events"
-    numbers = [place for place in others if _could_rate(names[place]) and is_numeric(place)]
+    numbers = [place for place in others if _could_rate(names[place]) and holds(place) == "numbers"]
     found = (counted or rated or numbers) if feedback == "counts" else (rated or counted or numbers)
     if not found:
         raise DataError(

@@ -106,6 +106,8 @@ PLAYS = (
     .assign(rating=np.arange(N))
     .set_axis(["userID", "artistID", "plays"], axis=1)
 )
+MARKED = renamed("user", "item", "mark", "timestamp")
+MAY_HOLD = "'mark' may hold ratings or counts; say which with --set data.columns.rating=mark"
 REVIEWS = FRAME.assign(text=['says "no, thanks"', "two\nlines", "plain; really"] * 4)
 IDS = FRAME.assign(user=[f"00{user}" for user in FRAME.user], item=[f"i {item}" for item in FRAME.item])
 
@@ -197,6 +199,12 @@ READ: list[tuple[str, bytes, dict, Expected, str]] = [
     ("titles.csv", csv(FRAME[["user", "item"]].assign(title="Heat (1995)", genre="Crime", year=1995,
      movie_no_id=3)),
      {}, by_pandas("user", "item"), "events"),
+    ("few-words.parquet", written(MARKED.assign(mark=["good", "bad", "4"] * 4).to_parquet), {},
+     lambda path: FRAME.drop(columns="rating"), "events"),
+    ("half.csv", csv(MARKED.assign(mark=["a", "4"] * 6)), {}, lambda path: FRAME.drop(columns="rating"),
+     "events"),
+    ("categories.parquet", written(FRAME.astype({"rating": "category"}).to_parquet), {}, the_frame,
+     "ratings"),
     ("one-value.csv", csv(FRAME.assign(rating=1)), {}, by_pandas(), "ratings"),
 ]  # fmt: skip
 
@@ -213,6 +221,16 @@ REFUSED: list[tuple[str, bytes, dict, str]] = [
     ("unknown.parquet", written(renamed("user", "item", "mark", "timestamp").to_parquet), {},
      "'mark' may hold"),
     ("unknown.jsonl", jsonl(renamed("user", "item", "mark", "timestamp")), {}, "'mark' may hold"),
+    ("one-missing.csv", csv(MARKED.assign(mark=["NA", *FRAME.rating[1:]])), {}, MAY_HOLD),
+    ("mostly.tsv", csv(MARKED.assign(mark=["?"] * 5 + [3] * 7), sep="\t"), {}, MAY_HOLD),
+    ("true.csv", csv(MARKED.assign(mark=FRAME.rating > 2)), {}, MAY_HOLD),
+    ("yes.csv", csv(MARKED.assign(mark=["Yes", "no "] * 6)), {}, MAY_HOLD),
+    ("true.parquet", written(MARKED.assign(mark=FRAME.rating > 2).to_parquet), {}, MAY_HOLD),
+    ("true.jsonl", jsonl(MARKED.assign(mark=FRAME.rating > 2)), {}, MAY_HOLD),
+    ("numbers-as-text.parquet", written(MARKED.astype({"mark": str}).to_parquet), {}, MAY_HOLD),
+    ("numbers-as-text.jsonl", jsonl(MARKED.astype({"mark": str})), {}, MAY_HOLD),
+    ("one-missing.jsonl", jsonl(MARKED.assign(mark=["NA", *FRAME.rating[1:]])), {}, MAY_HOLD),
+    ("categories.parquet", written(MARKED.astype({"mark": "category"}).to_parquet), {}, MAY_HOLD),
     ("no-counts.csv", csv(FRAME[["user", "item"]]), {"feedback": "counts"},
      "there is no column of counts among 'user'"),
     ("minus-plays.csv", csv(PLAYS.assign(plays=-PLAYS.plays)), {"feedback": "counts"},

@@ -16,8 +16,8 @@ from recsys_ae.data.readers.layout import (
     TextFormat,
     as_number,
     check_decoded,
+    held_by,
     is_number,
-    is_number_of,
     text_layout,
 )
 from recsys_ae.data.readers.numbers import Decimal, decimals, moments
@@ -107,7 +107,7 @@ def _reading(
         columns,
         feedback,
         layout.path,
-        is_numeric=lambda place: is_number_of(sample, place),
+        holds=lambda place: held_by(row[place] for row in sample),
         format=format,
         has_header=layout.has_header,
     )
