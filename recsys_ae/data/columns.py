@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from recsys_ae.data.configs import ColumnsConfig, Feedback
 from recsys_ae.errors import DataError
 
@@ -51,6 +53,7 @@ COUNT_NAMES = _words(
     num"""
 )
 PLAINLY_OTHER = frozenset(("", "index", "row", "year", "month", "day", "age", "zip", "zipcode"))
+MOST_RATINGS = 20  # different whole numbers that are taken for ratings without a name that says so
 OTHER_ENDS = ("id", "ids", "idx", "index", "key", "code", "time", "date", "timestamp")
 
 
@@ -127,6 +130,24 @@ def read_as(
         places["rating"] = rating
     ordered = {role: places[role] for role in ROLES if role in places}
     return Reading(tuple(names), ordered, feedback, format, has_header)
+
+
+def names_values(name: str) -> bool:
+    """Whether ratings or counts are usually called so."""
+    return any(_plain(name) in names for names in (*USUAL_NAMES["rating"], COUNT_NAMES))
+
+
+def check_decided(values: np.ndarray, path: object) -> None:
+    """Raises DataError where values that have no name may be counts as well as ratings: whole numbers of
+    which none is negative and more than `MOST_RATINGS` are different."""
+    if not len(values) or not ((values >= 0) & (values == np.floor(values))).all():
+        return
+    if (n := len(np.unique(values))) > MOST_RATINGS:
+        raise DataError(
+            f"{path}: its values, {n:,} different whole numbers from {values.min():g} to {values.max():g}, "
+            "may be ratings or counts; say which with --set data.feedback=counts or --set "
+            "data.feedback=ratings"
+        )
 
 
 def names_users_and_items(fields: Sequence[str], columns: ColumnsConfig) -> bool:
