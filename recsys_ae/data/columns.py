@@ -209,8 +209,7 @@ def _values(
     if not found:
         raise DataError(
             f"{path}: there is no column of {feedback} among {_listed(names)}; name it with "
-            "columns.rating, or "
-            "set feedback to events"
+            "columns.rating, or set feedback to events"
         )
     return _only(found, names, "rating", path), feedback
 
@@ -271,6 +270,6 @@ def _undecided(names: Sequence[str], places: list[int], path: object) -> str:
     kind = "counts" if _plain(names[places[0]]) in COUNT_NAMES else "ratings"
     return (
         f"{path}: {could} may hold ratings or counts; say which with --set {named} --set "
-        f"data.feedback={kind} "
-        f"(ratings or counts), or read each row as an event with --set data.feedback=events"
+        f"data.feedback={kind} (ratings or counts), or read each row as an event with --set "
+        "data.feedback=events"
     )

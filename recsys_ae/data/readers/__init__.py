@@ -50,8 +50,7 @@ def read(
             first = triples[0].reading.sentence(files[0], len(triples[0]))
             raise DataError(
                 f"{part.reading.sentence(file, len(part))}, but {first}; parts must have the same "
-                "columns: name "
-                "the files that do, or a pattern such as 'ratings*.csv'"
+                "columns: name the files that do, or a pattern such as 'ratings*.csv'"
             )
     joined = Triples.joined(triples)
     if len(joined) == 0:

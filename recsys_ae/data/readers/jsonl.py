@@ -82,9 +82,9 @@ def _row(path: Path, encoding: str, number: int, line: str) -> dict[str, Any]:
         row = None
     if not isinstance(row, dict):
         raise DataError(
-            f"{path}, line {number}: {line.strip()[:60]!r} is no JSON object; write one on each line, "
-            "such as "
-            '{"user": 1, "item": 2, "rating": 3} (in pandas: to_json with orient="records" and lines=True)'
+            f"{path}, line {number}: {line.strip()[:60]!r} is no JSON object; write one on each "
+            'line, such as {"user": 1, "item": 2, "rating": 3} (in pandas: to_json with orient="records" '
+            "and lines=True)"
         )
     return row
 
