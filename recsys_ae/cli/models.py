@@ -48,6 +48,8 @@ def recommend(
             "give --out recs.parquet (or .csv) for the lists of all users, or name a few users, such "
             "as --users 12,40"
         )
+    if overrides and not data:
+        raise ConfigError("--set says how to read newer ratings; name them with --data, or leave it out")
     with answering(as_json=as_json) as say:
         from recsys_ae.data.datasets import item_titles
         from recsys_ae.models.storage import load_model
@@ -82,15 +84,17 @@ def recommend(
 def _newer(stored: StoredModel, data: list[str], overrides: list[str]) -> Histories:
     """What newer ratings say of users, read as those of the training were, but for `overrides`."""
     from recsys_ae.data.configs import DataConfig
-    from recsys_ae.data.load import load_ratings, newer_settings
+    from recsys_ae.data.load import check_same_feedback, load_ratings, newer_settings
     from recsys_ae.settings.explain import checked
     from recsys_ae.settings.load import data_config
 
     info = stored.info
     document = info.get("config", {}).get("data", {"source": "the training"})
     trained = checked(DataConfig, document, where="model.json")
-    settings = newer_settings(data, trained, info.get("feedback"))
-    return stored.reading(load_ratings(data_config(data, overrides, settings=settings)))
+    config = data_config(data, overrides, settings=newer_settings(data, trained, info.get("feedback")))
+    ratings = load_ratings(config)
+    check_same_feedback(ratings, config, info.get("feedback"))
+    return stored.reading(ratings)
 
 
 def _of_empty(empty: Emptiness) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from recsys_ae.data.configs import ColumnsConfig, Feedback
 from recsys_ae.errors import DataError
+
+Holds = Literal["numbers", "nearly", "else"]  # nearly: most are numbers, or texts or booleans mean them
 
 ROLES = ("user", "item", "rating", "timestamp")  # also the order of the columns of files without a header
 
@@ -49,6 +53,7 @@ COUNT_NAMES = _words(
     num"""
 )
 PLAINLY_OTHER = frozenset(("", "index", "row", "year", "month", "day", "age", "zip", "zipcode"))
+MOST_RATINGS = 20  # different whole numbers that are taken for ratings without a name that says so
 OTHER_ENDS = ("id", "ids", "idx", "index", "key", "code", "time", "date", "timestamp")
 
 
@@ -101,11 +106,11 @@ def read_as(
     feedback: Feedback | None,
     path: object,
     *,
-    is_numeric: Callable[[int], bool],
+    holds: Callable[[int], Holds],
     format: str = "",
     has_header: bool = True,
 ) -> Reading:
-    """What the columns called `names` are. `is_numeric`: whether the column at a place holds numbers.
+    """What the columns called `names` are. `holds`: what the column at a place holds.
 
     Raises DataError where a named or needed column is missing, where two could be meant, and, with `feedback`
     None, where a column may hold ratings or counts and its name does not say which.
@@ -120,11 +125,29 @@ def read_as(
     others = [
         place for place in range(len(names)) if place not in places.values() and not _is_taken(names[place])
     ]
-    rating, feedback = _values(names, others, columns.rating, feedback, path, is_numeric)
+    rating, feedback = _values(names, others, columns.rating, feedback, path, holds)
     if rating is not None:
         places["rating"] = rating
     ordered = {role: places[role] for role in ROLES if role in places}
     return Reading(tuple(names), ordered, feedback, format, has_header)
+
+
+def names_values(name: str) -> bool:
+    """Whether ratings or counts are usually called so."""
+    return any(_plain(name) in names for names in (*USUAL_NAMES["rating"], COUNT_NAMES))
+
+
+def check_decided(values: np.ndarray, path: object) -> None:
+    """Raises DataError where values that have no name may be counts as well as ratings: whole numbers of
+    which none is negative and more than `MOST_RATINGS` are different."""
+    if not len(values) or not ((values >= 0) & (values == np.floor(values))).all():
+        return
+    if (n := len(np.unique(values))) > MOST_RATINGS:
+        raise DataError(
+            f"{path}: its values, {n:,} different whole numbers from {values.min():g} to {values.max():g}, "
+            "may be ratings or counts; say which with --set data.feedback=counts or --set "
+            "data.feedback=ratings"
+        )
 
 
 def names_users_and_items(fields: Sequence[str], columns: ColumnsConfig) -> bool:
@@ -158,7 +181,7 @@ def _values(
     wanted: str | None,
     feedback: Feedback | None,
     path: object,
-    is_numeric: Callable[[int], bool],
+    holds: Callable[[int], Holds],
 ) -> tuple[int | None, Feedback]:
     """Where the ratings or counts stand, if anywhere, and what they are."""
     if wanted == "" or feedback == "events":
@@ -175,17 +198,18 @@ def _values(
     if feedback is None:
         if rated:
             return _only(rated, names, "rating", path), "ratings"
-        possible = counted or [place for place in others if _could_rate(names[place]) and is_numeric(place)]
+        possible = counted or [
+            place for place in others if _could_rate(names[place]) and holds(place) != "else"
+        ]
         if possible:
             raise DataError(_undecided(names, possible, path))
         return None, "events"
-    numbers = [place for place in others if _could_rate(names[place]) and is_numeric(place)]
+    numbers = [place for place in others if _could_rate(names[place]) and holds(place) == "numbers"]
     found = (counted or rated or numbers) if feedback == "counts" else (rated or counted or numbers)
     if not found:
         raise DataError(
             f"{path}: there is no column of {feedback} among {_listed(names)}; name it with "
-            "columns.rating, or "
-            "set feedback to events"
+            "columns.rating, or set feedback to events"
         )
     return _only(found, names, "rating", path), feedback
 
@@ -246,6 +270,6 @@ def _undecided(names: Sequence[str], places: list[int], path: object) -> str:
     kind = "counts" if _plain(names[places[0]]) in COUNT_NAMES else "ratings"
     return (
         f"{path}: {could} may hold ratings or counts; say which with --set {named} --set "
-        f"data.feedback={kind} "
-        f"(ratings or counts), or read each row as an event with --set data.feedback=events"
+        f"data.feedback={kind} (ratings or counts), or read each row as an event with --set "
+        "data.feedback=events"
     )

@@ -59,9 +59,8 @@ def load_table(table: Any, config: DataConfig) -> Ratings:
         triples = read_table(table, config.columns, config.feedback)
     else:
         raise DataError(
-            f"ratings cannot be read from a {type(table).__name__}; give a path, the name of a "
-            "dataset, a pandas, "
-            "polars or Arrow table, or a SciPy matrix"
+            f"ratings cannot be read from a {type(table).__name__}; give a path, the name of a dataset, "
+            "a pandas, polars or Arrow table, or a SciPy matrix"
         )
     if len(triples) == 0:
         raise DataError(f"{config.label}: holds no ratings")
@@ -72,8 +71,9 @@ def load_table(table: Any, config: DataConfig) -> Ratings:
 def newer_settings(data: Sequence[str], trained: DataConfig, feedback: Feedback | None) -> dict[str, Any]:
     """How to read ratings that are newer than those of a training: as these were, on their declared scale.
 
-    `feedback`: what the values of the training were. Filters by counts are left out, which would drop new
-    users; the format is kept for paths with the same suffix.
+    `feedback`: what the values of the training were; where its config does not say so, nor which column holds
+    them, the newer columns are asked again, see `check_same_feedback`. Filters by counts are left out, which
+    would drop new users; the format is kept for paths with the same suffix.
     """
     known = data[0] in DATASETS
     settings = trained.model_dump(mode="json", include={"duplicates", "encoding", "header", "decimal"})
@@ -84,10 +84,22 @@ def newer_settings(data: Sequence[str], trained: DataConfig, feedback: Feedback 
             settings["format"] = trained.format
     if trained.filters.threshold is not None:
         feedback = trained.feedback  # the filter makes events of whatever it is
-    settings["feedback"] = feedback
+    told = trained.feedback or trained.columns.rating
+    settings["feedback"] = feedback if told or feedback == "counts" else None
     if feedback not in ("counts", "events"):
         settings["scale"] = declared_scale(trained)
     return settings
+
+
+def check_same_feedback(found: Ratings, config: DataConfig, feedback: Feedback | None) -> None:
+    """Raises DataError where newer columns were found to hold something else than the training, of
+    `feedback`, did. What the config says is not questioned."""
+    if config.feedback is None and feedback not in (None, found.feedback):
+        raise DataError(
+            f"{config.label}: holds {found.feedback}, and the model was trained on {feedback}; name the "
+            "column with --set data.columns.rating=…, or say that they are the same with --set "
+            f"data.feedback={feedback}"
+        )
 
 
 def declared_scale(config: DataConfig) -> tuple[float, float] | None:
@@ -193,16 +205,14 @@ def _paths_of_pair(config: DataConfig, train: str, test: str) -> list[Path]:
     for name, path in zip(("train", "test"), paths, strict=True):
         if root not in path.resolve().parents:
             raise ConfigError(
-                f"split.{name} is {path}, which does not lie in {folder}, where data.source "
-                f"{config.label} is: "
-                "name the folder that holds both files as data.source"
+                f"split.{name} is {path}, which does not lie in {folder}, where data.source {config.label} "
+                "is: name the folder that holds both files as data.source"
             )
     is_file = config.sources[0] not in DATASETS and not whole.is_dir()
     if is_file and whole.resolve() not in [path.resolve() for path in paths]:
         raise ConfigError(
-            f"data.source is {config.label}, but the split is made of {paths[0]} and {paths[1]}: name "
-            "the folder "
-            f"of both as data.source ({folder}), or split data.source otherwise"
+            f"data.source is {config.label}, but the split is made of {paths[0]} and {paths[1]}: "
+            f"name the folder of both as data.source ({folder}), or split data.source otherwise"
         )
     return paths
 

@@ -83,8 +83,10 @@ def check_ids(column: IdColumn, role: str, where: Where) -> None:
     """Raises DataError where an id is empty."""
     empty = column.empty_rows()
     if len(empty):
+        article = "an" if role == "item" else "a"
         raise DataError(
-            f"{where(int(empty[0]))}: the {role} id is empty{_more(len(empty))}; give each rating a {role}"
+            f"{where(int(empty[0]))}: the {role} id is empty{_more(len(empty))}; give each rating "
+            f"{article} {role}"
         )
 
 
@@ -152,8 +154,7 @@ def _check_no_dates(times: np.ndarray, where: Where) -> None:
     if ((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all():
         raise DataError(
             f"{where(0)}: the timestamp is {times[0]:.15g}, which may be a date or Unix seconds; "
-            "write dates as "
-            '2013-04-03, or read none (columns.timestamp: "")'
+            'write dates as 2013-04-03, or read none (columns.timestamp: "")'
         )
 
 

@@ -39,8 +39,7 @@ def _counted(split: Split) -> Split:
         low, high = split.train.limits()
         log.warning(
             "%d of %d holdout ratings lie outside the range of the training part, %g to %g; where "
-            "the scale is "
-            "known, declare it: data.scale",
+            "the scale is known, declare it: data.scale",
             split.outside_scale,
             split.holdout.n_observed,
             low,
@@ -57,14 +56,12 @@ def check_feedback(config: ModelConfig, train: Ratings, *, anyway: bool = False)
     if train.feedback != "ratings":
         said = (
             f"{config.kind} predicts ratings, but these are {train.feedback}; als, bpr, item-knn and "
-            "popularity "
-            "are the models for such data"
+            "popularity are the models for such data"
         )
         if not anyway:
             raise CapabilityError(
                 f"{said}; choose one of them, set data.feedback=ratings where the values are ratings, "
-                "or fit it "
-                "--anyway (in Python: anyway=True)"
+                "or fit it --anyway (in Python: anyway=True)"
             )
         log.warning("%s", said)
     elif (train.values == train.values[0]).all():

@@ -49,8 +49,8 @@ class StoredModel:
     def reading(self, ratings: Ratings) -> Histories:
         """The histories that newer `ratings` are for this model. A user whom the training held out stays
         unseen, although the model's user map has a place for that user. Warnings count what is left out
-        because the model does not know the item, and ratings without a declared scale that leave the range of
-        those of the training."""
+        because the model does not know the item. Raises DataError where ratings without a declared scale
+        leave the range of those of the training."""
         known = Histories.of(ratings, users=self.recommender.users, items=self.recommender.items)
         if known.n_unknown_items:
             log.warning(
@@ -62,13 +62,10 @@ class StoredModel:
         if ratings.feedback == "ratings" and ratings.scale is None and len(known_values):
             limits = float(known_values.min()), float(known_values.max())
             if n_off := np.count_nonzero(outside(ratings.values, limits)):
-                log.warning(
-                    "%d of %d ratings lie outside the range of the training, %g to %g; see that they "
-                    "are on the "
-                    "same scale",
-                    n_off,
-                    ratings.n_observed,
-                    *limits,
+                raise DataError(
+                    f"{n_off} of {ratings.n_observed} ratings lie outside the range of the training, "
+                    f"{limits[0]:g} to {limits[1]:g}; see that they are on the same scale, or train with the "
+                    "scale declared (data.scale)"
                 )
         seen = np.append(self.histories.positions, -1)  # the last place is that of unknown users
         return replace(known, positions=seen[known.positions])

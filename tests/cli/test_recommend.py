@@ -180,14 +180,49 @@ def test_newer_ratings_are_read_as_the_training_was_told_to(ratings, here):
     assert "no column 'mark' for the rating" in call(*words, "events.csv").err
 
 
-def test_newer_ratings_outside_the_range_of_the_training_are_counted(model, here):
+def test_newer_ratings_of_another_range_or_kind_than_the_training_are_refused(model, here):
     Path("newer.csv").write_text("user,item,rating\nnew,100,50\nnew,101,3\nnew,102,0\n")
-    said = succeed("recommend", model, "--data", "newer.csv", "--users", "new", "--json").err
-    assert "2 of 3 ratings lie outside the range of the training, 1 to 5" in said
+    newer = ("recommend", model, "--users", "new", "--json", "--data")
+    refused = call(*newer, "newer.csv")
+    assert (refused.code, refused.out) == (2, "")
+    assert (
+        "2 of 3 ratings lie outside the range of the training, 1 to 5; see that they are on the same scale, "
+        "or train with the scale declared (data.scale)" in refused.err
+    )
+    Path("newer.csv").write_text("user,item,rating\nnew,100,5\nnew,101,3\nnew,102,1\n")
+    expected = succeed(*newer, "newer.csv").document["rows"]
+    Path("plays.csv").write_text("user,item,plays\nnew,100,5\nnew,101,3\nnew,102,1\n")
+    refused = call(*newer, "plays.csv")
+    assert refused.code == 2
+    assert "'plays' may hold ratings or counts; say which with --set data.columns.rating=plays" in refused.err
+    named = ("--set", "data.columns.rating=plays", "--set", "data.feedback=ratings")
+    assert succeed(*newer, "plays.csv", *named).document["rows"] == expected
     Path("events.csv").write_text("user,item\nnew,100\n")
     refused = call("recommend", model, "--data", "events.csv", "--users", "new")
     assert refused.code == 2
+    assert "events.csv: holds events, and the model was trained on ratings; name the column" in refused.err
+    refused = call("recommend", model, "--data", "events.csv", "--users", "new", "--set", "feedback=ratings")
     assert "there is no column of ratings among 'user', 'item'" in refused.err
+
+
+def test_a_model_of_events_or_counts_refuses_newer_ratings(here):
+    rows = [line.split(",") for line in rating_lines()[1:]]
+    Path("events.csv").write_text("\n".join(["user,item", *(f"{u},{i}" for u, i, _ in rows)]) + "\n")
+    Path("new.csv").write_text("user,item\nnew,100\n")
+    Path("rated.csv").write_text("user,item,rating\nnew,100,2\n")
+    succeed("train", "--data", "events.csv", "--model", "popularity", "--no-tracking", "--out", "run")
+    words = ("recommend", "run/model", "--users", "new", "--json", "--data")
+    expected = succeed(*words, "new.csv").document["rows"]
+    refused = call(*words, "rated.csv")
+    assert refused.code == 2
+    assert "rated.csv: holds ratings, and the model was trained on events; name the column" in refused.err
+    assert succeed(*words, "rated.csv", "--set", "data.feedback=events").document["rows"] == expected
+
+
+def test_settings_of_reading_need_something_to_read(model, here):
+    refused = call("recommend", model, "--users", "u003", "--set", "data.columns.user=reader")
+    assert refused.code == 2
+    assert "--set says how to read newer ratings; name them with --data, or leave it out" in refused.err
 
 
 def test_unknown_users_of_a_file_are_counted_and_those_named_by_hand_refused(model, here):

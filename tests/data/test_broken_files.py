@@ -42,7 +42,12 @@ TEXT_FILES: list[Broken] = [
     ),
     ("norating.csv", HEADER + GOOD + "2,10,,1\n", {}, "norating.csv, line 3: the rating is empty"),
     ("nouser.csv", HEADER + GOOD + ",10,3,1\n", {}, "nouser.csv, line 3: the user id is empty"),
-    ("noitem.dat", "1::2::3::4\n1::  ::3::5\n", {}, "noitem.dat, line 2: the item id is empty"),
+    (
+        "noitem.dat",
+        "1::2::3::4\n1::  ::3::5\n",
+        {},
+        "noitem.dat, line 2: the item id is empty; give each rating an item",
+    ),
     (
         "nocolumn.csv",
         "user,score\n1,2\n",

@@ -9,7 +9,7 @@ import json
 import lzma
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.feather as feather
 import pytest
+from scipy import sparse
 
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_ratings
@@ -93,6 +94,11 @@ def jsonl(frame: pd.DataFrame = FRAME) -> bytes:
     return frame.to_json(orient="records", lines=True).encode()
 
 
+def matrix(values: Iterable[float]) -> bytes:
+    cells = sparse.coo_array((np.array(values), (MANY.user, MANY.item)))
+    return written(lambda file: sparse.save_npz(file, cells))
+
+
 def of_moments(texts: pd.Series) -> pd.DataFrame:
     return FRAME.assign(timestamp=texts.to_numpy())
 
@@ -105,6 +111,13 @@ PLAYS = (
     FRAME.drop(columns="timestamp")
     .assign(rating=np.arange(N))
     .set_axis(["userID", "artistID", "plays"], axis=1)
+)
+MARKED = renamed("user", "item", "mark", "timestamp")
+MAY_HOLD = "'mark' may hold ratings or counts; say which with --set data.columns.rating=mark"
+MANY = pd.DataFrame({"user": np.arange(21) // 4, "item": np.arange(21) % 4})
+MAY_BE_COUNTS = (
+    "its values, 21 different whole numbers from 0 to 20, may be ratings or counts; say which with "
+    "--set data.feedback=counts or --set data.feedback=ratings"
 )
 REVIEWS = FRAME.assign(text=['says "no, thanks"', "two\nlines", "plain; really"] * 4)
 IDS = FRAME.assign(user=[f"00{user}" for user in FRAME.user], item=[f"i {item}" for item in FRAME.item])
@@ -197,6 +210,20 @@ READ: list[tuple[str, bytes, dict, Expected, str]] = [
     ("titles.csv", csv(FRAME[["user", "item"]].assign(title="Heat (1995)", genre="Crime", year=1995,
      movie_no_id=3)),
      {}, by_pandas("user", "item"), "events"),
+    ("few-words.parquet", written(MARKED.assign(mark=["good", "bad", "4"] * 4).to_parquet), {},
+     lambda path: FRAME.drop(columns="rating"), "events"),
+    ("half.csv", csv(MARKED.assign(mark=["a", "4"] * 6)), {}, lambda path: FRAME.drop(columns="rating"),
+     "events"),
+    ("categories.parquet", written(FRAME.astype({"rating": "category"}).to_parquet), {}, the_frame,
+     "ratings"),
+    *((f"{name}.{suffix}", write(values), options, lambda path, values=values: MANY.assign(rating=values),
+       options.get("feedback", "ratings"))
+      for suffix, write in (("csv", lambda values: csv(MANY.assign(rating=values), header=False)),
+                            ("npz", lambda values: matrix(values)))
+      for name, values, options in (
+          ("few-values", np.arange(21) % 20, {}), ("halves", np.arange(21) / 2, {}),
+          ("negative", np.arange(21) - 1, {}), ("said-ratings", np.arange(21), {"feedback": "ratings"}),
+          ("said-counts", np.arange(21), {"feedback": "counts"}))),
     ("one-value.csv", csv(FRAME.assign(rating=1)), {}, by_pandas(), "ratings"),
 ]  # fmt: skip
 
@@ -213,6 +240,19 @@ REFUSED: list[tuple[str, bytes, dict, str]] = [
     ("unknown.parquet", written(renamed("user", "item", "mark", "timestamp").to_parquet), {},
      "'mark' may hold"),
     ("unknown.jsonl", jsonl(renamed("user", "item", "mark", "timestamp")), {}, "'mark' may hold"),
+    ("one-missing.csv", csv(MARKED.assign(mark=["NA", *FRAME.rating[1:]])), {}, MAY_HOLD),
+    ("mostly.tsv", csv(MARKED.assign(mark=["?"] * 5 + [3] * 7), sep="\t"), {}, MAY_HOLD),
+    ("true.csv", csv(MARKED.assign(mark=FRAME.rating > 2)), {}, MAY_HOLD),
+    ("yes.csv", csv(MARKED.assign(mark=["Yes", "no "] * 6)), {}, MAY_HOLD),
+    ("true.parquet", written(MARKED.assign(mark=FRAME.rating > 2).to_parquet), {}, MAY_HOLD),
+    ("true.jsonl", jsonl(MARKED.assign(mark=FRAME.rating > 2)), {}, MAY_HOLD),
+    ("numbers-as-text.parquet", written(MARKED.astype({"mark": str}).to_parquet), {}, MAY_HOLD),
+    ("numbers-as-text.jsonl", jsonl(MARKED.astype({"mark": str})), {}, MAY_HOLD),
+    ("one-missing.jsonl", jsonl(MARKED.assign(mark=["NA", *FRAME.rating[1:]])), {}, MAY_HOLD),
+    ("categories.parquet", written(MARKED.astype({"mark": "category"}).to_parquet), {}, MAY_HOLD),
+    ("headerless-plays.csv", csv(MANY.assign(rating=range(21)), header=False), {}, MAY_BE_COUNTS),
+    ("headerless-plays.data", csv(MANY.assign(rating=range(21)), sep="\t", header=False), {}, MAY_BE_COUNTS),
+    ("plays.npz", matrix(range(21)), {}, MAY_BE_COUNTS),
     ("no-counts.csv", csv(FRAME[["user", "item"]]), {"feedback": "counts"},
      "there is no column of counts among 'user'"),
     ("minus-plays.csv", csv(PLAYS.assign(plays=-PLAYS.plays)), {"feedback": "counts"},
@@ -297,6 +337,28 @@ def test_odd_file_is_refused_in_one_sentence(name, content, options, sentence, t
         assert text.startswith(str(tmp_path / name))
         assert "\n" not in text
         assert len(text) < 600
+
+
+@pytest.mark.parametrize(
+    ("folder", "source"),
+    [
+        ("rating=4", "*/*"),
+        ("rating=4", "rating=4"),
+        ("year=1/Stars=2/b", ""),
+        ("plays=3", "plays=3/a.parquet"),
+    ],
+)
+def test_values_in_the_name_of_a_folder_are_no_events(folder, source, tmp_path):
+    (tmp_path / folder).mkdir(parents=True)
+    FRAME[["user", "item"]].to_parquet(tmp_path / folder / "a.parquet")
+    settings = DataConfig(source=str(tmp_path / source))
+    with pytest.raises(
+        DataError, match=r"a.parquet: the folder '\w+=\d' has '\w+' in its name, where it is not"
+    ):
+        load_ratings(settings)
+    assert load_ratings(settings.model_copy(update={"feedback": "events"})).n_observed == N
+    FRAME.to_parquet(tmp_path / folder / "a.parquet")
+    assert load_ratings(settings).feedback == "ratings"
 
 
 def test_there_are_more_than_fifty():

@@ -8,7 +8,7 @@ from typing import assert_never, get_args
 
 import pyarrow as pa
 
-from recsys_ae.data.columns import ROLES, names_users_and_items
+from recsys_ae.data.columns import ROLES, names_users_and_items, names_values
 from recsys_ae.data.configs import COMPRESSED, ColumnsConfig, DataConfig, Feedback, Format
 from recsys_ae.data.readers.jsonl import read_jsonl
 from recsys_ae.data.readers.layout import TextFormat, fields_of, first_line, is_headerless
@@ -44,12 +44,13 @@ def read(
         raise DataError(f"{repeated[0]}: is named twice; name each file once")
     triples = [_read(file, format, columns, feedback, config) for file in files]
     for file, part in zip(files, triples, strict=True):
+        if part.reading.feedback == "events":
+            _check_partition(file, columns, feedback)
         if part.reading != triples[0].reading:
             first = triples[0].reading.sentence(files[0], len(triples[0]))
             raise DataError(
                 f"{part.reading.sentence(file, len(part))}, but {first}; parts must have the same "
-                "columns: name "
-                "the files that do, or a pattern such as 'ratings*.csv'"
+                "columns: name the files that do, or a pattern such as 'ratings*.csv'"
             )
     joined = Triples.joined(triples)
     if len(joined) == 0:
@@ -98,6 +99,20 @@ def _parts_in(folder: Path) -> list[Path]:
         f"{folder}: is a folder with files of several kinds ({named}); name the file with the ratings, or a "
         f"pattern such as '{folder / '*.csv'}'"
     )
+
+
+def _check_partition(file: Path, columns: ColumnsConfig, feedback: Feedback | None) -> None:
+    """Raises DataError where the values of events may stand in the name of a folder, such as rating=5."""
+    if feedback == "events" or columns.rating == "":
+        return
+    for folder in file.parts[:-1]:
+        name, equals, _ = folder.partition("=")
+        if equals and names_values(name):
+            raise DataError(
+                f"{file}: the folder {folder!r} has {name!r} in its name, where it is not read; write the "
+                "table with that column into files, or read each row as an event with --set "
+                "data.feedback=events"
+            )
 
 
 def _read(

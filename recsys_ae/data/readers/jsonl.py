@@ -34,13 +34,13 @@ def read_jsonl(path: Path, columns: ColumnsConfig, feedback: Feedback | None, en
         if without_mark(encoding) != "utf-8-sig":
             raise UnicodeError
         table = _table(path)
-        reading = reading_of(table.schema, columns, feedback, path, "jsonl")
+        reading = reading_of(table.schema, columns, feedback, path, "jsonl", first=table.column)
         names = [reading.columns[role] for role in ("user", "item")]
         if any(pa.types.is_timestamp(table.schema.field(name).type) for name in names):
             table = _table(path, names)  # ids that look like dates stay as they are
     except (pa.ArrowException, UnicodeError):
         table = _read_slowly(path, encoding)
-        reading = reading_of(table.schema, columns, feedback, path, "jsonl")
+        reading = reading_of(table.schema, columns, feedback, path, "jsonl", first=table.column)
     return triples_of(table, reading, path, where=where)
 
 
@@ -82,9 +82,9 @@ def _row(path: Path, encoding: str, number: int, line: str) -> dict[str, Any]:
         row = None
     if not isinstance(row, dict):
         raise DataError(
-            f"{path}, line {number}: {line.strip()[:60]!r} is no JSON object; write one on each line, "
-            "such as "
-            '{"user": 1, "item": 2, "rating": 3} (in pandas: to_json with orient="records" and lines=True)'
+            f"{path}, line {number}: {line.strip()[:60]!r} is no JSON object; write one on each "
+            'line, such as {"user": 1, "item": 2, "rating": 3} (in pandas: to_json with orient="records" '
+            "and lines=True)"
         )
     return row
 

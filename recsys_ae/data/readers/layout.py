@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Literal, TextIO, assert_never
 
-from recsys_ae.data.columns import ROLES, names_users_and_items
+from recsys_ae.data.columns import ROLES, Holds, names_users_and_items
 from recsys_ae.data.configs import ColumnsConfig
 from recsys_ae.data.readers.opened import opened_text
 from recsys_ae.errors import DataError
@@ -19,6 +19,7 @@ SEPARATORS: dict[TextFormat, str] = {
     "movielens": "::", "tab": "\t", "csv": ",", "semicolon": ";", "tsv": "\t", "inter": "\t",
 }  # fmt: skip
 SAMPLED = 100  # lines that tell of what type a column is
+BOOLEANS = frozenset(("true", "false", "yes", "no"))
 NO_COLUMNS_NAMED = ColumnsConfig()
 
 
@@ -152,10 +153,14 @@ def is_number(text: str) -> bool:
     return True
 
 
-def is_number_of(sample: list[list[str]], place: int) -> bool:
-    """Whether all fields at a place that are not empty are numbers, and one is there."""
-    texts = [row[place] for row in sample if row[place].strip()]
-    return bool(texts) and all(map(is_number, texts))
+def held_by(texts: Iterable[str]) -> Holds:
+    """What texts mean, the empty ones left out: numbers, nearly so where more than half are, or all say true
+    or false."""
+    said = [text.strip().lower() for text in texts if text.strip()]
+    n_numbers = sum(map(is_number, said))
+    if not said or (2 * n_numbers <= len(said) and not BOOLEANS.issuperset(said)):
+        return "else"
+    return "numbers" if n_numbers == len(said) else "nearly"
 
 
 def check_decoded(text: str, path: Path, number: int, encoding: str) -> None:

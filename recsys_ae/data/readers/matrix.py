@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from recsys_ae.data.columns import Reading
+from recsys_ae.data.columns import Reading, check_decided
 from recsys_ae.data.configs import Feedback
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.schema import Triples
@@ -37,13 +37,16 @@ def read_npz(path: Path, feedback: Feedback | None) -> Triples:
 def read_matrix(matrix: Any, feedback: Feedback | None, path: object = "the matrix") -> Triples:
     """Users are the rows, items the columns; their numbers are the ids, and a stored zero is a rating. Empty
     rows and columns are no users and items. With `feedback` None, a matrix of nothing but ones holds events,
-    any other ratings. Raises DataError where the matrix cannot be read so."""
+    any other ratings. Raises DataError where the matrix cannot be read so, and where its values may be
+    counts."""
     if matrix.format not in KEEP_ZEROS:
         raise DataError(f"{path}: holds a {matrix.format} matrix; save a csr, csc or coo matrix")
     if matrix.dtype.kind not in "iufb":
         raise DataError(f"{path}: holds values of type {matrix.dtype}; ratings must be numbers")
     cells = matrix.tocoo(copy=False)
     kind = feedback or ("events" if (cells.data == 1).all() else "ratings")
+    if feedback is None:
+        check_decided(cells.data, path)
     places = {"user": 0, "item": 1} | ({} if kind == "events" else {"rating": 2})
     return Triples(
         IdColumn.of(cells.row),

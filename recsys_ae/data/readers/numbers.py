@@ -51,8 +51,7 @@ def _check_unambiguous(texts: pa.ChunkedArray, commas: pa.ChunkedArray, where: W
     if pc.any(points).as_py() or thousands:
         raise DataError(
             f"{where(row)}: the rating {texts[row].as_py()!r} may have a comma for decimals or for "
-            "thousands; "
-            'set decimal to "," or write the numbers with points'
+            'thousands; set decimal to "," or write the numbers with points'
         )
 
 

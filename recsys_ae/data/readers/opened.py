@@ -77,7 +77,6 @@ def _only_member(archive: zipfile.ZipFile, path: Path) -> str:
         return names[0]
     held = ", ".join(map(repr, names[:5])) + (", …" if len(names) > 5 else "")
     raise DataError(
-        f"{path}: holds {len(names)} files{f' ({held})' if names else ''} and must hold one; unpack "
-        "it and name "
-        "the file with the ratings"
+        f"{path}: holds {len(names)} files{f' ({held})' if names else ''} and must hold one; "
+        "unpack it and name the file with the ratings"
     )

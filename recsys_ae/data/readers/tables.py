@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from recsys_ae.data.columns import Reading, read_as
+from recsys_ae.data.columns import Holds, Reading, read_as
 from recsys_ae.data.configs import ColumnsConfig, Feedback
 from recsys_ae.data.ids import IdColumn
+from recsys_ae.data.readers.layout import SAMPLED, held_by
 from recsys_ae.data.readers.numbers import moments
 from recsys_ae.data.readers.opened import is_compressed, opened
 from recsys_ae.data.schema import Triples, Where, rating_values
@@ -27,7 +29,9 @@ def read_parquet(path: Path, columns: ColumnsConfig, feedback: Feedback | None) 
     """Ids may be whole numbers or text, ratings any numbers, timestamps seconds, moments or ISO dates."""
     try:
         with pq.ParquetFile(_whole(path)) as file:
-            reading = reading_of(file.schema_arrow, columns, feedback, path, "parquet")
+            reading = reading_of(
+                file.schema_arrow, columns, feedback, path, "parquet", first=partial(_first_of, file)
+            )
             table = file.read(columns=sorted(reading.columns.values()))
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # not damaged, but out of reach
@@ -49,7 +53,9 @@ def read_arrow(path: Path, columns: ColumnsConfig, feedback: Feedback | None) ->
         if isinstance(error, OSError) and error.errno:
             raise
         raise DataError(f"{path}: is no whole Arrow file ({in_short(error)}); make it again") from error
-    return triples_of(table, reading_of(table.schema, columns, feedback, path, "arrow"), path)
+    return triples_of(
+        table, reading_of(table.schema, columns, feedback, path, "arrow", first=table.column), path
+    )
 
 
 def read_table(table: Any, columns: ColumnsConfig, feedback: Feedback | None) -> Triples:
@@ -59,20 +65,33 @@ def read_table(table: Any, columns: ColumnsConfig, feedback: Feedback | None) ->
         table = _of_pandas(table)
     elif not isinstance(table, pa.Table):
         table = pa.table(table)
-    reading = reading_of(table.schema, columns, feedback, IN_MEMORY, "table")
+    reading = reading_of(table.schema, columns, feedback, IN_MEMORY, "table", first=table.column)
     return triples_of(table, reading, IN_MEMORY, first=0)
 
 
 def reading_of(
-    schema: pa.Schema, columns: ColumnsConfig, feedback: Feedback | None, path: object, format: str
+    schema: pa.Schema,
+    columns: ColumnsConfig,
+    feedback: Feedback | None,
+    path: object,
+    format: str,
+    *,
+    first: Callable[[int], pa.ChunkedArray | pa.Array],
 ) -> Reading:
-    """What the columns of a table are."""
+    """What the columns of a table are. `first`: at least the first values of the column at a place."""
 
-    def is_numeric(place: int) -> bool:
-        kind = schema.field(place).type
-        return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+    def holds(place: int) -> Holds:
+        kind = _plain_type(schema.field(place).type)
+        if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+            return "numbers"
+        if types.is_boolean(kind):
+            return "nearly"
+        if not _is_text(kind):
+            return "else"
+        means = held_by(text for text in first(place)[:SAMPLED].to_pylist() if text is not None)
+        return "nearly" if means == "numbers" else means
 
-    return read_as(schema.names, columns, feedback, path, is_numeric=is_numeric, format=format)
+    return read_as(schema.names, columns, feedback, path, holds=holds, format=format)
 
 
 def triples_of(
@@ -95,6 +114,21 @@ def triples_of(
         place,
         reading,
     )
+
+
+def _first_of(file: pq.ParquetFile, place: int) -> pa.Array:
+    name = file.schema_arrow.names[place]
+    rows = next(file.iter_batches(batch_size=SAMPLED, columns=[name]), None)
+    return pa.array([], pa.string()) if rows is None else rows.column(0)
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    """That of the values of a dictionary, such as a categorical column of pandas."""
+    return kind.value_type if types.is_dictionary(kind) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
 
 
 def _whole(path: Path) -> Any:
@@ -121,17 +155,18 @@ def _arrow_column(series: pd.Series) -> pa.Array:
 
 
 def _ids(column: pa.ChunkedArray, name: str) -> IdColumn:
-    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-    text = (types.is_string, types.is_large_string, types.is_string_view)
+    kind = _plain_type(column.type)
     if types.is_null(kind):
         return IdColumn.of_arrow(column.cast(pa.string()))
-    if not any(test(kind) for test in (types.is_integer, types.is_floating, *text)):
+    if not (types.is_integer(kind) or types.is_floating(kind) or _is_text(kind)):
         raise DataError(f"{name}: holds {column.type}; ids must be whole numbers or text")
     return IdColumn.of_arrow(column.cast(pa.string()) if types.is_string_view(kind) else column)
 
 
 def _numbers(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray:
-    kind = column.type
+    kind = _plain_type(column.type)
+    if kind != column.type:
+        column = column.cast(kind)
     if types.is_null(kind):
         column = column.cast(pa.float64())
     elif not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
@@ -142,10 +177,9 @@ def _numbers(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray:
 
 
 def _times(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray:
-    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+    if _is_text(_plain_type(column.type)):
         return moments(column.cast(pa.string()), where)
-    if types.is_date(kind):
+    if types.is_date(column.type):
         column = column.cast(pa.timestamp("s"))
     if types.is_timestamp(column.type):
         seconds = column.cast(pa.timestamp("s", column.type.tz), safe=False)

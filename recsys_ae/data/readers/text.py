@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from recsys_ae.data.columns import Reading, read_as
+from recsys_ae.data.columns import Reading, check_decided, read_as
 from recsys_ae.data.configs import ColumnsConfig, Feedback
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.readers.layout import (
@@ -16,8 +16,8 @@ from recsys_ae.data.readers.layout import (
     TextFormat,
     as_number,
     check_decoded,
+    held_by,
     is_number,
-    is_number_of,
     text_layout,
 )
 from recsys_ae.data.readers.numbers import Decimal, decimals, moments
@@ -61,13 +61,16 @@ def read_text(
         found = read_slowly(layout, reading.places, as_text)
     if "rating" in found and "rating" in as_text:
         found["rating"] = decimals(found["rating"], decimal, layout.where)
+    values = rating_values(found["rating"], layout.where, "line") if "rating" in found else None
+    if values is not None and not layout.has_header and feedback is None and columns.rating is None:
+        check_decided(values, path)
     times = found.get("timestamp")
     if times is not None:
         times = moments(times, layout.where) if "timestamp" in as_text else times.to_numpy()
     return Triples(
         IdColumn.of_arrow(found["user"]),
         IdColumn.of_arrow(found["item"]),
-        rating_values(found["rating"], layout.where, "line") if "rating" in found else None,
+        values,
         times,
         layout.where,
         reading,
@@ -107,7 +110,7 @@ def _reading(
         columns,
         feedback,
         layout.path,
-        is_numeric=lambda place: is_number_of(sample, place),
+        holds=lambda place: held_by(row[place] for row in sample),
         format=format,
         has_header=layout.has_header,
     )
