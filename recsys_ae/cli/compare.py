@@ -72,10 +72,9 @@ def _sorted(runs: list[TrackedRun], metric: str, experiment: str) -> list[Tracke
 def _relevant(run: TrackedRun, name: str) -> str | None:
     """What counted as a hit in the lists of a run; None for a metric that has no hits, and where a run does
     not say it."""
-    from recsys_ae.metrics import find_metric
+    from recsys_ae.metrics import is_ranking_metric
 
-    metric = find_metric(name)
-    return run.tags.get("relevant") if metric is not None and metric.family == "ranking" else None
+    return run.tags.get("relevant") if is_ranking_metric(name) else None
 
 
 def _reference(runs: list[TrackedRun], wanted: str | None, experiment: str) -> TrackedRun:

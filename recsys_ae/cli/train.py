@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering
+from recsys_ae.cli.answer import answering, cold_text
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -111,9 +111,8 @@ def _show(result: RunResult, *, ranks: bool) -> None:
         print(f"  {name:32} {value:.4f}" + (f"  ({before[name]:.4f} before)" if name in before else ""))
     if ranks and report.metrics:
         print(f"  relevant: {report.relevance}")
-    cold = {name: value for name, value in report.counts.items() if name.startswith("cold") and value}
-    if cold:
-        print("  " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in cold.items()))
+    if cold := cold_text(report.counts):
+        print(f"  {cold}")
     print(f"folder: {result.folder}")
     print(f"model:  {result.model}")
     if fit.interrupted:
