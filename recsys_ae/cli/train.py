@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from recsys_ae.settings.configs import ExperimentConfig
 
 
+_ONLY_BIASES = (
+    "no epoch predicted the validation ratings better than the biases, which this model is; try other l2, "
+    "hidden (of biased-mf: factors), patience"
+)
+
+
 def train(
     config: Annotated[Path | None, typer.Argument(help="Experiment file (YAML).")] = None,
     data: Annotated[
@@ -92,8 +98,11 @@ def _show_validation(result: RunResult) -> None:
     print(f"  {VALIDATION + found.metric:32} {score}")
     for remark in found.remarks():
         print(f"  {remark}")
+    if found.winner.is_untrained:
+        print(f"  {_ONLY_BIASES}")
     if fit.refitted:
-        print(f"  then fitted anew to all training ratings, for {fit.best_epoch} epochs:")
+        n = fit.best_epoch or "no"
+        print(f"  then fitted anew to all training ratings, for {n} {'epoch' if n == 1 else 'epochs'}")
 
 
 def _show(result: RunResult, *, ranks: bool) -> None:

@@ -25,9 +25,9 @@ def retest(folder: Path, overrides: Sequence[str] = (), *, anyway: bool = False)
 
     The answer has "metrics", "relevance" (what counts as a hit), "counts", the "status" of the test,
     "holdout_in_training" and, of the model's own split, "stored_metrics", which should be equal; those of
-    lists that were judged by another relevance are left out. Raises StorageError where the folder names no config, ConfigError
-    for another setting, and DataError where the model was trained on ratings of the holdout or on other data,
-    unless the test is wanted `anyway`.
+    lists that were judged by another relevance are left out. Raises StorageError where the folder names no
+    config, ConfigError for another setting, and DataError where the model was trained on ratings of the
+    holdout or on other data, unless the test is wanted `anyway`.
     """
     stored = load_model(folder)
     if "config" not in stored.info:
@@ -55,7 +55,7 @@ def retest(folder: Path, overrides: Sequence[str] = (), *, anyway: bool = False)
 
 
 def _comparable(info: Mapping[str, Any], relevance: str) -> dict[str, float]:
-    """The stored metrics without those of lists where hits were others, or it is not known which they were."""
+    """The stored metrics without those of lists where other ratings were hits, or it is not known."""
     if info.get("relevance") == relevance:
         return dict(info["metrics"])
     return {name: value for name, value in info["metrics"].items() if not is_ranking_metric(name)}

@@ -164,7 +164,7 @@ def test_validation_is_printed_before_the_test(ratings, here):
     before = result["report"]["metrics_before_refit"]["test/rmse"]
     assert lines[1].split() == ["validation/rmse", f"{score:.4f}"]
     assert "training ended at the last allowed epoch, 2, and the best was" in lines[2]
-    assert "fitted anew to all training ratings" in lines[3]
+    assert lines[3].startswith("  then fitted anew to all training ratings, for ")
     assert lines[4].split() == ["test/rmse", f"{rmse:.4f}", f"({before:.4f}", "before)"]
     assert len({score, rmse, before}) == 3
     lines = succeed("train", "--data", ratings, "--model", "biases", "--no-tracking", "--out", "plain").out
