@@ -134,12 +134,12 @@ def _as_json(run: TrackedRun, metric: str, found: Difference | str | None) -> di
     }
 
 
-def _cell(found: Difference | str | None) -> str | None:
+def _cell(found: Difference | str | None, decimals: int) -> str | None:
     from recsys_ae.reporting.tables import difference_text
 
     if found is None or isinstance(found, str):
         return found and found.partition(":")[0]
-    return difference_text(found)
+    return difference_text(found, decimals)
 
 
 def _show(
@@ -149,17 +149,19 @@ def _show(
     against: TrackedRun,
     without: list[str],
 ) -> None:
-    from recsys_ae.metrics import higher_is_better
-    from recsys_ae.reporting.tables import Table, difference_notes
+    from recsys_ae.metrics import higher_is_better, is_rating_metric
+    from recsys_ae.reporting.tables import DECIMALS, Table, difference_notes, error_decimals
 
+    errors = (run.metrics[metric] for run in runs)
+    decimals = error_decimals(errors) if is_rating_metric(metric) else DECIMALS
     columns = ("run", metric, f"Δ {metric}", "fit s", "memory MB", "started", "run id")
     cells = tuple(
-        (run.name, run.metrics[metric], _cell(compared.get(run.run_id)), run.metrics.get("fit_seconds"),
+        (run.name, run.metrics[metric], _cell(compared.get(run.run_id), decimals), run.metrics.get("fit_seconds"),
          run.metrics.get("peak_memory_mb"), f"{run.started:%Y-%m-%d %H:%M}", run.run_id)
         for run in runs
     )  # fmt: skip
     tight = frozenset({"run", f"Δ {metric}", "started", "run id"})
-    show_table(Table(columns, cells, tight=tight), aside=["started", "run id"])
+    show_table(Table(columns, cells, tight=tight, decimals={metric: decimals}), aside=["started", "run id"])
     if higher_is_better(metric) is None:
         print(f"sorted highest first: it is not known whether a high or a low {metric} is better")
     differences = [found for found in compared.values() if not isinstance(found, str)]

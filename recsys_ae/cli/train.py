@@ -88,13 +88,14 @@ def _config(
 
 def _show_validation(result: RunResult) -> None:
     """The figure that chose the model, before those that choose nothing."""
+    from recsys_ae.reporting.tables import figure_text
     from recsys_ae.results.result import VALIDATION
 
     fit, found = result.fit, result.validation
     if found is None:
         print("  validation: none, the model was fitted to all training ratings")
         return
-    score = "undefined" if found.score is None else f"{found.score:.4f}"
+    score = "undefined" if found.score is None else figure_text(found.metric, found.score)
     print(f"  {VALIDATION + found.metric:32} {score}")
     for remark in found.remarks():
         print(f"  {remark}")
@@ -106,6 +107,7 @@ def _show_validation(result: RunResult) -> None:
 
 
 def _show(result: RunResult, *, ranks: bool) -> None:
+    from recsys_ae.reporting.tables import figure_text
     from recsys_ae.results.result import tracked
 
     fit, cost, report = result.fit, result.cost, result.report
@@ -117,7 +119,8 @@ def _show(result: RunResult, *, ranks: bool) -> None:
     _show_validation(result)
     before = tracked(result.metrics_before_refit)
     for name, value in tracked(report.metrics).items():
-        print(f"  {name:32} {value:.4f}" + (f"  ({before[name]:.4f} before)" if name in before else ""))
+        early = f"  ({figure_text(name, before[name])} before)" if name in before else ""
+        print(f"  {name:32} {figure_text(name, value)}{early}")
     if ranks and report.metrics:
         print(f"  relevant: {report.relevance}")
     if cold := cold_text(report.counts):

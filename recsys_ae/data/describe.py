@@ -160,8 +160,8 @@ def _advice(ratings: Ratings, of_users: np.ndarray, of_items: np.ndarray, duplic
         yield "histories are short and have no timestamps: split.kind=random, the default, is what is left"
     if ratings.feedback == "ratings":
         yield (
-            "these are ratings: i-autorec, u-autorec, bayesian-mf, biased-mf and biases predict them; als ranks, "
-            "too"
+            "these are ratings: i-autorec, u-autorec, bayesian-mf, biased-mf and biases predict them; als "
+            "ranks, too"
         )
     else:
         yield f"these are {ratings.feedback}: als, bpr, item-knn and popularity are the models for them"

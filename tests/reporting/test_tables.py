@@ -17,6 +17,8 @@ from recsys_ae.reporting.tables import (
     Table,
     difference_notes,
     difference_text,
+    error_decimals,
+    figure_text,
     format_column,
     interval_notes,
     interval_text,
@@ -111,6 +113,35 @@ def test_a_tie_for_best_is_shared_and_a_single_value_wins_nothing():
 )
 def test_numbers_get_the_digits_that_their_column_needs(cells, shown):
     assert format_column(cells) == shown
+
+
+@pytest.mark.parametrize(
+    ("errors", "decimals"),
+    [
+        ([0.8875, 0.91], 4),
+        ([0.1], 4),
+        ([0.09], 5),
+        ([0.0027], 6),
+        ([0.0009, 0.0027], 6),
+        ([0.0027, 0.5, float("nan")], 4),
+        ([1e-9], 12),
+        ([0.0], 4),
+        ([], 4),
+    ],
+)
+def test_small_errors_keep_four_digits(errors, decimals):
+    assert error_decimals(errors) == decimals
+
+
+def test_only_errors_of_ratings_have_a_unit():
+    assert figure_text("test/rmse", 0.00271828) == "0.002718"
+    assert figure_text("mae_warm", 0.871828) == "0.8718"
+    assert figure_text("test/ndcg_at_10", 0.00271828) == "0.0027"
+    table = Table(("rmse", "ndcg"), ((0.00271828, 0.00271828),), decimals={"rmse": 6})
+    for shown in (table, table.select(["rmse", "ndcg"])):
+        assert shown.markdown().splitlines()[2] == "| 0.002718 | 0.0027 |"
+    assert difference_text(difference(0.2), 6) == "-0.010000 ±0.020000"
+    assert interval_text(difference(0.2), 6) == "-0.010000 [-0.030000, +0.010000] p=0.200"
 
 
 def test_a_short_row_is_refused():
