@@ -147,29 +147,38 @@ def interval_text(found: Difference, decimals: int = DECIMALS) -> str:
     return f"{difference} [{low}, {high}] {p}"
 
 
-def difference_notes(differences: Sequence[Difference], reference: str) -> list[str]:
-    """How `difference_text` is read in a table of these differences; nothing where there are none."""
+def difference_notes(
+    differences: Sequence[Difference], reference: str, *, one_split: bool = False
+) -> list[str]:
+    """How `difference_text` is read in a table of these differences; nothing where there are none.
+    `one_split`: all seeds have the same test part."""
     tested = [found for found in differences if not found.note]
     read = f", ± half of its 95 % interval; {STARS}" if tested else ""
     notes = [f"Δ: difference to {reference}{read}"] if differences else []
-    return notes + _reach(tested) + list(dict.fromkeys(found.note for found in differences if found.note))
+    return (
+        notes
+        + _reach(tested, one_split=one_split)
+        + list(dict.fromkeys(found.note for found in differences if found.note))
+    )
 
 
-def interval_notes(differences: Sequence[Difference]) -> list[str]:
+def interval_notes(differences: Sequence[Difference], *, one_split: bool = False) -> list[str]:
     """How `interval_text` is read in a table of these differences; nothing where none was tested."""
     tested = [found for found in differences if not found.note]
     read = (
         ["differences with 95 % intervals and p-values by Holm's method over all of them"] if tested else []
     )
-    return read + _reach(tested)
+    return read + _reach(tested, one_split=one_split)
 
 
-def _reach(tested: Sequence[Difference]) -> list[str]:
+def _reach(tested: Sequence[Difference], *, one_split: bool) -> list[str]:
     """What the intervals cover."""
     n_seeds = max((found.n_seeds for found in tested), default=0)
     if n_seeds == 1:
-        return ["intervals cover other users; one seed does not tell what another split or fit would change"]
-    return [f"intervals cover other users and other seeds ({n_seeds} were run)"] if tested else []
+        other = "another fit" if one_split else "another split or fit"
+        return [f"intervals cover other users; one seed does not tell what {other} would change"]
+    seeds = f"other fits ({n_seeds} seeds of one split" if one_split else f"other seeds ({n_seeds}"
+    return [f"intervals cover other users and {seeds} were run)"] if tested else []
 
 
 def format_column(cells: Sequence[Any], decimals: int = DECIMALS) -> list[str]:

@@ -213,7 +213,7 @@ def short_table(result: BenchmarkResult) -> tuple[Table, tuple[str, ...]]:
 
 def short_notes(result: BenchmarkResult) -> list[str]:
     """How the short table is read, and what failed."""
-    notes = difference_notes(result.differences, result.config.reference)
+    notes = difference_notes(result.differences, result.config.reference, one_split=_is_one_split(result))
     failed = [f"{entry.config.name} failed: {entry.error}" for entry in result.entries if entry.error]
     return notes + _relevance_notes(result) + remarks(result) + failed
 
@@ -234,8 +234,15 @@ def remarks(result: BenchmarkResult) -> list[str]:
 
 def full_note(result: BenchmarkResult) -> str:
     """How the full table is read, in a sentence; "" where there is nothing to say."""
-    text = "; ".join(interval_notes(result.differences) + _relevance_notes(result))
+    text = "; ".join(
+        interval_notes(result.differences, one_split=_is_one_split(result)) + _relevance_notes(result)
+    )
     return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _is_one_split(result: BenchmarkResult) -> bool:
+    """Whether no seed changes the test part: moments and files decide it."""
+    return result.config.split.kind in ("temporal", "predefined")
 
 
 def _relevance_notes(result: BenchmarkResult) -> list[str]:

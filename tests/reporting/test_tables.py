@@ -185,6 +185,9 @@ def test_notes_say_what_the_intervals_cover():
         "intervals cover other users and other seeds (3 were run)",
         "too few users (2) for a test",
     ]
+    fits = [interval_notes([each], one_split=True)[1] for each in (one, three)]
+    assert fits[0].endswith("one seed does not tell what another fit would change")
+    assert fits[1] == "intervals cover other users and other fits (3 seeds of one split were run)"
     assert interval_notes([three])[1:] == difference_notes([three], "b")[1:]
     assert "half of its 95 % interval; * p < 0.05" in difference_notes([one], "b")[0]
 
