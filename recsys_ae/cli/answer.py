@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,12 @@ def answering(*, as_json: bool) -> Iterator[Say]:
             print(json.dumps(json_values(document), indent=2, allow_nan=False))
         else:
             show()
+
+
+def cold_text(counts: Mapping[str, int]) -> str:
+    """What of a test was cold, such as "3 cold users, 12 cold pairs"; "" where nothing was."""
+    cold = {name: value for name, value in counts.items() if name.startswith("cold") and value}
+    return ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in cold.items())
 
 
 def show_table(table: Table, *, aside: Sequence[str] = (), width: int | None = None) -> None:

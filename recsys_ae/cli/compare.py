@@ -15,6 +15,7 @@ from recsys_ae.errors import ConfigError, RecsysError
 if TYPE_CHECKING:
     from recsys_ae.evaluation.comparison import Difference
     from recsys_ae.evaluation.report import Report
+    from recsys_ae.reporting.tables import Table
     from recsys_ae.tracking.runs import TrackedRun
 
 _REFERENCE = "reference"
@@ -72,10 +73,9 @@ def _sorted(runs: list[TrackedRun], metric: str, experiment: str) -> list[Tracke
 def _relevant(run: TrackedRun, name: str) -> str | None:
     """What counted as a hit in the lists of a run; None for a metric that has no hits, and where a run does
     not say it."""
-    from recsys_ae.metrics import find_metric
+    from recsys_ae.metrics import is_ranking_metric
 
-    metric = find_metric(name)
-    return run.tags.get("relevant") if metric is not None and metric.family == "ranking" else None
+    return run.tags.get("relevant") if is_ranking_metric(name) else None
 
 
 def _reference(runs: list[TrackedRun], wanted: str | None, experiment: str) -> TrackedRun:
@@ -128,6 +128,8 @@ def _as_json(run: TrackedRun, metric: str, found: Difference | str | None) -> di
         "status": run.status,
         "started": run.started.isoformat(),
         "value": run.metrics[metric],
+        "validated": _validated(run, metric),
+        "relevant": _relevant(run, metric),
         "fit_seconds": run.metrics.get("fit_seconds"),
         "peak_memory_mb": run.metrics.get("peak_memory_mb"),
         "note": found if isinstance(found, str) else None,
@@ -135,12 +137,53 @@ def _as_json(run: TrackedRun, metric: str, found: Difference | str | None) -> di
     }
 
 
-def _cell(found: Difference | str | None) -> str | None:
+def _cell(found: Difference | str | None, decimals: int) -> str | None:
     from recsys_ae.reporting.tables import difference_text
 
     if found is None or isinstance(found, str):
         return found and found.partition(":")[0]
-    return difference_text(found)
+    return difference_text(found, decimals)
+
+
+def _validated(run: TrackedRun, metric: str) -> float | None:
+    """The validation score of a run, by the metric of its test."""
+    from recsys_ae.results.result import untracked_name
+
+    return run.metrics.get(f"validated/{untracked_name(metric)}")
+
+
+def _differ_in_relevance(runs: list[TrackedRun], metric: str) -> bool:
+    return len({_relevant(run, metric) for run in runs}) > 1
+
+
+def _table(runs: list[TrackedRun], metric: str, compared: Mapping[str, Difference | str]) -> Table:
+    """One row per run: with its validation score where any has one, and with what was relevant where that
+    differs."""
+    from recsys_ae.metrics import is_rating_metric
+    from recsys_ae.reporting.tables import DECIMALS, Table, error_decimals
+
+    errors = (run.metrics[metric] for run in runs)
+    decimals = error_decimals(errors) if is_rating_metric(metric) else DECIMALS
+    rows = [
+        {
+            "run": run.name,
+            "validated": _validated(run, metric),
+            metric: run.metrics[metric],
+            f"Δ {metric}": _cell(compared.get(run.run_id), decimals),
+            "relevant": _relevant(run, metric),
+            "fit s": run.metrics.get("fit_seconds"),
+            "memory MB": run.metrics.get("peak_memory_mb"),
+            "started": f"{run.started:%Y-%m-%d %H:%M}",
+            "run id": run.run_id,
+        }
+        for run in runs
+    ]
+    unused = set() if any(row["validated"] is not None for row in rows) else {"validated"}
+    unused |= set() if _differ_in_relevance(runs, metric) else {"relevant"}
+    columns = tuple(name for name in rows[0] if name not in unused)
+    cells = tuple(tuple(row[name] for name in columns) for row in rows)
+    tight = frozenset({"run", f"Δ {metric}", "started", "run id"})
+    return Table(columns, cells, tight=tight, decimals=dict.fromkeys(("validated", metric), decimals))
 
 
 def _show(
@@ -151,22 +194,15 @@ def _show(
     without: list[str],
 ) -> None:
     from recsys_ae.metrics import higher_is_better
-    from recsys_ae.reporting.tables import Table, difference_notes
+    from recsys_ae.reporting.tables import difference_notes
 
-    columns = ("run", metric, f"Δ {metric}", "fit s", "memory MB", "started", "run id")
-    cells = tuple(
-        (run.name, run.metrics[metric], _cell(compared.get(run.run_id)), run.metrics.get("fit_seconds"),
-         run.metrics.get("peak_memory_mb"), f"{run.started:%Y-%m-%d %H:%M}", run.run_id)
-        for run in runs
-    )  # fmt: skip
-    tight = frozenset({"run", f"Δ {metric}", "started", "run id"})
-    show_table(Table(columns, cells, tight=tight), aside=["started", "run id"])
+    show_table(_table(runs, metric, compared), aside=["started", "run id"])
     if higher_is_better(metric) is None:
         print(f"sorted highest first: it is not known whether a high or a low {metric} is better")
     differences = [found for found in compared.values() if not isinstance(found, str)]
     for note in difference_notes(differences, against.name):
         print(note)
-    if relevant := _relevant(against, metric):
+    if (relevant := _relevant(against, metric)) and not _differ_in_relevance(runs, metric):
         print(f"relevant: {relevant}")
     if without:
         print(f"without {metric}: {', '.join(dict.fromkeys(without))}")

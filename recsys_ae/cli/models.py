@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering, show_table
+from recsys_ae.cli.answer import answering, cold_text, show_table
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ def evaluate(
 
 
 def _show_test(found: dict[str, Any]) -> None:
+    from recsys_ae.metrics import is_ranking_metric
+
     metrics, stored = found["metrics"], found["stored_metrics"]
     if not metrics:
         print("nothing to measure: the split holds no ratings out")
@@ -157,3 +159,7 @@ def _show_test(found: dict[str, Any]) -> None:
     for name, value in metrics.items():
         before = stored.get(name)
         print(f"{name:32} {value:10.6f} {'' if before is None else f'{before:10.6f}'}")
+    if any(map(is_ranking_metric, metrics)):
+        print(f"relevant: {found['relevance']}")
+    if cold := cold_text(found["counts"]):
+        print(cold)

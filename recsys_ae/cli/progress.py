@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from recsys_ae.metrics import Metric
+from recsys_ae.reporting.tables import figure_text
 from recsys_ae.types import Epoch
 
 
@@ -28,7 +29,7 @@ def epoch_bar(total: int | None, *, metric: Metric | None, quiet: bool) -> Itera
             losses = epoch.terms if epoch.total is None else {"loss": epoch.total}
             text = "  ".join(f"{name} {value:.4f}" for name, value in losses.items())
             if metric is not None and epoch.score is not None:
-                text += f"  validation {metric.key} {epoch.score:.4f}"
+                text += f"  validation {metric.key} {figure_text(metric.key, epoch.score)}"
             if 0 < epoch.number <= bar.tasks[task].completed:
                 bar.update(task, total=None)
             bar.update(task, completed=epoch.number, description=text)

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering
+from recsys_ae.cli.answer import answering, cold_text
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
     from recsys_ae.results.result import RunResult
     from recsys_ae.settings.configs import ExperimentConfig
+
+
+_ONLY_BIASES = (
+    "no epoch predicted the validation ratings better than the biases, which this model is; try other l2, "
+    "hidden (of biased-mf: factors), patience"
+)
 
 
 def train(
@@ -82,21 +88,26 @@ def _config(
 
 def _show_validation(result: RunResult) -> None:
     """The figure that chose the model, before those that choose nothing."""
+    from recsys_ae.reporting.tables import figure_text
     from recsys_ae.results.result import VALIDATION
 
     fit, found = result.fit, result.validation
     if found is None:
         print("  validation: none, the model was fitted to all training ratings")
         return
-    score = "undefined" if found.score is None else f"{found.score:.4f}"
+    score = "undefined" if found.score is None else figure_text(found.metric, found.score)
     print(f"  {VALIDATION + found.metric:32} {score}")
     for remark in found.remarks():
         print(f"  {remark}")
+    if found.winner.is_untrained:
+        print(f"  {_ONLY_BIASES}")
     if fit.refitted:
-        print(f"  then fitted anew to all training ratings, for {fit.best_epoch} epochs:")
+        n = fit.best_epoch or "no"
+        print(f"  then fitted anew to all training ratings, for {n} {'epoch' if n == 1 else 'epochs'}")
 
 
 def _show(result: RunResult, *, ranks: bool) -> None:
+    from recsys_ae.reporting.tables import figure_text
     from recsys_ae.results.result import tracked
 
     fit, cost, report = result.fit, result.cost, result.report
@@ -108,12 +119,12 @@ def _show(result: RunResult, *, ranks: bool) -> None:
     _show_validation(result)
     before = tracked(result.metrics_before_refit)
     for name, value in tracked(report.metrics).items():
-        print(f"  {name:32} {value:.4f}" + (f"  ({before[name]:.4f} before)" if name in before else ""))
+        early = f"  ({figure_text(name, before[name])} before)" if name in before else ""
+        print(f"  {name:32} {figure_text(name, value)}{early}")
     if ranks and report.metrics:
         print(f"  relevant: {report.relevance}")
-    cold = {name: value for name, value in report.counts.items() if name.startswith("cold") and value}
-    if cold:
-        print("  " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in cold.items()))
+    if cold := cold_text(report.counts):
+        print(f"  {cold}")
     print(f"folder: {result.folder}")
     print(f"model:  {result.model}")
     if fit.interrupted:

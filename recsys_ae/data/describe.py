@@ -29,11 +29,13 @@ def describe_source(config: DataConfig) -> dict[str, Any]:
     triples = read_triples(config)
     times = triples.timestamps
     missing = np.zeros(len(triples), dtype=bool) if times is None else np.isnan(times) | (times < 0)
-    if config.duplicates == "error":
+    is_settled = config.duplicates != "error"
+    if not is_settled:
         config = config.model_copy(update={"duplicates": "last"})
     ratings = to_ratings(replace(triples, timestamps=None) if missing.any() else triples, config)
     n_duplicates = len(triples) - ratings.n_observed
-    found = describe(apply_filters(ratings, config.filters), duplicates=n_duplicates)
+    described = apply_filters(ratings, config.filters)
+    found = describe(described, duplicates=0 if is_settled else n_duplicates)
     found |= {"reading": triples.reading.to_json(), "rows": len(triples), "duplicates": n_duplicates}
     if times is not None and missing.any():
         known = check_timestamps(np.where(missing, 0, times), triples.where)[~missing]
@@ -50,6 +52,8 @@ def describe(ratings: Ratings, *, duplicates: int = 0) -> dict[str, Any]:
     histogram: value -> count, values as text in ascending order; where more than 20 differ (listening
     counts), "low to high" -> count for about ten ranges of about equally many ratings. No range holds both
     negative and positive values, and zeros stand alone.
+
+    `duplicates`: rows that repeat a pair, where it is to be advised what to do with them.
     """
     mean = ratings.mean()
     of_users = np.diff(ratings.matrix.indptr)
@@ -155,7 +159,10 @@ def _advice(ratings: Ratings, of_users: np.ndarray, of_items: np.ndarray, duplic
     elif np.median(of_users) < CORE:
         yield "histories are short and have no timestamps: split.kind=random, the default, is what is left"
     if ratings.feedback == "ratings":
-        yield "these are ratings: i-autorec, u-autorec, biased-mf and biases predict them; als ranks, too"
+        yield (
+            "these are ratings: i-autorec, u-autorec, bayesian-mf, biased-mf and biases predict them; als "
+            "ranks, too"
+        )
     else:
         yield f"these are {ratings.feedback}: als, bpr, item-knn and popularity are the models for them"
 

@@ -3,6 +3,7 @@ Sees the protocol, never a model."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,8 @@ from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, PositionMatrix
 
 Columns = dict[str, np.ndarray]
 Values = dict[str, float]
+
+log = logging.getLogger(__name__)
 
 FALLBACK = (
     "A cold pair (user without fold-in ratings or item without training ratings) is predicted by the "
@@ -53,6 +56,7 @@ def evaluate(
         columns, found = _rate(predicted, split)
         per_user, values = per_user | columns, values | found
     if recommender.ranks and len(evaluated):
+        _check_relevant(relevant, least)
         columns, found = _rank(recommender, split, relevant, config.cutoffs, batch_size)
         per_user, values = per_user | columns, values | found
     return Report(
@@ -182,6 +186,12 @@ def _counts(split: Split, relevant: Ratings) -> dict[str, int]:
         "outside_scale": split.outside_scale,
         "users_without_relevant": len(split.evaluated_users) - with_relevant,
     }
+
+
+def _check_relevant(relevant: Ratings, least: float | None) -> None:
+    """Warn where no metric that counts hits is defined."""
+    if relevant.n_observed == 0 and least is not None:
+        log.warning("no held-out rating is %.9g or more; ranking metrics are left out", least)
 
 
 def _rate(predicted: Predictions, split: Split) -> tuple[Columns, Values]:

@@ -10,6 +10,7 @@ from recsys_ae.data.datasets import DATASETS
 from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.evaluation.contamination import SEEN, Training, evaluate_unless_seen
 from recsys_ae.experiments.prepare import prepare
+from recsys_ae.metrics import is_ranking_metric
 from recsys_ae.models.storage import load_model
 from recsys_ae.results.result import tracked
 from recsys_ae.settings.configs import ExperimentConfig
@@ -22,10 +23,11 @@ def retest(folder: Path, overrides: Sequence[str] = (), *, anyway: bool = False)
     data, split, seed or evaluation. A relative path of the data is looked for here, then where the model was
     trained.
 
-    The answer has "metrics", the "status" of the test, "holdout_in_training" and, of the model's own split,
-    "stored_metrics", which should be equal. Raises StorageError where the folder names no config, ConfigError
-    for another setting, and DataError where the model was trained on ratings of the holdout or on other data,
-    unless the test is wanted `anyway`.
+    The answer has "metrics", "relevance" (what counts as a hit), "counts", the "status" of the test,
+    "holdout_in_training" and, of the model's own split, "stored_metrics", which should be equal; those of
+    lists that were judged by another relevance are left out. Raises StorageError where the folder names no
+    config, ConfigError for another setting, and DataError where the model was trained on ratings of the
+    holdout or on other data, unless the test is wanted `anyway`.
     """
     stored = load_model(folder)
     if "config" not in stored.info:
@@ -45,9 +47,18 @@ def retest(folder: Path, overrides: Sequence[str] = (), *, anyway: bool = False)
         "status": report.status,
         SEEN: report.counts[SEEN],
         "metrics": tracked(report.metrics),
-        "stored_metrics": stored.info["metrics"] if is_own else {},
+        "relevance": report.relevance,
+        "counts": dict(report.counts),
+        "stored_metrics": _comparable(stored.info, report.relevance) if is_own else {},
         "split_fingerprint": report.split_fingerprint,
     }
+
+
+def _comparable(info: Mapping[str, Any], relevance: str) -> dict[str, float]:
+    """The stored metrics without those of lists where other ratings were hits, or it is not known."""
+    if info.get("relevance") == relevance:
+        return dict(info["metrics"])
+    return {name: value for name, value in info["metrics"].items() if not is_ranking_metric(name)}
 
 
 def _located(config: ExperimentConfig, info: Mapping[str, Any]) -> ExperimentConfig:

@@ -42,6 +42,18 @@ def find_metric(name: str) -> Metric | None:
     return None if metric.family == "rating" else metric.at(int(found["cutoff"]))
 
 
+def is_ranking_metric(name: str) -> bool:
+    """Whether a name means a metric that counts hits in lists, and so depends on what is relevant."""
+    metric = find_metric(name)
+    return metric is not None and metric.family == "ranking"
+
+
+def is_rating_metric(name: str) -> bool:
+    """Whether a name means an error of predicted ratings, which has their unit."""
+    metric = find_metric(name)
+    return metric is not None and metric.family == "rating"
+
+
 def higher_is_better(name: str) -> bool | None:
     """The direction of anything that is tracked: metrics, losses ("train/total"), costs ("fit_seconds").
     None where it has none, or none is known."""
@@ -52,7 +64,6 @@ def higher_is_better(name: str) -> bool | None:
 
 __all__ = [
     "BEYOND", "CATALOGUE", "COVERAGE", "MAE", "METRICS", "NDCG", "RANKING", "RATING", "RECALL", "RMSE",
-    "Judged", "Metric", "Popularity", "Predictions", "find_metric", "higher_is_better", "main_metrics",
-    "metrics_at",
-    "sort_key", "summary_metrics",
+    "Judged", "Metric", "Popularity", "Predictions", "find_metric", "higher_is_better", "is_ranking_metric",
+    "is_rating_metric", "main_metrics", "metrics_at", "sort_key", "summary_metrics",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,10 +15,13 @@ from rich.cells import cell_len
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
+from recsys_ae.metrics import is_rating_metric
+
 if TYPE_CHECKING:
     from recsys_ae.evaluation.comparison import Difference
 
 MISSING = "–"
+DECIMALS = 4  # of figures below 10
 STARS = "* p < 0.05, ** p < 0.01, *** p < 0.001 (Holm's method over all Δ)"
 
 
@@ -27,8 +30,9 @@ class Table:
     """Columns and rows of texts, numbers and gaps (None or NaN).
 
     `best`: columns whose lowest ("low") or highest ("high") number is set in bold. Shown, the numbers of a
-    column have the same decimals, as many as its largest needs; `csv` keeps them in full. `tight`: columns of
-    texts that are never wrapped, as those of numbers are. ValueError where a row is not as long as the
+    column have the same decimals, as many as its largest needs; `csv` keeps them in full. `decimals`: of
+    columns whose numbers below 10 need others than four. `tight`: columns of texts that are never wrapped, as
+    those of numbers are. ValueError where a row is not as long as the
     columns.
     """
 
@@ -36,6 +40,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
     best: Mapping[str, Literal["low", "high"]] = field(default_factory=dict)
     tight: frozenset[str] = frozenset()
+    decimals: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -95,7 +100,7 @@ class Table:
         """The table of these columns, in their order."""
         places = [self.columns.index(name) for name in columns]
         rows = tuple(tuple(row[place] for place in places) for row in self.rows)
-        return Table(tuple(columns), rows, self.best, self.tight)
+        return Table(tuple(columns), rows, self.best, self.tight, self.decimals)
 
     def _to_the_right(self) -> list[bool]:
         return [any(_is_number(row[i]) for row in self.rows) for i in range(len(self.columns))]
@@ -106,62 +111,85 @@ class Table:
         for i, name in enumerate(self.columns):
             cells = [row[i] for row in self.rows]
             best = _best(cells, self.best.get(name))
-            texts = format_column(cells)
+            texts = format_column(cells, self.decimals.get(name, DECIMALS))
             columns.append([(text, cell in best) for text, cell in zip(texts, cells, strict=True)])
         return [list(row) for row in zip(*columns, strict=True)]
 
 
-def difference_text(found: Difference) -> str:
+def error_decimals(errors: Iterable[float]) -> int:
+    """Decimals for errors of predicted ratings, which have a unit: four, or as many as give the largest error
+    below 0.1 four significant digits."""
+    largest = max((abs(error) for error in errors if math.isfinite(error)), default=0.0)
+    return 3 - math.floor(math.log10(largest)) if 0 < largest < 0.1 else DECIMALS
+
+
+def figure_text(name: str, value: float) -> str:
+    """The figure of the metric that the name means, such as "test/rmse"."""
+    return f"{value:.{error_decimals([value]) if is_rating_metric(name) else DECIMALS}f}"
+
+
+def difference_text(found: Difference, decimals: int = DECIMALS) -> str:
     """A difference with half the width of its interval and the stars that its p-value earns (see
     `difference_notes`); alone where it was not tested."""
+    difference = f"{found.difference:+.{decimals}f}"
     if found.note:
-        return f"{found.difference:+.4f}"
+        return difference
     stars = "*" * sum(found.p_adjusted < limit for limit in (0.05, 0.01, 0.001))
-    return f"{found.difference:+.4f} ±{(found.high - found.low) / 2:.4f} {stars}".rstrip()
+    return f"{difference} ±{(found.high - found.low) / 2:.{decimals}f} {stars}".rstrip()
 
 
-def interval_text(found: Difference) -> str:
+def interval_text(found: Difference, decimals: int = DECIMALS) -> str:
     """A difference with its interval and p-value, or why it has none."""
+    difference, low, high = (f"{v:+.{decimals}f}" for v in (found.difference, found.low, found.high))
     if found.note:
-        return f"{found.difference:+.4f}, {found.note}"
+        return f"{difference}, {found.note}"
     p = "p<0.001" if found.p_adjusted < 0.0005 else f"p={found.p_adjusted:.3f}"
-    return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] {p}"
+    return f"{difference} [{low}, {high}] {p}"
 
 
-def difference_notes(differences: Sequence[Difference], reference: str) -> list[str]:
-    """How `difference_text` is read in a table of these differences; nothing where there are none."""
+def difference_notes(
+    differences: Sequence[Difference], reference: str, *, one_split: bool = False
+) -> list[str]:
+    """How `difference_text` is read in a table of these differences; nothing where there are none.
+    `one_split`: all seeds have the same test part."""
     tested = [found for found in differences if not found.note]
     read = f", ± half of its 95 % interval; {STARS}" if tested else ""
     notes = [f"Δ: difference to {reference}{read}"] if differences else []
-    return notes + _reach(tested) + list(dict.fromkeys(found.note for found in differences if found.note))
+    return (
+        notes
+        + _reach(tested, one_split=one_split)
+        + list(dict.fromkeys(found.note for found in differences if found.note))
+    )
 
 
-def interval_notes(differences: Sequence[Difference]) -> list[str]:
+def interval_notes(differences: Sequence[Difference], *, one_split: bool = False) -> list[str]:
     """How `interval_text` is read in a table of these differences; nothing where none was tested."""
     tested = [found for found in differences if not found.note]
     read = (
         ["differences with 95 % intervals and p-values by Holm's method over all of them"] if tested else []
     )
-    return read + _reach(tested)
+    return read + _reach(tested, one_split=one_split)
 
 
-def _reach(tested: Sequence[Difference]) -> list[str]:
+def _reach(tested: Sequence[Difference], *, one_split: bool) -> list[str]:
     """What the intervals cover."""
     n_seeds = max((found.n_seeds for found in tested), default=0)
     if n_seeds == 1:
-        return ["intervals cover other users; one seed does not tell what another split or fit would change"]
-    return [f"intervals cover other users and other seeds ({n_seeds} were run)"] if tested else []
+        other = "another fit" if one_split else "another split or fit"
+        return [f"intervals cover other users; one seed does not tell what {other} would change"]
+    seeds = f"other fits ({n_seeds} seeds of one split" if one_split else f"other seeds ({n_seeds}"
+    return [f"intervals cover other users and {seeds} were run)"] if tested else []
 
 
-def format_column(cells: Sequence[Any]) -> list[str]:
+def format_column(cells: Sequence[Any], decimals: int = DECIMALS) -> list[str]:
     """Texts of one column: whole numbers with thousands separated, others with the decimals that the largest
-    asks for (four below 10, then fewer); what rounds to nothing becomes "<0.0001", gaps become "–"."""
+    asks for (`decimals` below 10, then fewer); what rounds to nothing becomes "<0.0001", gaps become "–"."""
     numbers = [cell for cell in cells if _is_number(cell)]
     if all(isinstance(cell, int | np.integer) for cell in numbers):
         return [_format_cell(cell, 0) for cell in cells]
     largest = max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
-    decimals = next((decimals for limit, decimals in ((10, 4), (100, 2), (1000, 1)) if largest < limit), 0)
-    return [_format_cell(cell, decimals) for cell in cells]
+    needed = next((n for limit, n in ((10, decimals), (100, 2), (1000, 1)) if largest < limit), 0)
+    return [_format_cell(cell, needed) for cell in cells]
 
 
 def _format_cell(cell: Any, decimals: int) -> str:

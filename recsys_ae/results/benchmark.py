@@ -9,11 +9,14 @@ from statistics import fmean, stdev
 from typing import Any, Literal
 
 from recsys_ae.evaluation.comparison import Difference
-from recsys_ae.metrics import Metric, find_metric, main_metrics, summary_metrics
+from recsys_ae.metrics import Metric, find_metric, is_rating_metric, main_metrics, summary_metrics
 from recsys_ae.reporting.tables import (
+    DECIMALS,
     Table,
     difference_notes,
     difference_text,
+    error_decimals,
+    figure_text,
     interval_notes,
     interval_text,
 )
@@ -181,7 +184,8 @@ def full_table(result: BenchmarkResult) -> Table:
     columns = ["model", *validated, *quality, *(_before_refit(m.key) for m in early), *expenses]
     columns += [*columns_of.values(), *failed]
     rows = [row(entry) for entry in result.entries]
-    return _table(columns, rows, shown, best=validated, tight=list(columns_of.values()))
+    decimals = rating_decimals(result)
+    return _table(columns, rows, shown, best=validated, tight=list(columns_of.values()), decimals=decimals)
 
 
 def short_table(result: BenchmarkResult) -> tuple[Table, tuple[str, ...]]:
@@ -196,19 +200,20 @@ def short_table(result: BenchmarkResult) -> tuple[Table, tuple[str, ...]]:
             return cells
         cells |= entry.means() | _cost_cells(entry)
         cells["validation"] = ", ".join(
-            f"{value:.4f} {name}" for name, value in entry.validation_means().items()
+            f"{figure_text(name, value)} {name}" for name, value in entry.validation_means().items()
         )
         return cells | _difference_cells(entry, result, columns_of, difference_text)
 
     columns = ["model", "validation", *(m.key for m in metrics), *columns_of.values(), "fit s", "memory MB"]
     rows = [row(entry) for entry in result.entries]
     tight = ["validation", *columns_of.values()]
-    return _table(columns, rows, metrics, tight=tight), tuple(columns_of.values())
+    table = _table(columns, rows, metrics, tight=tight, decimals=rating_decimals(result))
+    return table, tuple(columns_of.values())
 
 
 def short_notes(result: BenchmarkResult) -> list[str]:
     """How the short table is read, and what failed."""
-    notes = difference_notes(result.differences, result.config.reference)
+    notes = difference_notes(result.differences, result.config.reference, one_split=_is_one_split(result))
     failed = [f"{entry.config.name} failed: {entry.error}" for entry in result.entries if entry.error]
     return notes + _relevance_notes(result) + remarks(result) + failed
 
@@ -229,8 +234,15 @@ def remarks(result: BenchmarkResult) -> list[str]:
 
 def full_note(result: BenchmarkResult) -> str:
     """How the full table is read, in a sentence; "" where there is nothing to say."""
-    text = "; ".join(interval_notes(result.differences) + _relevance_notes(result))
+    text = "; ".join(
+        interval_notes(result.differences, one_split=_is_one_split(result)) + _relevance_notes(result)
+    )
     return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _is_one_split(result: BenchmarkResult) -> bool:
+    """Whether no seed changes the test part: moments and files decide it."""
+    return result.config.split.kind in ("temporal", "predefined")
 
 
 def _relevance_notes(result: BenchmarkResult) -> list[str]:
@@ -248,14 +260,23 @@ def _table(
     *,
     best: Mapping[str, Direction] | None = None,
     tight: Sequence[str],
+    decimals: int,
 ) -> Table:
+    """`decimals`: of errors of ratings, and of what is said of them."""
+    of_errors = {name: decimals for name in columns if any(map(is_rating_metric, name.split()))}
     best = {metric.key: _direction(metric) for metric in metrics} | dict(best or {})
     cells = tuple(tuple(row.get(column) for column in columns) for row in rows)
-    return Table(tuple(columns), cells, best, tight=frozenset(tight))
+    return Table(tuple(columns), cells, best, tight=frozenset(tight), decimals=of_errors)
 
 
 def _direction(metric: Metric) -> Direction:
     return "high" if metric.higher_is_better else "low"
+
+
+def rating_decimals(result: BenchmarkResult) -> int:
+    """Of the errors of predicted ratings, the same for all models."""
+    found = [{**entry.validation_means(), **entry.means()} for entry in result.entries]
+    return error_decimals(value for of in found for name, value in of.items() if is_rating_metric(name))
 
 
 def _of_validation(key: str) -> str:
@@ -302,10 +323,17 @@ def _cost_cells(entry: Entry) -> dict[str, Any]:
 
 
 def _difference_cells(
-    entry: Entry, result: BenchmarkResult, columns_of: Mapping[str, str], text: Callable[[Difference], str]
+    entry: Entry,
+    result: BenchmarkResult,
+    columns_of: Mapping[str, str],
+    text: Callable[[Difference, int], str],
 ) -> dict[str, Any]:
     """Column -> the difference as a text; `columns_of`: metric -> column."""
     if entry.config.name == result.config.reference:
         return dict.fromkeys(columns_of.values(), "reference")
-    found = result.differences_of(entry)
-    return {column: text(found[metric]) for metric, column in columns_of.items() if metric in found}
+    found, decimals = result.differences_of(entry), rating_decimals(result)
+    return {
+        column: text(found[metric], decimals if is_rating_metric(metric) else DECIMALS)
+        for metric, column in columns_of.items()
+        if metric in found
+    }

@@ -12,7 +12,7 @@ from recsys_ae.metrics import main_metrics
 from recsys_ae.reporting.page import Picture, Section, page
 from recsys_ae.reporting.plots import plot_metric_bars
 from recsys_ae.reporting.tables import Table
-from recsys_ae.results.benchmark import BenchmarkResult, full_note, full_table, remarks
+from recsys_ae.results.benchmark import BenchmarkResult, full_note, full_table, rating_decimals, remarks
 from recsys_ae.results.folder import CONFIG, yaml_of
 from recsys_ae.results.result import RESULT, RunResult, write_json
 from recsys_ae.settings.configs import BenchmarkConfig
@@ -156,7 +156,7 @@ def trials_table(result: BenchmarkResult) -> Table:
         of_fit = (trial.epochs_run or None, trial.best_epoch, trial.seconds, trial.error or remark or None)
         scored = (validation.metric, trial.score, "yes" if chosen else None)
         rows.append((name, seed, settings or "as configured", *scored, *of_fit))
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(rows), decimals={"score": rating_decimals(result)})
 
 
 def _settings_table(result: BenchmarkResult) -> Table:

@@ -159,6 +159,7 @@ def _model_info(config: ExperimentConfig, result: RunResult) -> dict[str, Any]:
             "config": config.model_dump(mode="json"),
             **asdict(result.origin),
             "metrics": tracked(result.report.metrics),
+            "relevance": result.report.relevance,
             "working_folder": str(Path.cwd()),  # where a relative path of the data leads somewhere
         }
     )

@@ -26,6 +26,11 @@ class Trial:
     at_last_epoch: bool = False
     error: str | None = None
 
+    @property
+    def is_untrained(self) -> bool:
+        """Whether the state before all training was kept, the biases, though there were epochs after it."""
+        return self.best_epoch == 0 and self.epochs_run > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Validation:
@@ -68,6 +73,8 @@ class Validation:
             f"{name} {self.winner.settings[name]} is the {edge} that was tried"
             for name, edge in self.edges.items()
         ]
+        if self.winner.is_untrained:
+            found.append("kept epoch 0: the biases")
         if self.winner.at_last_epoch:
             last, best = self.winner.epochs_run, self.winner.best_epoch
             found.append(f"training ended at the last allowed epoch, {last}, and the best was {best}")

@@ -162,9 +162,9 @@ def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOption
     """Train to the end, to the end of patience or to Ctrl-C, and give the candidate of the best epoch.
 
     The state before all training is a candidate too, as epoch 0. Without a validator the last epoch is kept.
-    A resumed training ends at exactly the result that an
-    uninterrupted one has; the epochs that it has behind it are told to `on_epoch` again, so that there is
-    one curve. Raises StorageError where the state to resume from is damaged.
+    A resumed training ends at exactly the result that an uninterrupted one has; the epochs that it has behind
+    it are told to `on_epoch` again, so that there is one curve. Raises StorageError where the state to resume
+    from is damaged.
     """
     validator, context = options.validator, options.context
     folder = None if context.checkpoints is None else context.checkpoints / options.key

@@ -127,6 +127,25 @@ def test_few_users_are_compared_without_a_test(here, store):
     assert [run["difference"]["note"] for run in runs if run["difference"]] == [note]
 
 
+def test_ratings_of_a_small_unit_are_shown_with_four_digits(ratings, here, store):
+    """The digits of ratings in thousandths are those of the ratings, everywhere."""
+    lines = [line.rpartition(",") for line in ratings.read_text().splitlines()[1:]]
+    small = [f"{cell},{int(value) / 1000}" for cell, _, value in lines]
+    (here / "small.csv").write_text("\n".join(["user,item,rating", *small]))
+    models = [{"name": kind, "model": {"kind": kind}} for kind in ("biases", "mean")]
+    text = {"name": "tiny", "data": {"source": "small.csv"}, "reference": "mean", "models": models}
+    (here / "tiny.yaml").write_text(json.dumps(text))
+    shown = succeed("benchmark", "tiny.yaml", "--out", "a").out
+    runs = json.loads(Path("a/result.json").read_text())["models"]
+    rmse = [f"{run['metrics']['test/rmse']:.6f}" for run in runs]
+    assert all(re.fullmatch(r"0\.00[1-9]\d{3}", value) for value in rmse)
+    delta = f"{runs[0]['differences']['rmse']['difference']:+.6f}"
+    for text in (shown, Path("a/table.md").read_text(), succeed("compare", "tiny").out):
+        assert all(value in text for value in (*rmse, delta))
+    trained = succeed("train", "--data", "small.csv", "--model", "biases", "--no-tracking", "--out", "b").out
+    assert rmse[0] in trained
+
+
 def test_grid_is_chosen_on_validation_for_each_seed(answer, ratings):
     biases = by_name(answer)["biases"]
     assert (biases["trials"], by_name(answer)["als"]["trials"]) == (2, 1)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from commands import Outcome, call, succeed, write_ratings
+from oracles import SLOW_RANKING
 
 from recsys_ae.data.configs import DataConfig
+from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.splitting.configs import RandomSplitConfig
 
@@ -97,6 +99,32 @@ def test_the_evaluation_may_be_another_but_not_the_model(model):
     assert "no setting 'sed'" in call("evaluate", model, "--set", "sed=3").err
 
 
+def test_lists_judged_by_another_relevance_have_no_stored_figures(model):
+    own = evaluate(model).document
+    report = Report.from_parquet(model.parent / "per_user.parquet")
+    assert own["relevance"] == report.relevance != "rated 5 or more"
+    assert own["counts"].items() <= report.counts.items() | {("holdout_in_training", 0)}
+    ranking = {name for name in own["metrics"] if any(f"/{kind}_at" in name for kind in SLOW_RANKING)}
+    assert len(ranking) == len(SLOW_RANKING)
+    words = ("--set", "evaluation.relevant=5")
+    found = evaluate(model, *words).document
+    assert found["relevance"] == "rated 5 or more"
+    assert set(own["stored_metrics"]) - set(found["stored_metrics"]) == ranking
+    assert found["stored_metrics"].items() <= found["metrics"].items()
+    assert "relevant: rated 5 or more" in succeed("evaluate", model, *words).out.splitlines()
+
+
+def test_cold_pairs_of_a_test_are_shown(here):
+    write_ratings(here / "mine.csv")
+    with (here / "mine.csv").open("a") as file:
+        file.writelines(f"new{n},{9000 + n},3\n" for n in range(60))  # some of them are held out
+    succeed("train", "--data", "mine.csv", "--model", "biases", "--no-tracking", "--out", "run")
+    counts = evaluate(here / "run" / "model").document["counts"]
+    assert counts["cold_users"] > 0
+    cold = (f"{counts[name]} {name.replace('_', ' ')}" for name in ("cold_users", "cold_items", "cold_pairs"))
+    assert ", ".join(cold) in succeed("evaluate", here / "run" / "model").out.splitlines()
+
+
 def test_data_of_a_relative_path_are_found_from_elsewhere(here, monkeypatch):
     write_ratings(here / "mine.csv")
     succeed("train", "--data", "mine.csv", "--model", "mean", "--no-tracking", "--out", "run")
@@ -136,7 +164,7 @@ def test_validation_is_printed_before_the_test(ratings, here):
     before = result["report"]["metrics_before_refit"]["test/rmse"]
     assert lines[1].split() == ["validation/rmse", f"{score:.4f}"]
     assert "training ended at the last allowed epoch, 2, and the best was" in lines[2]
-    assert "fitted anew to all training ratings" in lines[3]
+    assert lines[3].startswith("  then fitted anew to all training ratings, for ")
     assert lines[4].split() == ["test/rmse", f"{rmse:.4f}", f"({before:.4f}", "before)"]
     assert len({score, rmse, before}) == 3
     lines = succeed("train", "--data", ratings, "--model", "biases", "--no-tracking", "--out", "plain").out

@@ -139,6 +139,23 @@ def test_text_for_people_names_what_comes_next(ratings, here):
     assert f"recsys-ae recommend {Path('runs') / folders[0].name / 'model'}" in text
 
 
+def test_a_model_that_is_only_the_biases_says_so(here):
+    """Of ratings drawn by lot a factorisation without a penalty learns only noise."""
+    drawn = np.random.default_rng(0).integers(1, 6, (40, 25))
+    lines = [f"{user},{item},{value}" for (user, item), value in np.ndenumerate(drawn) if (user + item) % 2]
+    Path("noise.csv").write_text("\n".join(["user,item,rating", *lines]))
+    words = ("--data", "noise.csv", "--model", "biased-mf", "--no-tracking", "--out", "kept")
+    free = ("--set", "l2=1e-6", "--set", "validation={share: 0.2, refit: true}")
+    shown = [line.strip() for line in succeed("train", *words, *free).out.splitlines()]
+    assert json.loads(Path("kept/result.json").read_text())["fit"]["best_epoch"] == 0
+    remark = shown.index("kept epoch 0: the biases")
+    assert shown[remark + 1].startswith(
+        "no epoch predicted the validation ratings better than the biases, which this model is; try other l2"
+    )
+    assert shown[remark + 2] == "then fitted anew to all training ratings, for no epochs"
+    assert shown[remark + 3].startswith("test/rmse")
+
+
 def test_tracked_run_is_found_under_its_uri(ratings, store):
     answer = succeed("train", "--data", ratings, "--model", "u-autorec", "--json", *SMALL).document
     assert answer["model"] == f"runs:/{answer['run_id']}/model"

@@ -117,6 +117,8 @@ def test_missing_timestamps_and_duplicates_are_counted_and_no_mistake(tmp_path):
     assert any("1 rows repeat a pair" in text for text in found["advice"])
     first = source(tmp_path, "user,item,rating\n1,1,5\n1,1,3\n", duplicates="first")
     assert (first["histogram"], first["duplicates"]) == ({"5": 1}, 1)
+    assert not any("data.duplicates" in text for text in first["advice"])  # it is set
+    assert any("bayesian-mf" in text for text in first["advice"])
     with pytest.raises(DataError, match=r"line 3: .*milliseconds must be divided by 1000"):
         source(tmp_path, "user,item,rating,timestamp\n1,1,5,\n1,2,5,1365029107000\n")
     nowhere = source(tmp_path, "user,item,rating,timestamp\n1,1,5,-1\n")

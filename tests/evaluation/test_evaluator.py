@@ -181,6 +181,19 @@ def test_counts_cold_pairs_and_keeps_observed_zeros():
     assert report.fallback.endswith(".")
 
 
+def test_a_relevance_that_nothing_reaches_is_worth_a_warning(caplog):
+    split = small_split()  # 5 is the highest rating of its holdout
+    said = "no held-out rating is 5.5 or more; ranking metrics are left out"
+    report = evaluate(toy(split.train), split, EvaluationConfig(relevant=5.5))
+    assert caplog.messages == [said]
+    assert not any(name.startswith("ndcg") for name in report.metrics)
+    caplog.clear()
+    for relevant in (5, "all"):
+        assert "ndcg_at_10" in evaluate(toy(split.train), split, EvaluationConfig(relevant=relevant)).metrics
+    evaluate(toy(split.train, ranks=False), split, EvaluationConfig(relevant=5.5))
+    assert caplog.messages == []
+
+
 def test_predictions_stand_in_the_order_of_the_holdout():
     split = small_split()
     recommender = toy(split.train, seed=4)

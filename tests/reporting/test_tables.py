@@ -17,6 +17,8 @@ from recsys_ae.reporting.tables import (
     Table,
     difference_notes,
     difference_text,
+    error_decimals,
+    figure_text,
     format_column,
     interval_notes,
     interval_text,
@@ -113,6 +115,35 @@ def test_numbers_get_the_digits_that_their_column_needs(cells, shown):
     assert format_column(cells) == shown
 
 
+@pytest.mark.parametrize(
+    ("errors", "decimals"),
+    [
+        ([0.8875, 0.91], 4),
+        ([0.1], 4),
+        ([0.09], 5),
+        ([0.0027], 6),
+        ([0.0009, 0.0027], 6),
+        ([0.0027, 0.5, float("nan")], 4),
+        ([1e-9], 12),
+        ([0.0], 4),
+        ([], 4),
+    ],
+)
+def test_small_errors_keep_four_digits(errors, decimals):
+    assert error_decimals(errors) == decimals
+
+
+def test_only_errors_of_ratings_have_a_unit():
+    assert figure_text("test/rmse", 0.00271828) == "0.002718"
+    assert figure_text("mae_warm", 0.871828) == "0.8718"
+    assert figure_text("test/ndcg_at_10", 0.00271828) == "0.0027"
+    table = Table(("rmse", "ndcg"), ((0.00271828, 0.00271828),), decimals={"rmse": 6})
+    for shown in (table, table.select(["rmse", "ndcg"])):
+        assert shown.markdown().splitlines()[2] == "| 0.002718 | 0.0027 |"
+    assert difference_text(difference(0.2), 6) == "-0.010000 ±0.020000"
+    assert interval_text(difference(0.2), 6) == "-0.010000 [-0.030000, +0.010000] p=0.200"
+
+
 def test_a_short_row_is_refused():
     with pytest.raises(ValueError, match="2 columns"):
         Table(("a", "b"), ((1,),))
@@ -154,6 +185,9 @@ def test_notes_say_what_the_intervals_cover():
         "intervals cover other users and other seeds (3 were run)",
         "too few users (2) for a test",
     ]
+    fits = [interval_notes([each], one_split=True)[1] for each in (one, three)]
+    assert fits[0].endswith("one seed does not tell what another fit would change")
+    assert fits[1] == "intervals cover other users and other fits (3 seeds of one split were run)"
     assert interval_notes([three])[1:] == difference_notes([three], "b")[1:]
     assert "half of its 95 % interval; * p < 0.05" in difference_notes([one], "b")[0]
 
