@@ -386,3 +386,27 @@ def test_a_benchmark_that_is_stopped_ends_as_stopped_commands_do(ratings, here, 
     assert "stopped by Ctrl-C" in outcome.err
     assert "biases" in outcome.out
     assert Path("out/page.html").exists()
+
+
+def test_runs_of_different_relevance_each_show_their_own(ratings, store):
+    words = ("train", "--data", ratings, "--model", "biased-mf", "--set", "iterations=2", "--set")
+    succeed(*words, "evaluation.relevant=5", "--out", "a")
+    alone = succeed("compare", "ratings", "--metric", "test/ndcg_at_10").out.splitlines()
+    assert "relevant: rated 5 or more" in alone
+    assert "relevant" not in alone[0]
+    succeed(*words, "evaluation.relevant=3", "--out", "b")
+    shown = succeed("compare", "ratings", "--metric", "test/ndcg_at_10").out.splitlines()
+    assert "relevant" in shown[0]
+    assert sorted(re.findall(r"rated \d or more", "\n".join(shown))) == ["rated 3 or more", "rated 5 or more"]
+
+
+def test_validation_scores_stand_beside_the_tests_of_runs(ratings, store):
+    for model, out in (("biased-mf", "a"), ("biases", "b")):
+        succeed("train", "--data", ratings, "--model", model, "--out", out)
+    score = json.loads(Path("a/result.json").read_text())["validation"]["score"]
+    runs = succeed("compare", "ratings", "--json").document["runs"]
+    assert {run["validated"] for run in runs} == {score, None}
+    shown = succeed("compare", "ratings").out
+    assert "validated" in shown.splitlines()[0]
+    assert f"{score:.4f}" in shown
+    assert "validated" not in succeed("compare", "ratings", "--metric", "test/ndcg_at_10").out.splitlines()[0]
