@@ -340,7 +340,9 @@ def test_runs_that_count_other_hits_are_listed_but_not_paired(ratings, store):
     assert found["relevant"] == "rated 4 or more"
     notes = [run["note"] for run in found["runs"]]
     assert sorted(notes, key=str) == [None, "not comparable: other data, split or relevance", "reference"]
-    assert "relevant: rated 4 or more" in succeed(*words).out
+    shown = succeed(*words).out
+    assert "rated 4 or more" in shown  # in a column, as the runs differ
+    assert "all held out" in shown
     assert (
         succeed("compare", "ratings", "--metric", "test/coverage_at_10", "--json").document["relevant"]
         is None

@@ -23,9 +23,12 @@ REFIT = ValidationConfig(share=0.2, refit=True)
 SPLIT = make_split(RandomSplitConfig(), low_rank(80, 40, density=0.5, noise=0.5, seed=4), 1)
 FAST = {"epochs": 12, "batch_size": 16, "learning_rate": 0.01, "patience": 2}
 MODELS = {
-    "u-autorec": c.UserAutoRecConfig(hidden=(6,), l2=0.1, training=FAST),
+    "u-autorec": c.UserAutoRecConfig(hidden=(6,), anchored=False, l2=0.1, training=FAST),
     "cosine": c.UserAutoRecConfig(
-        hidden=(6,), l2=0.1, training=FAST | {"schedule": {"kind": "cosine"}, "learning_rate": 0.03}
+        hidden=(6,),
+        anchored=False,
+        l2=0.1,
+        training=FAST | {"schedule": {"kind": "cosine"}, "learning_rate": 0.03},
     ),
     "biased-mf": c.BiasedMFConfig(factors=6, l2=0.05, iterations=9),
 }
@@ -132,7 +135,7 @@ def test_one_command_makes_the_model_for_production():
 )
 def test_the_last_allowed_epoch_is_told_from_the_end_of_patience(patience, expected):
     training = FAST | {"patience": patience}
-    found = fitted(c.UserAutoRecConfig(hidden=(6,), l2=0.1, training=training))
+    found = fitted(c.UserAutoRecConfig(hidden=(6,), anchored=False, l2=0.1, training=training))
     assert found.at_last_epoch == expected
     assert (found.epochs_run == 12) == expected
     assert not fitted(c.UserAutoRecConfig(hidden=(6,), training=training), validation=None).at_last_epoch
