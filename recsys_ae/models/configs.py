@@ -189,7 +189,7 @@ class BiasedMFConfig(BaseModelConfig):
     trains_in_epochs: ClassVar[bool] = True
     kind: Literal["biased-mf"] = "biased-mf"
     factors: PositiveInt = 20
-    l2: PositiveFloat = 1.6
+    l2: PositiveFloat = 1.4
     power: UnitInterval = 0.5
     biases: BiasesConfig = BiasesConfig()
     iterations: NonNegativeInt = 100
