@@ -38,16 +38,14 @@ class Training:
 
     def n_seen(self, holdout: Ratings) -> int:
         """How many of the holdout's pairs of user and item are among those of the training."""
-        users, n_items = (
-            self.histories.users.positions(holdout.users.ids, missing="negative"),
-            len(self.items),
-        )
+        users = self.histories.users.positions(holdout.users.ids, missing="negative")
         items = self.items.positions(holdout.items.ids, missing="negative")
         rows, columns = users[holdout.rows()], items[holdout.columns]
+        n_items, matrix = len(self.items), self.histories.matrix
         wanted = (rows * n_items + columns)[(rows >= 0) & (columns >= 0)]
-        matrix, learnt = self.histories.matrix, self.histories.positions >= 0
-        known = entry_rows(matrix) * n_items + matrix.indices
-        return int(np.count_nonzero(np.isin(wanted, known[learnt[entry_rows(matrix)]])))
+        readers = entry_rows(matrix)
+        known = (readers * n_items + matrix.indices)[self.histories.positions[readers] >= 0]
+        return int(np.count_nonzero(np.isin(wanted, known)))
 
     def status_for(self, split: Split) -> tuple[Status, int]:
         """What a test on this split is worth, and how many of the holdout ratings the model has learnt from.
