@@ -14,7 +14,7 @@ from recsys_ae.kernels.ridge import solve_rows
 from recsys_ae.models.biases import Biases
 from recsys_ae.models.configs import BiasedMFConfig
 from recsys_ae.models.factors import FactorRecommender
-from recsys_ae.models.folding import RidgeFoldIn
+from recsys_ae.models.folding import RidgeFoldIn, against
 from recsys_ae.rng import numpy_generator
 from recsys_ae.training.checkpoints import Arrays
 from recsys_ae.training.loop import next_number
@@ -89,9 +89,7 @@ class AlternatingTrainee:
             item_biases=(unit * self.sides.items[:, -1]).astype(np.float32),
             mean=self.biases.mean,
             limits=self.train.limits(),
-            fold_in=RidgeFoldIn(
-                self.config.l2, self.config.biases.user_damping, self.config.power, bias_power=0.0
-            ),
+            fold_in=RidgeFoldIn(self.config.l2, self.config.biases.user_damping, self.config.power),
         )
 
 
@@ -109,9 +107,7 @@ def start(config: BiasedMFConfig, train: Ratings, biases: Biases, seed: int) -> 
 def half_step(config: BiasedMFConfig, rows: csr_array, others: FloatMatrix, damping: float) -> FloatMatrix:
     """(n_rows, k + 1) float64: the best factors and biases of one side, `others` (n_columns, k + 1) fixed.
     `damping`: the penalty of this side's squared biases."""
-    design = others.copy()
-    design[:, -1] = 1.0  # the coefficient of this constant is the row's own bias
-    targets = rows.data - others[rows.indices, -1]
+    design, targets = against(others, rows)
     penalties = np.append(np.full(config.factors, config.l2), damping)
     powers = np.append(np.full(config.factors, config.power), 0.0)
     return solve_rows(rows.indptr, rows.indices, targets, design, penalties, power=powers)

@@ -140,6 +140,14 @@ class SampledFoldIn:
         return vectors
 
 
+def against(others: FloatMatrix, rows: csr_array) -> tuple[FloatMatrix, FloatVector]:
+    """The regression of each row on the `others`: (n_columns, k + 1) a constant in place of their biases, and
+    (n_observed,) ratings less these."""
+    design = others.copy()
+    design[:, -1] = 1.0  # its coefficient is the row's own bias
+    return design, rows.data - others[rows.indices, -1]
+
+
 def shares_of_rows(ratings: csr_array) -> csr_array:
     """The cells of `ratings` with 1 / √n in a row of n: how much each column moves the row's centre."""
     counts = np.diff(ratings.indptr)

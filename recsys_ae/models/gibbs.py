@@ -13,7 +13,7 @@ from scipy.sparse import csc_array, csr_array
 from scipy.stats import wishart
 
 from recsys_ae.kernels.gibbs import collapse_rows, draw_effects, draw_rows, squared_errors
-from recsys_ae.models.folding import centres_of_rows, shares_of_rows
+from recsys_ae.models.folding import against, centres_of_rows, shares_of_rows
 from recsys_ae.types import FloatMatrix, FloatVector
 
 _START_DEVIATION = 0.1  # of factors and effects
@@ -109,14 +109,6 @@ class Side:
 
     def _centres(self) -> FloatMatrix:
         return centres_of_rows(self.prior.mean, self.shares, self.effects)
-
-
-def against(others: FloatMatrix, rows: csr_array) -> tuple[FloatMatrix, FloatVector]:
-    """The regression of each row on the `others`: (n_columns, k + 1) a constant in place of their biases, and
-    (n_observed,) ratings less these."""
-    design = others.copy()
-    design[:, -1] = 1.0  # its coefficient is the row's own bias
-    return design, rows.data - others[rows.indices, -1]
 
 
 @dataclass(slots=True, eq=False)
