@@ -15,7 +15,7 @@ from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.load import load_ratings, load_table
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.errors import ConfigError
+from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.evaluation.contamination import Training, evaluate_unless_seen
 from recsys_ae.evaluation.evaluator import evaluate as evaluate_on
@@ -59,6 +59,10 @@ class Model:
     recommender: Recommender
     training: Training
     validation: float | None = None
+
+    def __repr__(self) -> str:
+        chosen = "" if self.validation is None else f", validation {self.validation:.6g}"
+        return f"Model({self.kind} of {len(self.users)} users and {len(self.items)} items{chosen})"
 
     @property
     def kind(self) -> str:
@@ -134,8 +138,10 @@ def split(
     """Ratings in a training and a test part.
 
     `kind`: "random", "k-fold", "per-user", "temporal", "leave-last", "users" or "all", or a mapping with a
-    `kind` and its settings, such as {"kind": "leave-last", "n": 2}. `test_share`: null takes the kind's own.
+    `kind` and its settings, such as {"kind": "leave-last", "n": 2}. `test_share`: None takes the kind's own.
+    Raises ConfigError for a setting that does not hold.
     """
+    _check_is(ratings, Ratings, "split: the ratings must come from ra.load")
     shared = {} if test_share is None else {"test_share": test_share}
     config = checked(_Split, {"split": {**_settings(kind), **shared}}, where="split").split
     if isinstance(config, PredefinedSplitConfig):
@@ -161,6 +167,7 @@ def fit(
     that of the split. Raises CapabilityError for a model of ratings and a split of counts or events, unless
     `anyway`.
     """
+    _check_is(split, Split, "fit: the split must come from ra.split")
     config = checked(_Model, {"model": _settings(model)}, where="fit").model
     check_feedback(config, split.train, anyway=anyway)
     chosen_on = None
@@ -190,6 +197,7 @@ def evaluate(
     Raises DataError where the model was fitted to ratings of the test part, or to other data. `anyway`: tests
     nevertheless; `status` of the report says what it is worth.
     """
+    _check_is(split, Split, "evaluate: the split must come from ra.split")
     document = {"cutoffs": list(cutoffs), "relevant": relevant}
     config = checked(EvaluationConfig, document, where="evaluate")
     if not isinstance(model, Model):
@@ -210,11 +218,17 @@ def recommend(
     `users`: ids, None takes all. Items that a user has rated are left out unless `exclude_seen` is false.
     Raises UnknownIdError for users that are not there.
     """
+    _check_is(split, Split, "recommend: the split must come from ra.split")
     histories = split.histories()
     rows = None if users is None else histories.users.positions(users)
     recommender = model.recommender if isinstance(model, Model) else model
     blocks = recommend_to(recommender, histories, rows=rows, n=n, exclude_seen=exclude_seen)
     return frame_of(blocks, users=histories.users, items=model.items)
+
+
+def _check_is(value: object, kind: type, sentence: str) -> None:
+    if not isinstance(value, kind):
+        raise DataError(f"{sentence}, and this is a {type(value).__name__}")
 
 
 def _settings(given: Settings) -> dict[str, Any]:

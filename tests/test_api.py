@@ -162,6 +162,32 @@ def test_mistakes_are_told_in_one_sentence(ratings):
         _ = ra.train
 
 
+def test_values_say_in_a_line_what_they_are(ratings):
+    split = ra.split(ratings, seed=3)
+    n = ratings.n_observed
+    assert (
+        repr(ratings) == f"Ratings({n} ratings of 1 to 5: {ratings.n_users} users, {ratings.n_items} items)"
+    )
+    left = split.holdout.n_observed
+    assert repr(split) == f"Split(random, seed 3: train {n - left}, holdout {left} ratings)"
+    assert repr(ra.fit("biases", split)).startswith(f"Model(bias of {ratings.n_users} users and ")
+    assert len(repr(ra.fit({"kind": "biased-mf", "iterations": 1}, split))) < 80
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda other: ra.split(other), "split: the ratings must come from ra.load"),
+        (lambda other: ra.fit("biases", other), "fit: the split must come from ra.split"),
+        (lambda other: ra.evaluate(None, other), "evaluate: the split must come from ra.split"),
+        (lambda other: ra.recommend(None, other), "recommend: the split must come from ra.split"),
+    ],
+)
+def test_a_table_in_place_of_a_split_is_told_in_a_sentence(call, sentence):
+    with pytest.raises(DataError, match=f"{sentence}, and this is a DataFrame"):
+        call(pd.DataFrame({"user": [1], "item": [1], "rating": [3]}))
+
+
 def test_frame_has_plain_columns(ratings):
     split = ra.split(ratings)
     lists = ra.recommend(ra.fit("popularity", split), split, n=2)

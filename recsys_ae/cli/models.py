@@ -145,6 +145,8 @@ def evaluate(
 
 def _show_test(found: dict[str, Any]) -> None:
     from recsys_ae.metrics import is_ranking_metric
+    from recsys_ae.reporting.tables import figure_text
+    from recsys_ae.results.result import VALIDATION
 
     metrics, stored = found["metrics"], found["stored_metrics"]
     if not metrics:
@@ -156,9 +158,12 @@ def _show_test(found: dict[str, Any]) -> None:
     if found["status"] == "foreign":
         print("foreign: the ratings are not those that the model was trained on")
     print(f"{'metric':32} {'now':>10} {'stored':>10}")
+    if (chosen := found["validation"]) and chosen["score"] is not None:
+        name = VALIDATION + chosen["metric"]
+        print(f"{name:32} {'':10} {figure_text(name, chosen['score']):>10}")
     for name, value in metrics.items():
-        before = stored.get(name)
-        print(f"{name:32} {value:10.6f} {'' if before is None else f'{before:10.6f}'}")
+        before = figure_text(name, stored[name]) if name in stored else ""
+        print(f"{name:32} {figure_text(name, value):>10} {before:>10}".rstrip())
     if any(map(is_ranking_metric, metrics)):
         print(f"relevant: {found['relevance']}")
     if cold := cold_text(found["counts"]):

@@ -111,7 +111,8 @@ def _show(result: RunResult, *, ranks: bool) -> None:
     from recsys_ae.results.result import tracked
 
     fit, cost, report = result.fit, result.cost, result.report
-    epochs = f"{fit.epochs_run} epochs, the best {fit.best_epoch}; " if fit.epochs_run else ""
+    best = f", the best {fit.best_epoch}" if fit.metric else ""
+    epochs = f"{fit.epochs_run} epochs{best}; " if fit.epochs_run else ""
     print(
         f"{result.name}: {epochs}fitted in {cost.fit_seconds:.1f} s, "
         f"tested in {cost.evaluate_seconds:.1f} s, peak memory {cost.peak_memory_mb:.0f} MB"

@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt, PositiveInt, field_validator, model_validat
 
 from recsys_ae.config import Config
 
-Duplicates = Literal["error", "first", "last", "mean"]
+Duplicates = Literal["error", "first", "last", "mean", "sum"]
 Feedback = Literal["ratings", "counts", "events"]
 Format = Literal["movielens", "tab", "csv", "semicolon", "tsv", "jsonl", "parquet", "arrow", "inter", "npz"]
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
@@ -27,8 +27,10 @@ class ColumnsConfig(Config):
 
 
 class FiltersConfig(Config):
-    """Applied in this order: threshold, k-core, minimum counts (one pass: users, then items)."""
+    """Applied in this order, the first while reading: minimum rating, threshold, k-core, minimum counts (one
+    pass: users, then items)."""
 
+    min_rating: float | None = None  # leave out rows below it, such as zeros that are clicks and no ratings
     threshold: float | None = None  # keep ratings at or above it, as events of value 1
     core: PositiveInt | None = None  # k-core: every user and every item keeps at least so many
     min_user_ratings: NonNegativeInt = 0
@@ -40,7 +42,9 @@ class DataConfig(Config):
     a pattern such as "parts/*.csv", or a list of paths. `format`: null detects it. `feedback`: what the
     values are: ratings, counts (of plays or clicks: confidence), or events (each row counts 1); null takes
     the known dataset's, else what the columns say. `scale`: lowest and highest possible rating; null takes
-    the known dataset's, else none is declared, and models keep to the range of the training part. `header`:
+    the known dataset's, else none is declared, and models keep to the range of the training part.
+    `duplicates`: what becomes of rows that repeat a pair; "sum" adds counts up, and events become counts.
+    `header`:
     whether the first line of a text file names the columns; null: unless it is all numbers. `decimal`: of
     numbers in text; null: a point, or a comma in files with semicolons where nothing speaks against it."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.filters import apply_filters, k_core
 from recsys_ae.data.load import read_triples, to_ratings
-from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.ratings import Ratings, ways_out
 from recsys_ae.data.schema import check_timestamps
 from recsys_ae.errors import DataError
 
@@ -142,7 +142,7 @@ def _span(timestamps: np.ndarray) -> dict[str, Any]:
 def _advice(ratings: Ratings, of_users: np.ndarray, of_items: np.ndarray, duplicates: int) -> Iterator[str]:
     """One sentence for each thing to set, or to choose."""
     if duplicates:
-        yield f"{duplicates:,} rows repeat a pair: set data.duplicates to first, last or mean"
+        yield f"{duplicates:,} rows repeat a pair: set data.duplicates to {ways_out(ratings.feedback)}"
     if ratings.feedback == "ratings" and ratings.scale is None:
         low, high = ratings.limits()
         yield (

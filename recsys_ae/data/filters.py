@@ -3,6 +3,7 @@ DataError where nothing is left."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +12,40 @@ from scipy.sparse import csr_array
 from recsys_ae.data.configs import FiltersConfig
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.schema import Triples
 from recsys_ae.errors import DataError
 from recsys_ae.types import BoolVector
 
+log = logging.getLogger(__name__)
+
+
+def at_least(triples: Triples, least: float | None) -> Triples:
+    """The rows without those whose rating is below `least`. Raises DataError where there are no ratings."""
+    if least is None:
+        return triples
+    if triples.values is None:
+        raise DataError(f"the filter 'min_rating {least:g}' has no ratings to read; leave it out")
+    kept = np.flatnonzero(~(triples.values < least))  # a missing one is refused later, with its line
+    if not len(kept):
+        raise DataError(f"the filter 'min_rating {least:g}' leaves none of {len(triples)} ratings; loosen it")
+    log.info("filters: %d of %d rows have a rating of %g or more", len(kept), len(triples), least)
+    return triples.chosen(kept)
+
 
 def apply_filters(ratings: Ratings, config: FiltersConfig) -> Ratings:
-    """All filters of the config, in its order; the ratings themselves where it asks for none."""
+    """All other filters of the config, in its order, and a word on what they leave; the ratings themselves
+    where it asks for none."""
+    kept = _filtered(ratings, config)
+    if kept is not ratings:
+        log.info(
+            "filters: %d of %d ratings are left, of %d of %d users and %d of %d items",
+            *(kept.n_observed, ratings.n_observed, kept.n_users, ratings.n_users),
+            *(kept.n_items, ratings.n_items),
+        )
+    return kept
+
+
+def _filtered(ratings: Ratings, config: FiltersConfig) -> Ratings:
     if config.threshold is not None:
         ratings = to_implicit(ratings, config.threshold)
     if config.core is not None:

@@ -119,6 +119,10 @@ class IdColumn:
         label = self.labels[self.codes[row]]
         return label if isinstance(label, str) else int(label)
 
+    def chosen(self, rows: PositionVector) -> IdColumn:
+        """The ids of these rows."""
+        return IdColumn(self.labels, self.codes[rows])
+
     def empty_rows(self) -> PositionVector:
         """Rows whose id is empty."""
         return np.flatnonzero(self.codes < 0)

@@ -15,7 +15,7 @@ from recsys_ae.data.configs import ColumnsConfig, DataConfig, Feedback, FiltersC
 from recsys_ae.data.datasets import DATASETS
 from recsys_ae.data.datasets.known import Dataset
 from recsys_ae.data.datasets.places import absent, close_names, find
-from recsys_ae.data.filters import apply_filters
+from recsys_ae.data.filters import apply_filters, at_least
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.data.readers import parts_of, read
@@ -65,6 +65,7 @@ def load_table(table: Any, config: DataConfig) -> Ratings:
     if len(triples) == 0:
         raise DataError(f"{config.label}: holds no ratings")
     log.info("%s", triples.reading.sentence(config.label, len(triples)))
+    triples = at_least(triples, config.filters.min_rating)
     return apply_filters(to_ratings(triples, config), config.filters)
 
 
@@ -77,7 +78,7 @@ def newer_settings(data: Sequence[str], trained: DataConfig, feedback: Feedback 
     """
     known = data[0] in DATASETS
     settings = trained.model_dump(mode="json", include={"duplicates", "encoding", "header", "decimal"})
-    settings["filters"] = {"threshold": trained.filters.threshold}
+    settings["filters"] = trained.filters.model_dump(include={"min_rating", "threshold"})
     if not known:
         settings["columns"] = trained.columns.model_dump()
         if {Path(name).suffix for name in data} == {Path(name).suffix for name in trained.sources}:
@@ -85,7 +86,8 @@ def newer_settings(data: Sequence[str], trained: DataConfig, feedback: Feedback 
     if trained.filters.threshold is not None:
         feedback = trained.feedback  # the filter makes events of whatever it is
     told = trained.feedback or trained.columns.rating
-    settings["feedback"] = feedback if told or feedback == "counts" else None
+    counted = feedback == "counts" and trained.duplicates != "sum"  # which makes counts of events
+    settings["feedback"] = feedback if told or counted else None
     if feedback not in ("counts", "events"):
         settings["scale"] = declared_scale(trained)
     return settings
@@ -132,8 +134,9 @@ def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolV
 
 
 def read_triples(config: DataConfig) -> Triples:
-    """The rows of the source, neither checked nor filtered. What was read as what is logged."""
-    return _read(_located(config), config)
+    """The rows of the source that reach the minimum rating, not yet checked. What was read as what is
+    logged."""
+    return at_least(_read(_located(config), config), config.filters.min_rating)
 
 
 def to_ratings(triples: Triples, config: DataConfig) -> Ratings:

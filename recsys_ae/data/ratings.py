@@ -43,6 +43,12 @@ class Ratings:
         if self.timestamps is not None and len(self.timestamps) != self.n_observed:
             raise DataError(f"{len(self.timestamps)} timestamps for {self.n_observed} ratings")
 
+    def __repr__(self) -> str:
+        values = " of {:g} to {:g}".format(*self.limits()) if self.n_observed else ""
+        return (
+            f"Ratings({self.n_observed} {self.feedback}{values}: {self.n_users} users, {self.n_items} items)"
+        )
+
     @classmethod
     def from_triples(
         cls,
@@ -60,7 +66,8 @@ class Ratings:
 
         Raises DataError at an empty id, a value that is not finite or outside `scale`, a negative count, a
         timestamp that is no Unix second, arrays of different lengths, and with `duplicates="error"` at a pair
-        that occurs again. Other `duplicates` keep the first or last in the order of the input, or the mean.
+        that occurs again. Other `duplicates` keep the first or last in the order of the input, the mean, or,
+        of counts and events, the sum, which is a count.
         `where(i)` tells in errors where the i-th rating stands."""
         columns = {"user": IdColumn.of(users), "item": IdColumn.of(items)}
         values = np.asarray(values)
@@ -70,6 +77,11 @@ class Ratings:
                 raise DataError(f"{len(array)} {what}s for {n} ratings; give as many of each")
         for role, column in columns.items():
             check_ids(column, role, where)
+        if duplicates == "sum" and feedback == "ratings":
+            raise DataError(
+                f"ratings of a pair cannot be summed; set duplicates to {ways_out(feedback)}, or feedback to "
+                "counts"
+            )
         scale = None if scale is None else (float(scale[0]), float(scale[1]))
         values = check_values(values, scale, where, feedback)
         times = None if timestamps is None else check_timestamps(timestamps, where)
@@ -81,8 +93,10 @@ class Ratings:
         begins = np.append(True, cells[1:] != cells[:-1])[: len(cells)]  # the first rating of a pair
         if not begins.all():
             if duplicates == "error":
-                raise DataError(_repeated(order, begins, columns, where))
+                raise DataError(_repeated(order, begins, columns, feedback, where))
             cells, values, times = _once(cells, values, times, begins, duplicates)
+        if duplicates == "sum":
+            feedback = "counts"
         return cls(_to_csr(cells, values, shape), user_map, item_map, times, scale, feedback)
 
     @property
@@ -173,6 +187,11 @@ class Ratings:
         return digest.hexdigest()
 
 
+def ways_out(feedback: Feedback) -> str:
+    """What may become of repeated pairs, in words."""
+    return "first, last or mean" if feedback == "ratings" else "sum, first, last or mean"
+
+
 def select_rows(matrix: csr_array, rows: PositionVector) -> csr_array:
     """(len(rows), n_columns) csr_array of the rows; stored zeros stay stored."""
     return matrix[np.asarray(rows)]
@@ -195,27 +214,33 @@ def _once(
     values: np.ndarray,
     times: np.ndarray | None,
     begins: BoolVector,
-    duplicates: Literal["first", "last", "mean"],
+    duplicates: Literal["first", "last", "mean", "sum"],
 ) -> tuple[PositionVector, np.ndarray, np.ndarray | None]:
     """Each cell once: with its first or last rating in the order of the input (not of the timestamps), or
-    with the mean and the latest timestamp."""
+    with the mean or the sum and the latest timestamp."""
     starts = np.flatnonzero(begins)
     match duplicates:
         case "first":
             kept = starts
         case "last":
             kept = np.append(starts[1:], len(cells)) - 1
-        case "mean":
-            counts = np.diff(np.append(starts, len(cells)))
-            means = np.add.reduceat(values.astype(np.float64), starts) / counts
+        case "mean" | "sum":
+            shares = 1 if duplicates == "sum" else np.diff(np.append(starts, len(cells)))
+            merged = np.add.reduceat(values.astype(np.float64), starts) / shares
             latest = None if times is None else np.maximum.reduceat(times, starts)
-            return cells[starts], means.astype(np.float32), latest
+            return cells[starts], merged.astype(np.float32), latest
         case _:
             assert_never(duplicates)
     return cells[kept], values[kept], None if times is None else times[kept]
 
 
-def _repeated(order: PositionVector, begins: BoolVector, columns: dict[str, IdColumn], where: Where) -> str:
+def _repeated(
+    order: PositionVector,
+    begins: BoolVector,
+    columns: dict[str, IdColumn],
+    feedback: Feedback,
+    where: Where,
+) -> str:
     """The sentence on the first rating in the input whose pair occurred before."""
     n_repeats = int(np.count_nonzero(~begins))
     later = order[~begins].min()
@@ -224,5 +249,5 @@ def _repeated(order: PositionVector, begins: BoolVector, columns: dict[str, IdCo
     more = f" ({n_repeats} ratings repeat a pair)" if n_repeats > 1 else ""
     return (
         f"{where(later)}: user {columns['user'][later]!r} has rated item {columns['item'][later]!r} before, "
-        f"at {where(earlier)}{more}; set duplicates to first, last or mean"
+        f"at {where(earlier)}{more}; set duplicates to {ways_out(feedback)}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from recsys_ae.data.columns import Reading
 from recsys_ae.data.configs import Feedback
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.errors import DataError
-from recsys_ae.types import BoolVector
+from recsys_ae.types import BoolVector, PositionVector
 
 Where = Callable[[int], str]  # index of a rating as it was read -> where it stands: "ratings.csv, line 7"
 
@@ -38,6 +38,17 @@ class Triples:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def chosen(self, rows: PositionVector) -> Triples:
+        """Only these rows, which are known by where they stand among all."""
+        return replace(
+            self,
+            users=self.users.chosen(rows),
+            items=self.items.chosen(rows),
+            values=None if self.values is None else self.values[rows],
+            timestamps=None if self.timestamps is None else self.timestamps[rows],
+            where=lambda index: self.where(int(rows[index])),
+        )
 
     @classmethod
     def joined(cls, parts: Sequence[Triples]) -> Triples:

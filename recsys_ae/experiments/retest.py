@@ -23,7 +23,8 @@ def retest(folder: Path, overrides: Sequence[str] = (), *, anyway: bool = False)
     data, split, seed or evaluation. A relative path of the data is looked for here, then where the model was
     trained.
 
-    The answer has "metrics", "relevance" (what counts as a hit), "counts", the "status" of the test,
+    The answer has the "validation" that chose the model (None where nothing was chosen, or it is not known),
+    "metrics", "relevance" (what counts as a hit), "counts", the "status" of the test,
     "holdout_in_training" and, of the model's own split, "stored_metrics", which should be equal; those of
     lists that were judged by another relevance are left out. Raises StorageError where the folder names no
     config, ConfigError for another setting, and DataError where the model was trained on ratings of the
@@ -45,6 +46,7 @@ def retest(folder: Path, overrides: Sequence[str] = (), *, anyway: bool = False)
     is_own = report.split_fingerprint == stored.info["split_fingerprint"]
     return {
         "status": report.status,
+        "validation": stored.info.get("validation"),
         SEEN: report.counts[SEEN],
         "metrics": tracked(report.metrics),
         "relevance": report.relevance,

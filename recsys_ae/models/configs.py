@@ -114,11 +114,12 @@ class AutoRecConfig(BaseModelConfig):
     4 deviations more than it is, about as an uncentred rating does; "free": by a first-layer matrix of its
     own. `anchored`: the output layer reads how a row differs from an empty one, so that rows with few ratings
     say little; the paper's reads all of the code (false), which can be better where rows are long.
-    `hidden`: widths of the hidden layers, in order. `output`: identity, or a sigmoid stretched over the
-    rating scale. `l2`: the paper's lambda, half of which multiplies the squared weights (biases excluded)
-    beside the *sum* of squared errors, so that a value fits small and large datasets alike. The paper has
-    100; from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda
-    for the output weights, which then make ratings, and d⁴ lambda for the input weights, which read them.
+    `hidden`: widths of the hidden layers, in order, as far as a layer has at most a hundred weights for each
+    rating. `output`: identity, or a sigmoid stretched over the rating scale. `l2`: the paper's lambda, half
+    of which multiplies the squared weights (biases excluded) beside the *sum* of squared errors, so that a
+    value fits small and large datasets alike. The paper has 100; from 80 to 500 did best in validation on
+    ours. Where ratings deviate by d, it is the paper's lambda for the output weights, which then make
+    ratings, and d⁴ lambda for the input weights, which read them.
     """
 
     predicts_ratings: ClassVar[bool] = True

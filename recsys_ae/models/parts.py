@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import assert_never
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,6 +19,8 @@ from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.penalties import L2Penalty
 from recsys_ae.training import gradient
 
+log = logging.getLogger(__name__)
+_WEIGHTS_PER_RATING = 100  # of a layer: half a million columns with one rating each need no 500 units
 _TIED_PRESENCE = 4.0  # about what a mean rating weighs beside a residual: 3.6 stars over a deviation of 0.9
 
 
@@ -33,12 +37,26 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
     presence = _TIED_PRESENCE if config.presence == "tied" else None
     return Architecture(
         rows.n_items,
-        config.hidden,
+        _widths(config.hidden, rows),
         activation=config.activation,
         limits=limits,
         presence=presence,
         anchored=config.anchored,
     )
+
+
+def _widths(hidden: tuple[int, ...], rows: Ratings) -> tuple[int, ...]:
+    """The widths, as far as a layer has a bounded number of weights for each rating. Columns without ratings
+    do not count."""
+    n_columns = int(np.count_nonzero(np.bincount(rows.columns)))
+    most = _WEIGHTS_PER_RATING * rows.n_observed // max(1, n_columns)
+    if max(hidden) > most:
+        log.info(
+            "hidden layers have at most %d units: a layer has no more than %d weights for each rating",
+            most,
+            _WEIGHTS_PER_RATING,
+        )
+    return tuple(min(width, most) for width in hidden)
 
 
 def make_objective(config: c.AutoRecConfig, *, n_observed: int) -> Objective:

@@ -158,6 +158,7 @@ def _model_info(config: ExperimentConfig, result: RunResult) -> dict[str, Any]:
             "name": config.name,
             "config": config.model_dump(mode="json"),
             **asdict(result.origin),
+            "validation": None if result.validation is None else result.validation.to_json(),
             "metrics": tracked(result.report.metrics),
             "relevance": result.report.relevance,
             "working_folder": str(Path.cwd()),  # where a relative path of the data leads somewhere

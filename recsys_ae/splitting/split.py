@@ -42,6 +42,10 @@ class Split:
         if self.fold_in is not self.train:
             _check_disjoint(self.fold_in, self.holdout, "fold-in", self.config.kind)
 
+    def __repr__(self) -> str:
+        parts = f"train {self.train.n_observed}, holdout {self.holdout.n_observed} {self.train.feedback}"
+        return f"Split({self.config.kind}, seed {self.seed}: {parts})"
+
     @property
     def of_users(self) -> bool:
         """Whether the evaluated users are unseen in training (strong generalisation)."""

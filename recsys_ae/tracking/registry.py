@@ -132,8 +132,8 @@ def _fetched(source: str, uri: str) -> Path:
 
 
 def _model_in(folder: Path, text: str) -> Path:
-    """The folder itself, or the one inside an MLflow model."""
-    for candidate in (folder, *sorted(folder.glob("artifacts/*"))):
+    """The folder itself, or the one inside a run folder or an MLflow model."""
+    for candidate in (folder, folder / "model", *sorted(folder.glob("artifacts/*"))):
         if (candidate / _MARK).is_file():
             return candidate
     raise StorageError(f"{text}: {folder} holds no model ({_MARK} is missing); give {_FORMS}")

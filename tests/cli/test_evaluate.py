@@ -167,6 +167,12 @@ def test_validation_is_printed_before_the_test(ratings, here):
     assert lines[3].startswith("  then fitted anew to all training ratings, for ")
     assert lines[4].split() == ["test/rmse", f"{rmse:.4f}", f"({before:.4f}", "before)"]
     assert len({score, rmse, before}) == 3
+    tested = succeed("evaluate", "run").out.splitlines()  # the folder of a run will do
+    assert [tested[1].split(), tested[2].split()] == [
+        ["validation/rmse", f"{score:.4f}"],
+        ["test/rmse", f"{rmse:.4f}", f"{rmse:.4f}"],
+    ]
+    assert evaluate("run").document["validation"] == result["validation"]
     lines = succeed("train", "--data", ratings, "--model", "biases", "--no-tracking", "--out", "plain").out
     assert "validation: none, the model was fitted to all training ratings" in lines.splitlines()[1]
     assert json.loads(Path("plain/result.json").read_text())["validation"] is None

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import small_ratings
 
-from recsys_ae.data.configs import FiltersConfig
-from recsys_ae.data.filters import apply_filters, compacted, k_core, minimum_counts, to_implicit
+from recsys_ae.data.configs import DataConfig, FiltersConfig
+from recsys_ae.data.filters import apply_filters, at_least, compacted, k_core, minimum_counts, to_implicit
+from recsys_ae.data.load import load_ratings, read_triples
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError
 
@@ -90,3 +91,32 @@ def test_filters_come_in_the_order_that_the_config_promises():
         ("u", "b", 1.0, 0),
     ]  # users first: then b is rated once, by u
     assert apply_filters(ratings, FiltersConfig()) is ratings
+
+
+def test_rows_below_the_minimum_rating_are_no_ratings(tmp_path, caplog):
+    """Zeros that mean a click: off the scale, repeated, and of no interest."""
+    path = tmp_path / "books.csv"
+    path.write_text("user;item;Book-Rating\na;x;0\na;x;7\nb;x;0\nc;y;10\nc;z;1\n")
+    columns = {"rating": "Book-Rating"}
+    config = DataConfig(source=str(path), columns=columns, scale=(1, 10), filters={"min_rating": 1})
+    with caplog.at_level("INFO"):
+        ratings = load_ratings(config)
+    assert triples(ratings) == [("a", "x", 7.0, 0), ("c", "y", 10.0, 0), ("c", "z", 1.0, 0)]
+    assert "filters: 3 of 5 rows have a rating of 1 or more" in caplog.messages
+    path.write_text(path.read_text() + "d;y;11\n")
+    with pytest.raises(DataError, match=r"line 7: the rating is 11, outside"):
+        load_ratings(config)
+    with pytest.raises(DataError, match="leaves none of 4"):
+        at_least(read_triples(config), 99)
+    events = DataConfig(
+        source=str(path), columns={"rating": ""}, duplicates="last", filters={"min_rating": 1}
+    )
+    with pytest.raises(DataError, match="no ratings to read"):
+        load_ratings(events)
+
+
+def test_what_filters_leave_is_said(caplog):
+    ratings = Ratings.from_triples(["u", "u", "v"], ["a", "b", "a"], [1.0, 2.0, 3.0])
+    with caplog.at_level("INFO"):
+        apply_filters(ratings, FiltersConfig(min_user_ratings=2))
+    assert caplog.messages == ["filters: 2 of 3 ratings are left, of 1 of 2 users and 2 of 2 items"]

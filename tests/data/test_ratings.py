@@ -140,6 +140,23 @@ def test_no_triples_are_no_ratings():
         ratings.mean()
 
 
+def test_repeated_events_and_counts_can_be_summed():
+    users, items, times = ["u", "v", "u", "u"], [1, 1, 2, 1], [3, 4, 5, 1]
+    events = Ratings.from_triples(
+        users, items, np.ones(4), timestamps=times, feedback="events", duplicates="sum"
+    )
+    counts = Ratings.from_triples(
+        users, items, [2, 0, 5, 0.5], timestamps=times, feedback="counts", duplicates="sum"
+    )
+    assert (events.values.tolist(), counts.values.tolist()) == ([2, 1, 1], [2.5, 5, 0])
+    assert (events.feedback, counts.feedback) == ("counts", "counts")
+    assert events.timestamps.tolist() == counts.timestamps.tolist() == [3, 5, 4]
+    with pytest.raises(DataError, match="ratings of a pair cannot be summed"):
+        Ratings.from_triples(users, items, np.ones(4), duplicates="sum")
+    with pytest.raises(DataError, match="set duplicates to sum, first, last or mean"):
+        Ratings.from_triples(users, items, np.ones(4), feedback="events")
+
+
 GOOD = {"users": ["u", "u", "v"], "items": [1, 2, 1], "values": [1.0, 2.0, 3.0]}
 BAD_TRIPLES = [
     ({"items": [1, 1, 1]}, "row 1: user 'u' has rated item 1 before, at row 0; set duplicates"),

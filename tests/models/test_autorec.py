@@ -85,6 +85,20 @@ def test_linear_autoencoder_on_all_cells_reaches_the_truncated_svd_and_not_beyon
     assert left_by_svd * 0.999 <= np.sum(left**2) <= left_by_svd * 1.02
 
 
+def test_many_columns_of_few_ratings_get_narrow_layers(caplog):
+    """400 columns with one rating each, and one that nobody rated, which decides nothing."""
+    matrix = csr_array(
+        (np.arange(400.0, dtype=np.float32), np.arange(400), np.arange(0, 401, 40)), shape=(10, 401)
+    )
+    ratings = Ratings(matrix, IdMap(np.arange(10)), IdMap(np.arange(401)))
+    with caplog.at_level("INFO"):
+        fitted = fit(c.UserAutoRecConfig(hidden=(150, 60), training=c.TrainingConfig(epochs=1)), ratings)
+    assert fitted.network.architecture.encoder == (100, 60)
+    assert "hidden layers have at most 100 units" in caplog.text
+    as_rows = fit(c.ItemAutoRecConfig(hidden=(150,), training=c.TrainingConfig(epochs=1)), ratings)
+    assert as_rows.item_factors.shape == (401, 150)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_best_epoch_is_restored(kind):
     ratings, truth = low_rank()
