@@ -79,11 +79,13 @@ def _refuse_usage(error: Exception) -> int:
 
 
 def _log_to_stderr() -> None:
-    """Warnings of all packages, and what ratings were read as, one line each, never on stdout."""
+    """Warnings of all packages, and what ratings were read as and which were kept, one line each, never on
+    stdout."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Sentences())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("recsys_ae.data.load").setLevel(logging.INFO)
+    for room in ("load", "filters"):
+        logging.getLogger(f"recsys_ae.data.{room}").setLevel(logging.INFO)
 
 
 class _Sentences(logging.Formatter):

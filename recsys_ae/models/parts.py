@@ -51,7 +51,7 @@ def _widths(hidden: tuple[int, ...], rows: Ratings) -> tuple[int, ...]:
     n_columns = int(np.count_nonzero(np.bincount(rows.columns)))
     most = _WEIGHTS_PER_RATING * rows.n_observed // max(1, n_columns)
     if max(hidden) > most:
-        log.info(
+        log.warning(
             "hidden layers have at most %d units: a layer has no more than %d weights for each rating",
             most,
             _WEIGHTS_PER_RATING,

@@ -57,6 +57,8 @@ def test_what_is_read_is_said_before_anything_is_fitted(parts):
     found = succeed("data", "describe", "plays.csv", *words)
     assert "none: counts" in found.out
     assert read in found.err
+    fewer = succeed("data", "describe", "plays.csv", *words, "--set", "filters.min_rating=11")
+    assert fewer.err.splitlines() == [read, "read: filters: 20 of 30 rows have a rating of 11 or more"]
 
 
 def test_a_benchmark_says_once_what_it_reads(parts):

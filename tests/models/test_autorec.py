@@ -91,7 +91,7 @@ def test_many_columns_of_few_ratings_get_narrow_layers(caplog):
         (np.arange(400.0, dtype=np.float32), np.arange(400), np.arange(0, 401, 40)), shape=(10, 401)
     )
     ratings = Ratings(matrix, IdMap(np.arange(10)), IdMap(np.arange(401)))
-    with caplog.at_level("INFO"):
+    with caplog.at_level("WARNING"):
         fitted = fit(c.UserAutoRecConfig(hidden=(150, 60), training=c.TrainingConfig(epochs=1)), ratings)
     assert fitted.network.architecture.encoder == (100, 60)
     assert "hidden layers have at most 100 units" in caplog.text
