@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -115,9 +115,10 @@ def read_as(
     Raises DataError where a named or needed column is missing, where two could be meant, and, with `feedback`
     None, where a column may hold ratings or counts and its name does not say which.
     """
+    claimed = _claimed(columns, path)
     places = {}
     for role in ("user", "item", "timestamp"):
-        found = _place(names, role, getattr(columns, role), path)
+        found = _place(names, role, claimed.get(role), path, claimed=claimed.values())
         if found is not None:
             places[role] = found
         elif role != "timestamp":
@@ -150,6 +151,18 @@ def check_decided(values: np.ndarray, path: object) -> None:
         )
 
 
+def _claimed(columns: ColumnsConfig, path: object) -> dict[str, str]:
+    """Role -> the name that was given for it, "" for one that is not to be read. Raises DataError where two
+    roles claim a column."""
+    given = {role: name for role in ROLES if (name := getattr(columns, role)) is not None}
+    for role, name in given.items():
+        if others := [other for other in given if name and other != role and given[other] == name]:
+            raise DataError(
+                f"{path}: columns.{role} and columns.{others[0]} both name {name!r}; a column has one role"
+            )
+    return given
+
+
 def names_users_and_items(fields: Sequence[str], columns: ColumnsConfig) -> bool:
     """Whether a first line names columns rather than being a rating."""
     try:
@@ -161,8 +174,11 @@ def names_users_and_items(fields: Sequence[str], columns: ColumnsConfig) -> bool
     return True
 
 
-def _place(names: Sequence[str], role: str, wanted: str | None, path: object) -> int | None:
-    """Of the column with a role; None where there is none, or where `wanted` is ""."""
+def _place(
+    names: Sequence[str], role: str, wanted: str | None, path: object, claimed: Collection[str] = ()
+) -> int | None:
+    """Of the column with a role; None where there is none, or where `wanted` is "". Without a `wanted` one
+    the usual names are looked for, but for those that are `claimed` for another role."""
     if wanted == "":
         return None
     if wanted is not None:
@@ -170,7 +186,8 @@ def _place(names: Sequence[str], role: str, wanted: str | None, path: object) ->
         if not places:
             raise DataError(_not_there(names, role, wanted, path))
     else:
-        tiers = (_called(names, usual) for usual in USUAL_NAMES[role])
+        free = ["" if name in claimed else name for name in names]
+        tiers = (_called(free, usual) for usual in USUAL_NAMES[role])
         places = next((found for found in tiers if found), [])
     return _only(places, names, role, path)
 

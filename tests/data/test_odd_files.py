@@ -19,7 +19,7 @@ import pyarrow.feather as feather
 import pytest
 from scipy import sparse
 
-from recsys_ae.data.configs import DataConfig
+from recsys_ae.data.configs import ColumnsConfig, DataConfig
 from recsys_ae.data.load import load_ratings
 from recsys_ae.errors import DataError
 
@@ -363,3 +363,19 @@ def test_values_in_the_name_of_a_folder_are_no_events(folder, source, tmp_path):
 
 def test_there_are_more_than_fifty():
     assert len({case[0] for case in READ}) >= 50
+
+
+def test_a_column_has_one_role(tmp_path):
+    """What is named for one role is not found for another by its usual name."""
+    path = tmp_path / "plays.tsv"
+    path.write_text("u1\ti1\tan artist\t391\nu2\ti1\tan artist\t12\n")
+    claims = {"rating": "timestamp"}
+    config = DataConfig(source=str(path), header=False, columns=claims, feedback="counts")
+    ratings = load_ratings(config)
+    assert (ratings.values.tolist(), ratings.timestamps, ratings.feedback) == ([391, 12], None, "counts")
+    both = config.model_copy(update={"columns": ColumnsConfig(item="user", user="user")})
+    with pytest.raises(DataError, match=r"columns\.user and columns\.item both name 'user'"):
+        load_ratings(both)
+    other = config.model_copy(update={"columns": ColumnsConfig(rating="item")})
+    with pytest.raises(DataError, match="no column that is usually called item"):
+        load_ratings(other)
