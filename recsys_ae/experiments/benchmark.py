@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -111,10 +111,22 @@ def _run_entry(
 
 def _warm_up(model: ModelConfig, split: Split, context: Context) -> None:
     """Fit to a few ratings, so that loading and compiling, which happen once, are no part of what is
-    measured. Whatever goes wrong here goes wrong again where it is told."""
+    measured. Whatever goes wrong here goes wrong again where it is told, and warnings are of so few ratings
+    alone."""
     few = split.train.keep(np.arange(split.train.n_observed) < 100)
-    with suppress(RecsysError):
+    with suppress(RecsysError), _silence():
         fit_model(with_epochs(model, 1), few, context=replace(context, on_epoch=ignore))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    package = logging.getLogger("recsys_ae")
+    before = package.level
+    package.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        package.setLevel(before)
 
 
 def _experiment(config: BenchmarkConfig, name: str, model: ModelConfig, seed: int) -> ExperimentConfig:

@@ -369,6 +369,19 @@ def test_benchmark_with_a_broken_result_is_refused(text, config, store):
     assert "no readable result.json); give a folder that train or benchmark has written" in outcome.err
 
 
+def test_warnings_are_of_the_whole_training_part(ratings, here):
+    """A fit to the first hundred ratings precedes each model; 150 units are too many for them alone."""
+    model = "{kind: i-autorec, hidden: [150], training: {epochs: 1}}"
+    text = (
+        f"name: wide\ndata: {{source: {ratings}}}\nreference: net\nmodels: [{{name: net, model: {model}}}]\n"
+    )
+    Path("wide.yaml").write_text(text)
+    assert "hidden layers" not in succeed("benchmark", "wide.yaml", "--no-tracking", "--out", "wide").err
+    Path("wide.yaml").write_text(text.replace("150", "9000"))
+    err = succeed("benchmark", "wide.yaml", "--no-tracking", "--out", "wider").err
+    assert err.count("hidden layers have at most") == 2  # a trial, and the fit to all
+
+
 def test_a_benchmark_that_is_stopped_ends_as_stopped_commands_do(ratings, here, monkeypatch):
     """A scheduler can tell it from one with a model that failed; what was done is kept and compared."""
     from recsys_ae.experiments import benchmark as benchmarks
