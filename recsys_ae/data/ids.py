@@ -24,13 +24,15 @@ class IdMap:
     """A frozen, sorted array of external ids; the place of an id in it is its position.
 
     `ids`: (n,) unique, either int64 or str (object dtype). Sorted, so that the order of the rows of a
-    file decides nothing. Raises DataError on repeated or unsorted ids.
+    file decides nothing: numbers by size, also where they are texts because others are none, then texts by
+    code point. So an id that is no number leaves the order of the others as it is. Raises DataError on
+    repeated or unsorted ids; texts may be in the order of code points alone, as older programs stored them.
     """
 
     ids: IdVector
 
     def __post_init__(self) -> None:
-        if len(self.ids) > 1 and not (self.ids[:-1] < self.ids[1:]).all():
+        if len(self.ids) > 1 and not (self.ids[:-1] < self.ids[1:]).all() and not _in_order(self.ids):
             raise DataError("ids of an IdMap must be unique and sorted; use IdMap.of(values)")
         frozen = self.ids.view()
         frozen.flags.writeable = False
@@ -202,10 +204,25 @@ def _alike(labels: IdVector, ids: IdVector) -> np.ndarray:
 
 
 def _sort_order(labels: IdVector) -> np.ndarray:
-    """By number, or by code point: Arrow sorts UTF-8 bytes, the same order and five times as fast."""
+    """Numbers by size, then texts by code point: Arrow sorts UTF-8 bytes, the same order and five times as
+    fast."""
     if labels.dtype != object:
         return np.argsort(labels, kind="stable")
     try:
-        return pc.sort_indices(pa.array(labels, type=pa.string())).to_numpy()
+        texts = pa.array(labels, type=pa.string())
     except UnicodeEncodeError as error:
         raise DataError(f"the id {error.object!r} is no valid Unicode text; clean it") from error
+    plain = pc.match_substring_regex(texts, PLAIN_INTEGER)
+    numbers, others = (
+        np.flatnonzero(mask.to_numpy(zero_copy_only=False)) for mask in (plain, pc.invert(plain))
+    )
+    by_size = np.argsort(texts.take(numbers).cast(pa.int64()).to_numpy(), kind="stable")
+    by_code = pc.sort_indices(texts.take(others)).to_numpy()
+    return np.concatenate([numbers[by_size], others[by_code]])
+
+
+def _in_order(labels: IdVector) -> bool:
+    """Whether the texts are distinct and sorted as `_sort_order` does it."""
+    if not all(isinstance(label, str) for label in labels) or not (labels[1:] != labels[:-1]).all():
+        return False
+    return bool((_sort_order(labels) == np.arange(len(labels))).all())

@@ -207,10 +207,10 @@ class BayesianMFConfig(BaseModelConfig):
 
     `implicit`: whose vectors also depend on what was rated, however: "users" is SVD++ (Koren 2008), "both",
     where an item's also depends on who rated it, the "flipped" SVD++ of Rendle, Zhang, Koren 2019, and "none"
-    the plain model. `sweeps` of the chain, the share `burn_in` of which is thrown away; of the rest `samples`
-    draws are kept, fewer where they would take over 1 GiB. The hyperpriors are those of the first paper;
-    ratings are standardised, so nothing has a unit. Defaults chosen on validation data of ml-100k, ml-1m,
-    ml-latest-small, movietweetings and filmtrust.
+    the plain model; one rating alone says nothing so. `sweeps` of the chain, the share `burn_in` of which is
+    thrown away; of the rest `samples` draws are kept, fewer where they would take over 1 GiB. The hyperpriors
+    are those of the first paper; ratings are standardised, so nothing has a unit. Defaults chosen on
+    validation data of ml-100k, ml-1m, ml-latest-small, movietweetings and filmtrust.
     """
 
     predicts_ratings: ClassVar[bool] = True

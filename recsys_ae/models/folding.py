@@ -149,10 +149,15 @@ def against(others: FloatMatrix, rows: csr_array) -> tuple[FloatMatrix, FloatVec
 
 
 def shares_of_rows(ratings: csr_array) -> csr_array:
-    """The cells of `ratings` with 1 / √n in a row of n: how much each column moves the row's centre."""
+    """The cells of `ratings` with 1 / √n in a row of n: how much each column moves the row's centre. A row
+    with one entry has none: what its only column says of it could not be told from that column's own bias,
+    which would go into the effect, and be lost for rows without entries."""
     counts = np.diff(ratings.indptr)
+    several = counts > 1
     shares = 1.0 / np.sqrt(counts[entry_rows(ratings)])
-    return csr_array((shares, ratings.indices, ratings.indptr), shape=ratings.shape)
+    kept = several[entry_rows(ratings)]
+    starts = np.append(0, np.cumsum(np.where(several, counts, 0)))
+    return csr_array((shares[kept], ratings.indices[kept], starts), shape=ratings.shape)
 
 
 def centres_of_rows(

@@ -75,7 +75,7 @@ def test_an_offender_is_named_with_its_own_file_and_line(tmp_path):
 def test_one_part_of_text_ids_makes_all_of_them_text(tmp_path):
     (tmp_path / "a.csv").write_text("user,item,rating\n7,1,3\n")
     (tmp_path / "b.csv").write_text("user,item,rating\n007,1,3\n")
-    assert ra.load(tmp_path).users.ids.tolist() == ["007", "7"]
+    assert ra.load(tmp_path).users.ids.tolist() == ["7", "007"]
     assert ra.load(tmp_path / "a.csv").users.ids.tolist() == [7]
 
 

@@ -47,6 +47,12 @@ def ratings_of(shape: str) -> Ratings:
         case "one rating each":
             users, items = np.arange(400), rng.permutation(400)
             values = rng.integers(0, 11, 400)
+        case "items with one rating":
+            users, items = np.arange(3000) * 7919 % 120, np.arange(3000)
+            values = rng.normal(size=120)[users] + rng.normal(size=3000)
+        case "users with one rating":
+            users, items = np.arange(3000), np.arange(3000) * 7919 % 120
+            values = rng.normal(size=120)[items] + rng.normal(size=3000)
         case "many users of few items":
             users, items = cells(4000, 12, 9000)
             tastes = rng.normal(size=(4000, 2)) @ rng.normal(size=(2, 12))
@@ -65,6 +71,8 @@ def ratings_of(shape: str) -> Ratings:
         "all equal",
         "two values around zero",
         "one rating each",
+        "items with one rating",
+        "users with one rating",
         "many users of few items",
     ],
 )
@@ -76,4 +84,5 @@ def test_odd_shapes_are_predicted_about_as_well_as_by_the_biases(name, shape):
         return evaluate(fitted.model, split).metrics["rmse"]
 
     biases = rmse(c.BiasesConfig())
-    assert rmse(MODELS[name]) <= 1.06 * biases + 1e-6
+    few = shape == "two values around zero"  # 40 ratings to test on
+    assert rmse(MODELS[name]) <= (1.06 if few else 1.01) * biases + 1e-6
