@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -24,15 +24,14 @@ class IdMap:
     """A frozen, sorted array of external ids; the place of an id in it is its position.
 
     `ids`: (n,) unique, either int64 or str (object dtype). Sorted, so that the order of the rows of a
-    file decides nothing: numbers by size, also where they are texts because others are none, then texts by
-    code point. So an id that is no number leaves the order of the others as it is. Raises DataError on
-    repeated or unsorted ids; texts may be in the order of code points alone, as older programs stored them.
+    file decides nothing: numbers by size, texts by code point; or, see `IdColumn`, those texts first that are
+    numbers, by size. Raises DataError on repeated or unsorted ids.
     """
 
     ids: IdVector
 
     def __post_init__(self) -> None:
-        if len(self.ids) > 1 and not (self.ids[:-1] < self.ids[1:]).all() and not _in_order(self.ids):
+        if len(self.ids) > 1 and not _in_order(self.ids):
             raise DataError("ids of an IdMap must be unique and sorted; use IdMap.of(values)")
         frozen = self.ids.view()
         frozen.flags.writeable = False
@@ -75,10 +74,12 @@ class IdColumn:
 
     `labels`: (k,) int64, or str as object dtype; distinct unless text was stripped.
     `codes`: (n,) integers, row -> index into `labels`; -1 where the id is empty (None, NaN or '').
+    `numbers_first`: labels became text only because others are, so those that are numbers keep their order.
     """
 
     labels: IdVector
     codes: np.ndarray
+    numbers_first: bool = False
 
     @classmethod
     def of(cls, values) -> IdColumn:
@@ -123,7 +124,7 @@ class IdColumn:
 
     def chosen(self, rows: PositionVector) -> IdColumn:
         """The ids of these rows."""
-        return IdColumn(self.labels, self.codes[rows])
+        return replace(self, codes=self.codes[rows])
 
     def empty_rows(self) -> PositionVector:
         """Rows whose id is empty."""
@@ -147,22 +148,25 @@ class IdColumn:
 
     @staticmethod
     def joined(parts: Sequence[IdColumn]) -> IdColumn:
-        """The rows of all parts, one after the other; text if one of them is."""
+        """The rows of all parts, one after the other; text if one of them is. The ids of a part that are
+        numbers then stay in their order, whatever the ids of another are: a test part decides nothing."""
         labels = [part.labels for part in parts]
-        if len({array.dtype for array in labels}) > 1:
+        mixed = len({array.dtype for array in labels}) > 1
+        if mixed:
             labels = [_as_text(array) for array in labels]
         starts = np.cumsum([0, *(len(array) for array in labels)])
         codes = [
             np.where(part.codes < 0, -1, part.codes + start)
             for part, start in zip(parts, starts[:-1], strict=True)
         ]
-        return IdColumn(np.concatenate(labels), np.concatenate(codes))
+        kept = mixed or any(part.numbers_first for part in parts)
+        return IdColumn(np.concatenate(labels), np.concatenate(codes), kept)
 
     def mapped(self) -> tuple[IdMap, PositionVector]:
         """The map of the ids that occur, and the (n,) int64 positions of the rows, none of them empty."""
         used = self._used()
         labels = self.labels[used]
-        order = _sort_order(labels)
+        order = _numbers_first(labels) if self.numbers_first else _sort_order(labels)
         labels = labels[order]
         first = np.ones(len(labels), dtype=bool)
         first[1:] = labels[1:] != labels[:-1]
@@ -204,25 +208,33 @@ def _alike(labels: IdVector, ids: IdVector) -> np.ndarray:
 
 
 def _sort_order(labels: IdVector) -> np.ndarray:
-    """Numbers by size, then texts by code point: Arrow sorts UTF-8 bytes, the same order and five times as
-    fast."""
+    """By number, or by code point: Arrow sorts UTF-8 bytes, the same order and five times as fast."""
     if labels.dtype != object:
         return np.argsort(labels, kind="stable")
+    return pc.sort_indices(_as_arrow(labels)).to_numpy()
+
+
+def _numbers_first(labels: IdVector) -> np.ndarray:
+    """The order of texts: those that are numbers by size, then the others by code point."""
+    texts = _as_arrow(labels)
+    plain = pc.match_substring_regex(texts, PLAIN_INTEGER).to_numpy(zero_copy_only=False)
+    numbers, others = np.flatnonzero(plain), np.flatnonzero(~plain)
+    by_size = np.argsort(texts.take(numbers).cast(pa.int64()).to_numpy(), kind="stable")
+    return np.concatenate([numbers[by_size], others[pc.sort_indices(texts.take(others)).to_numpy()]])
+
+
+def _as_arrow(labels: IdVector) -> pa.Array:
     try:
-        texts = pa.array(labels, type=pa.string())
+        return pa.array(labels, type=pa.string())
     except UnicodeEncodeError as error:
         raise DataError(f"the id {error.object!r} is no valid Unicode text; clean it") from error
-    plain = pc.match_substring_regex(texts, PLAIN_INTEGER)
-    numbers, others = (
-        np.flatnonzero(mask.to_numpy(zero_copy_only=False)) for mask in (plain, pc.invert(plain))
+
+
+def _in_order(ids: IdVector) -> bool:
+    """Whether ids are distinct and in one of the two orders."""
+    if (ids[:-1] < ids[1:]).all():
+        return True
+    is_text = all(isinstance(id, str) for id in ids)
+    return is_text and bool(
+        (ids[1:] != ids[:-1]).all() and (_numbers_first(ids) == np.arange(len(ids))).all()
     )
-    by_size = np.argsort(texts.take(numbers).cast(pa.int64()).to_numpy(), kind="stable")
-    by_code = pc.sort_indices(texts.take(others)).to_numpy()
-    return np.concatenate([numbers[by_size], others[by_code]])
-
-
-def _in_order(labels: IdVector) -> bool:
-    """Whether the texts are distinct and sorted as `_sort_order` does it."""
-    if not all(isinstance(label, str) for label in labels) or not (labels[1:] != labels[:-1]).all():
-        return False
-    return bool((_sort_order(labels) == np.arange(len(labels))).all())

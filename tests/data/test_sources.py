@@ -75,7 +75,7 @@ def test_an_offender_is_named_with_its_own_file_and_line(tmp_path):
 def test_one_part_of_text_ids_makes_all_of_them_text(tmp_path):
     (tmp_path / "a.csv").write_text("user,item,rating\n7,1,3\n")
     (tmp_path / "b.csv").write_text("user,item,rating\n007,1,3\n")
-    assert ra.load(tmp_path).users.ids.tolist() == ["7", "007"]
+    assert ra.load(tmp_path).users.ids.tolist() == ["007", "7"]
     assert ra.load(tmp_path / "a.csv").users.ids.tolist() == [7]
 
 
@@ -270,3 +270,13 @@ def test_many_parts(tmp_path):
         part = FRAME.assign(user=FRAME.user + 100 * number)
         pq.write_table(pa.Table.from_pandas(part), tmp_path / f"{number:02}.parquet")
     assert ra.load(tmp_path).n_observed == 40 * 200
+
+
+def test_a_text_id_of_the_test_part_leaves_the_training_part_in_its_order(tmp_path):
+    (tmp_path / "train.csv").write_text("user,item,rating\n1,10,3\n1,9,4\n20,100,5\n3,9,1\n")
+    (tmp_path / "test.csv").write_text("user,item,rating\n20,9,3\n3,007x,2\n")
+    ratings, is_test = load_pair(DataConfig(source=str(tmp_path)), "train.csv", "test.csv")
+    assert ratings.items.ids.tolist() == ["9", "10", "100", "007x"]
+    assert ratings.users.ids.tolist() == [1, 3, 20]
+    alone = ra.load(tmp_path / "train.csv").matrix
+    assert ratings.keep(~is_test).columns.tolist() == alone.indices.tolist()
