@@ -54,7 +54,7 @@ COUNT_NAMES = _words(
 )
 PLAINLY_OTHER = frozenset(("", "index", "row", "year", "month", "day", "age", "zip", "zipcode"))
 MOST_RATINGS = 20  # different whole numbers that are taken for ratings without a name that says so
-OTHER_ENDS = ("id", "ids", "idx", "index", "key", "code", "time", "date", "timestamp")
+OTHER_ENDS = ("id", "ids", "idx", "index", "key", "code", "date", "timestamp")
 
 
 @dataclass(frozen=True, slots=True)

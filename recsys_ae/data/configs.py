@@ -28,7 +28,8 @@ class ColumnsConfig(Config):
 
 class FiltersConfig(Config):
     """Applied in this order, the first while reading: minimum rating, threshold, k-core, minimum counts (one
-    pass: users, then items)."""
+    pass: users, then items). Counts are those of all ratings, test ratings too: a split is made of what is
+    left."""
 
     min_rating: float | None = None  # leave out rows below it, such as zeros that are clicks and no ratings
     threshold: float | None = None  # keep ratings at or above it, as events of value 1
@@ -44,9 +45,9 @@ class DataConfig(Config):
     the known dataset's, else what the columns say. `scale`: lowest and highest possible rating; null takes
     the known dataset's, else none is declared, and models keep to the range of the training part.
     `duplicates`: what becomes of rows that repeat a pair; "sum" adds counts up, and events become counts.
-    `header`:
-    whether the first line of a text file names the columns; null: unless it is all numbers. `decimal`: of
-    numbers in text; null: a point, or a comma in files with semicolons where nothing speaks against it."""
+    `header`: whether the first line of a text file names the columns; null: unless it is all numbers.
+    `decimal`: of numbers in text; null: a point, or a comma in files with semicolons where nothing speaks
+    against it."""
 
     source: str | tuple[str, ...]
     format: Format | None = None

@@ -11,7 +11,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings, entry_rows
 from recsys_ae.errors import DataError
 from recsys_ae.evaluation.configs import EvaluationConfig
-from recsys_ae.evaluation.evaluator import evaluate
+from recsys_ae.evaluation.evaluator import check_fits, evaluate
 from recsys_ae.evaluation.report import Report, Status
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
@@ -67,8 +67,10 @@ def evaluate_unless_seen(
     """The report of `evaluate`, with its status and, among the counts, how many holdout ratings the model has
     learnt from.
 
-    Raises DataError where the status is not "clean", unless the test is wanted `anyway`.
+    Raises DataError where the model knows other users or items than the split, and where the status is not
+    "clean", unless the test is wanted `anyway`.
     """
+    check_fits(recommender, split)
     status, n_seen = training.status_for(split)
     if not anyway and status == "contaminated":
         raise DataError(

@@ -14,15 +14,21 @@ def resolve_relevance(rule: float | Literal["all"] | None, train: Ratings) -> fl
 
     `rule`: that of `EvaluationConfig`. None takes, of explicit ratings, the lowest value that at most 40 % of
     the training ratings reach; where more than that have the highest value, the highest; of implicit feedback
-    everything. The rule has no unit: it follows whatever the ratings are multiplied by or shifted by. Only
-    training ratings are read. The answer is the shortest decimal number of the value in 32 bits.
+    everything, but no counts of 0 where there are some: the least one above. The rule has no unit: it follows
+    whatever the ratings are multiplied by or shifted by. Only training ratings are read. The answer is the
+    shortest decimal number of the value in 32 bits.
     """
     if rule == "all":
         return None
     if rule is not None:
         return _shortest(rule)
     if train.feedback != "ratings" or train.n_observed == 0:
-        return None
+        counted = train.values[train.values > 0]
+        return (
+            _shortest(counted.min())
+            if train.feedback == "counts" and 0 < len(counted) < train.n_observed
+            else None
+        )
     values, counts = np.unique(train.values, return_counts=True)
     reached = counts[::-1].cumsum()[::-1]  # by how many ratings each value is reached
     few = 5 * reached <= 2 * train.n_observed  # at most 40 %, in whole numbers

@@ -12,7 +12,7 @@ from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings, entry_rows
 from recsys_ae.models.configs import BiasesConfig, MeanConfig, PopularityConfig
-from recsys_ae.models.positives import positives
+from recsys_ae.models.positives import least_liked, positives
 from recsys_ae.recommender import clipped
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
@@ -142,7 +142,8 @@ def fit_biases(config: MeanConfig | BiasesConfig | PopularityConfig, train: Rati
             biases = Biases.solve(train, config)
             return BiasRecommender(train.users, train.items, biases, limits=train.limits())
         case PopularityConfig():
-            counts = np.bincount(positives(train.matrix, config.positive).indices, minlength=train.n_items)
+            liked = positives(train.matrix, least_liked(config.positive, train.feedback))
+            counts = np.bincount(liked.indices, minlength=train.n_items)
             popularity = Biases.of_items(train, counts, mean=0.0)
             return BiasRecommender(train.users, train.items, popularity, predicts_ratings=False)
         case _:

@@ -23,7 +23,7 @@ from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import ConfidenceFoldIn
 from recsys_ae.models.linear import LinearRecommender
-from recsys_ae.models.positives import confidences, liked, positives
+from recsys_ae.models.positives import confidences, least_liked, liked, positives
 from recsys_ae.rng import derived_seed
 from recsys_ae.training.runner import Trained, TrainingOptions
 from recsys_ae.types import Epoch, PositionVector
@@ -40,6 +40,7 @@ def fit_implicit(
 
     Raises DataError where no rating reaches `config.positive`, DivergenceError where factors overflow.
     """
+    config = config.model_copy(update={"positive": least_liked(config.positive, train.feedback)})
     likes = Likes.of(train, config)
     with threadpool_limits(limits=1, user_api="blas"):  # the library has threads of its own
         match config:
@@ -67,6 +68,8 @@ class Likes:
     def of(cls, train: Ratings, config: ALSConfig | BPRConfig | ItemKNNConfig) -> Likes:
         """Raises DataError where nothing is liked."""
         all_likes = positives(train.matrix, config.positive)
+        if all_likes.nnz == 0 and not (train.values > 0).any() and train.feedback == "counts":
+            raise DataError("no count is above 0: there is nothing to learn from")
         if all_likes.nnz == 0:
             raise DataError(
                 f"no rating is at or above {config.positive}; lower `positive` of model {config.kind!r}"

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
+from recsys_ae.data.configs import Feedback
 from recsys_ae.types import BoolVector
+
+
+def least_liked(positive: float | None, feedback: Feedback) -> float | None:
+    """The least value that is liked, None: each is. Of counts without a `positive` of their own those above
+    0: who has never heard a song does not like it."""
+    if positive is None and feedback == "counts":
+        return float(np.nextafter(np.float32(0), np.float32(1)))
+    return positive
 
 
 def positives(matrix: csr_array, threshold: float | None) -> csr_array:

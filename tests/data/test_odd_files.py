@@ -379,3 +379,9 @@ def test_a_column_has_one_role(tmp_path):
     other = config.model_copy(update={"columns": ColumnsConfig(rating="item")})
     with pytest.raises(DataError, match="no column that is usually called item"):
         load_ratings(other)
+
+
+def test_hours_of_watching_may_be_counts_and_are_asked_about(tmp_path):
+    (tmp_path / "tv.csv").write_text("user,item,watch_time\nu1,i1,3.5\nu2,i1,0.2\n")
+    with pytest.raises(DataError, match=r"'watch_time' may hold ratings or counts"):
+        load_ratings(DataConfig(source=str(tmp_path / "tv.csv")))

@@ -62,6 +62,7 @@ def test_the_same_ratings_count_in_every_unit(values, factor, shift):
 def test_everything_implicit_counts_and_all_means_all():
     assert resolve_relevance(None, rated([1, 1, 7], "counts")) is None
     assert resolve_relevance(None, rated([1, 1, 1], "events")) is None
+    assert resolve_relevance(None, rated([0.0, 0.25, 7], "counts")) == 0.25, "nothing counted is no hit"
     assert resolve_relevance("all", rated([1, 2, 3])) is None
     assert resolve_relevance(2.5, rated([1, 1, 7], "counts")) == 2.5
     nothing = rated([1, 2]).keep(np.zeros(2, dtype=bool))

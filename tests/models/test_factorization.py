@@ -16,7 +16,7 @@ from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import CapabilityError, DataError
-from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
+from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig, PopularityConfig
 
 CONFIGS = [
     ALSConfig(factors=8, l2=0.1, iterations=5),
@@ -121,7 +121,7 @@ def test_als_takes_counts_as_confidence():
     """Hu, Koren, Volinsky 2008, eq. 4 with the confidences of eq. 6: run to convergence, every user solves
     the dense normal equations, a user who is folded in too; and no unit of the counts matters."""
     plain = low_rank(60, 25, density=0.3, seed=2)
-    counts = np.random.default_rng(1).integers(0, 50, plain.n_observed).astype(np.float32)
+    counts = np.random.default_rng(1).integers(1, 50, plain.n_observed).astype(np.float32)
     config, mean = ALSConfig(factors=3, l2=0.5, alpha=4.0, iterations=200), counts.mean(dtype=np.float64)
 
     def of(values, feedback="counts"):
@@ -146,8 +146,20 @@ def test_als_takes_counts_as_confidence():
                      ((7, "counts"), (1, "events")))  # fmt: skip
     assert (equal.item_factors == events.item_factors).all()
     assert np.abs(events.item_factors - model.item_factors).max() > 0.01
-    nothing = fit(config, of(np.zeros_like(counts)))
-    assert (nothing.item_factors == events.item_factors).all()
+    with pytest.raises(DataError, match="no count is above 0"):
+        fit(config, of(np.zeros_like(counts)))
+
+
+@pytest.mark.parametrize("config", [*CONFIGS, PopularityConfig()], ids=lambda config: config.kind)
+def test_a_count_of_zero_is_no_like(config, ratings):
+    values = np.where(np.arange(ratings.n_observed) % 3, 2.0, 0.0).astype(np.float32)
+    matrix = csr_array((values, ratings.columns, ratings.matrix.indptr), shape=ratings.matrix.shape)
+    counts = replace(ratings, matrix=matrix, feedback="counts", scale=None)
+    played = counts.keep(counts.values > 0)
+    model, other = fit(config, counts), fit(config, played)
+    for known in (True, False) if model.folds_in else (True,):
+        found, expected = (m.score(everyone(r, known=known)) for m, r in ((model, counts), (other, played)))
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_als_folds_users_in_as_the_library_recalculates_them(ratings):
