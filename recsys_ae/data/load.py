@@ -119,7 +119,7 @@ def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolV
     The files lie in the folder of the dataset, or in the folder that `config.source` is; or `config.source`
     is one of them. Repeats are resolved within each file. Timestamps are kept if both files have them. Raises
     ConfigError if the files lie elsewhere, or the config has filters (they would mix the parts), DataError if
-    a pair is in both files, or the files hold different feedback."""
+    a pair is in both files, the files hold different feedback, or those of a known dataset are not all of it."""
     if config.filters != FiltersConfig():
         raise ConfigError(
             "filters cannot be used with a predefined split; filter the files, or split otherwise"
@@ -130,13 +130,22 @@ def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolV
     kinds = [part.reading.feedback for part in triples]
     if kinds[0] != kinds[1]:
         raise DataError(f"{paths[0]} holds {kinds[0]} and {paths[1]} {kinds[1]}; set data.feedback for both")
-    return _united(*(to_ratings(part, config) for part in triples), paths=paths)
+    union, of_test = _united(*(to_ratings(part, config) for part in triples), paths=paths)
+    if (dataset := sources[0].dataset) is not None:
+        folder, n_rows = paths[0].parent, sum(map(len, triples))
+        dataset.check(folder, rows=n_rows, users=union.n_users, items=union.n_items)
+    return union, of_test
 
 
 def read_triples(config: DataConfig) -> Triples:
     """The rows of the source that reach the minimum rating, not yet checked. What was read as what is
-    logged."""
-    return at_least(_read(_located(config), config), config.filters.min_rating)
+    logged. Raises DataError where a known dataset holds something else than it should."""
+    source = _located(config)
+    triples = _read(source, config)
+    if source.dataset is not None:
+        counted = {role: len(ids.mapped()[0]) for role, ids in (("users", triples.users), ("items", triples.items))}
+        source.dataset.check(source.paths[0], rows=len(triples), **counted)
+    return at_least(triples, config.filters.min_rating)
 
 
 def to_ratings(triples: Triples, config: DataConfig) -> Ratings:
