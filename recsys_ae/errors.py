@@ -39,6 +39,7 @@ class TrackingError(RecsysError):
 
 
 QUOTED = 80  # characters of a value that a sentence shows
+LONGEST_WORD, LONGEST_SENTENCE = 1_000, 2_000  # characters; paths are words, and shown whole
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, QUOTED, QUOTED
 
@@ -55,8 +56,15 @@ def cut(text: str, most: int = QUOTED) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def reason(error: Exception) -> str:
+    """Why an operating system or a library refused, in its first words, without a full stop."""
+    text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return cut(text.splitlines()[0].strip(" .:"), 120)
+
+
 def printable(text: str) -> str:
-    """One line without control characters, which a terminal would obey: what has no shape of its own (escape
-    sequences, marks of direction, halves of characters) is written as Python writes it."""
-    words = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+    """One line of bounded length without control characters, which a terminal would obey: what has no shape
+    of its own (escape sequences, marks of direction, halves of characters) is written as Python writes it."""
+    words = (cut(word) if len(word) > LONGEST_WORD else word for word in text.split())
+    line = cut(" ".join(words), LONGEST_SENTENCE)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -75,11 +75,12 @@ class Dataset:
 
     def check(self, path: Path, *, rows: int, users: int, items: int) -> None:
         """Raises DataError where the file of this name holds something else."""
-        if (rows, users, items) != (self.ratings + self.repeats, self.users, self.items):
+        expected = self.ratings + self.repeats
+        if (rows, users, items) != (expected, self.users, self.items):
             raise DataError(
                 f"{path}: has {rows:,} rows of {users:,} users and {items:,} items, but {self.name} has "
-                f"{self.ratings + self.repeats:,} of {self.users:,} and {self.items:,}; get it again, or, where "
-                f"other ratings are meant, name their path in place of {self.name}"
+                f"{expected:,} of {self.users:,} and {self.items:,}; get it again, or name the path in place "
+                f"of {self.name} where these ratings are meant"
             )
 
 

@@ -15,10 +15,10 @@ from recsys_ae.data.readers.jsonl import read_jsonl
 from recsys_ae.data.readers.layout import TextFormat, fields_of, first_line, is_headerless
 from recsys_ae.data.readers.matrix import read_npz
 from recsys_ae.data.readers.opened import DAMAGED, suffix_of
-from recsys_ae.data.readers.tables import in_short, read_arrow, read_parquet
+from recsys_ae.data.readers.tables import read_arrow, read_parquet
 from recsys_ae.data.readers.text import read_text
 from recsys_ae.data.schema import Triples
-from recsys_ae.errors import DataError, brief
+from recsys_ae.errors import DataError, brief, reason
 
 SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet", ".npz": "npz", ".inter": "inter", ".arrow": "arrow",
@@ -112,8 +112,8 @@ def _check_partition(file: Path, columns: ColumnsConfig, feedback: Feedback | No
         name, equals, _ = folder.partition("=")
         if equals and names_values(name):
             raise DataError(
-                f"{file}: the folder {folder!r} has {name!r} in its name, where it is not read; write the "
-                "table with that column into files, or read each row as an event with --set "
+                f"{file}: the folder {brief(folder)} has {brief(name)} in its name, where it is not read; "
+                "write the table with that column into files, or read each row as an event with --set "
                 "data.feedback=events"
             )
 
@@ -146,10 +146,12 @@ def _read(
                 assert_never(format)
     except (OSError, pa.ArrowException, NotImplementedError, *DAMAGED) as error:
         raise DataError(
-            f"{path}: cannot be read ({in_short(error)}); see that it is whole and yours to read"
+            f"{path}: cannot be read ({reason(error)}); see that it is whole and yours to read"
         ) from error
     except MemoryError as error:
-        raise DataError(f"{path}: does not fit into the memory; read fewer columns or a part of it") from error
+        raise DataError(
+            f"{path}: does not fit into the memory; read fewer columns or a part of it"
+        ) from error
     return triples
 
 

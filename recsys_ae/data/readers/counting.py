@@ -13,7 +13,7 @@ from recsys_ae.data.readers.opened import LONGEST_LINE, opened, without_mark
 from recsys_ae.errors import DataError
 
 BLOCK_BYTES = 1 << 20  # what the arrays of a block take stays in the processor's cache
-LINE_FEED, RETURN, QUOTE = b"\n\r\""
+LINE_FEED, RETURN, QUOTE = b'\n\r"'
 
 
 class RowsDiffer(Exception):

@@ -84,8 +84,8 @@ def text_layout(
         fields = fields_of(line, format)
     except csv.Error as error:
         raise DataError(
-            f"{path}, line {number}: has a quote that is not closed, or closed amid a text; write quotes within "
-            "quotes twice"
+            f"{path}, line {number}: has a quote that is not closed, or closed amid a text; write quotes "
+            "within quotes twice"
         ) from error
     names, has_header = ROLES[: len(fields)], False
     match format:
@@ -123,7 +123,7 @@ def first_line(path: Path, encoding: str) -> tuple[int, str]:
                     return number, line.rstrip("\r\n")
     except (LookupError, UnicodeError) as error:
         raise DataError(
-            f"{path}: cannot be read with the encoding {encoding!r} ({error}); "
+            f"{path}: cannot be read with the encoding {brief(encoding)} ({error}); "
             "set encoding to that of the file, such as utf-8 or latin-1"
         ) from error
     raise DataError(f"{path}: is empty; it needs at least one rating")

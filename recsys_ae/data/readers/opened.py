@@ -45,7 +45,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         entered = stack.enter_context
         match path.suffix.lower():
             case ".gz":
-                source: Any = entered(gzip.open(path))
+                source: Any = entered(gzip.GzipFile(path))
             case ".bz2":
                 source = Unpacked(entered(path.open("rb")), bz2.BZ2Decompressor)
             case ".xz":
@@ -71,9 +71,7 @@ def opened_text(path: Path, encoding: str) -> Iterator[TextIO]:
 def lines_of(file: TextIO, path: Path) -> Iterator[str]:
     """The lines of a file, with their ends. Raises DataError at one that no file of ratings has: a text
     without line ends would fill the memory."""
-    number = 0
-    for line in iter(lambda: file.readline(LONGEST_LINE + 1), ""):
-        number += 1
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), ""), start=1):
         if len(line) > LONGEST_LINE:
             raise DataError(
                 f"{path}, line {number}: is longer than {LONGEST_LINE:,} characters; write one rating a line"

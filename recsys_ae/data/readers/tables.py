@@ -21,7 +21,7 @@ from recsys_ae.data.readers.layout import SAMPLED, held_by
 from recsys_ae.data.readers.numbers import moments
 from recsys_ae.data.readers.opened import is_compressed, opened
 from recsys_ae.data.schema import Triples, Where, rating_values
-from recsys_ae.errors import DataError, brief
+from recsys_ae.errors import DataError, brief, reason
 
 IN_MEMORY = "the table"
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"  # of Arrow; without it rows may be missing
@@ -39,7 +39,7 @@ def read_parquet(path: Path, columns: ColumnsConfig, feedback: Feedback | None) 
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # not damaged, but out of reach
             raise
-        raise DataError(f"{path}: is no whole parquet file ({in_short(error)}); make it again") from error
+        raise DataError(f"{path}: is no whole parquet file ({reason(error)}); make it again") from error
     check_rows(path, table.num_rows, n_rows)
     return triples_of(table, reading, path)
 
@@ -60,7 +60,7 @@ def read_arrow(path: Path, columns: ColumnsConfig, feedback: Feedback | None) ->
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise DataError(f"{path}: is no whole Arrow file ({in_short(error)}); make it again") from error
+        raise DataError(f"{path}: is no whole Arrow file ({reason(error)}); make it again") from error
     return triples_of(
         table, reading_of(table.schema, columns, feedback, path, "arrow", first=table.column), path
     )
@@ -113,7 +113,7 @@ def triples_of(
 
     place = where or row
     found = {role: table.column(name) for role, name in reading.columns.items()}
-    called = {role: f"{path}, column {name!r}" for role, name in reading.columns.items()}
+    called = {role: f"{path}, column {brief(name)}" for role, name in reading.columns.items()}
     return Triples(
         _ids(found["user"], called["user"]),
         _ids(found["item"], called["item"]),
@@ -198,9 +198,3 @@ def _times(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray:
             'moments; read none (columns.timestamp: "") or another column'
         )
     return column.cast(pa.float64()).to_numpy()
-
-
-def in_short(error: Exception) -> str:
-    """The first line of what a library says, without its full stop."""
-    text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
-    return text.splitlines()[0].strip(" .:")[:120]

@@ -171,4 +171,6 @@ def _value(text: str, role: str, layout: Layout, number: int) -> float | None:
         return float(text)
     except ValueError:
         comma = '; set decimal to "," where the comma is meant as one' if "," in text else ""
-        raise DataError(f"{layout.path}, line {number}: the {role} {brief(text)} is not a number{comma}") from None
+        raise DataError(
+            f"{layout.path}, line {number}: the {role} {brief(text)} is not a number{comma}"
+        ) from None

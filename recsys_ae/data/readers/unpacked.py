@@ -69,7 +69,7 @@ class Limited(io.RawIOBase):
             raise DataError(f"{self._path}: unpacks to more than {MOST_UNPACKED >> 30} GiB; split it")
         if self._n > UNSUSPICIOUS and self._n > MOST_RATIO * self._n_packed:
             raise DataError(
-                f"{self._path}: unpacks to more than {MOST_RATIO} times its size, as no file of ratings does; "
-                "unpack it and name what was in it where it is meant so"
+                f"{self._path}: unpacks to more than {MOST_RATIO} times its size, as no file of ratings "
+                "does; where it is meant so, unpack it and name what was in it"
             )
         return len(found)
