@@ -65,8 +65,10 @@ def read_matrix(matrix: Any, feedback: Feedback | None, path: object = "the matr
     counts."""
     if matrix.format not in KEEP_ZEROS:
         raise DataError(f"{path}: holds a {matrix.format} matrix; save a csr, csc or coo matrix")
-    if matrix.dtype.kind not in "iufb":
-        raise DataError(f"{path}: holds values of type {matrix.dtype}; ratings must be numbers")
+    if matrix.dtype.kind not in "iufb" or matrix.dtype == np.float16:  # with which SciPy cannot calculate
+        raise DataError(
+            f"{path}: holds values of type {matrix.dtype}; ratings must be whole numbers, float32 or float64"
+        )
     cells = matrix.tocoo(copy=False)
     kind = feedback or ("events" if (cells.data == 1).all() else "ratings")
     if feedback is None:

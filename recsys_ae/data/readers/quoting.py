@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -69,24 +70,33 @@ def check_breaks(record: Record, separator: str, places: Sequence[int], path: ob
 
 def _wrong(error: csv.Error, first: int, lines: Sequence[str]) -> str:
     """The line number, and what is wrong, of a record that begins in line `first`."""
-    last, opens, is_open = first + len(lines) - 1, first, False
-    for number, text in enumerate(lines[:-1], start=first):
-        if text.count('"') % 2:
-            is_open = not is_open
-            opens = number
-    many = "field larger" in str(error)
-    if "end of data" in str(error) or (many and (is_open or lines[-1].count('"') % 2)):
-        within = f" within {csv.field_size_limit():,} characters" if many else ""
-        opens = opens if is_open else last
-        return f"{opens}: a quote opens here and is not closed{within}; close it or remove it"
-    if is_open:
+    last, limit = first + len(lines) - 1, f"{csv.field_size_limit():,} characters"
+    is_long = "field larger" in str(error)
+    if "end of data" in str(error) or (is_long and _opened(lines) is not None):
+        within = f" within {limit}" if is_long else ""
+        place = first + (_opened(lines) or 0)
+        return f"{place}: a quote opens here and is not closed{within}; close it or remove it"
+    if is_long:
+        return f"{last}: a field has more than {limit}; shorten it"
+    if (opened := _opened(lines[:-1])) is not None:
         return (
-            f"{opens}: a quote opens here and is closed amid a text in line {last}; remove it, or write each "
-            "quote within quotes twice"
+            f"{first + opened}: a quote opens here and is closed amid a text in line {last}; remove it, or write "
+            "each quote within quotes twice"
         )
-    if many:
-        return f"{last}: a field has more than {csv.field_size_limit():,} characters; shorten it"
     return f"{last}: a text goes on after the quote that ends it; write each quote within quotes twice"
+
+
+def _opened(lines: Sequence[str]) -> int | None:
+    """The number, from 0, of the line with the last quote that is still open after all of them. Two quotes
+    within quotes are one that belongs to the text."""
+    opened = None
+    for number, text in enumerate(lines):
+        for quotes in re.findall('"+', text):
+            if opened is None:
+                opened = number if len(quotes) % 2 else None
+            elif len(quotes) % 2:
+                opened = None
+    return opened
 
 
 def _kind(text: str) -> Kind:
