@@ -119,7 +119,9 @@ def tweets() -> list[str]:
 
 def test_other_ratings_under_a_known_name_are_refused(tweets, tmp_path, monkeypatch):
     path = copied(tmp_path, tweets[:50_000], monkeypatch)
-    with pytest.raises(DataError, match=r"ratings.dat: has 50,000 rows of .* users and .* items, but movietw") as said:
+    with pytest.raises(
+        DataError, match=r"ratings.dat: has 50,000 rows of .* users and .* items, but movietw"
+    ) as said:
         load_ratings(DataConfig(source="movietweetings-100k"))
     assert "has 100,000 of 16,554 and 10,506" in str(said.value)
     assert load_ratings(DataConfig(source=str(path))).n_observed == 50_000, "by their path they are one's own"

@@ -67,7 +67,11 @@ STRAY: list[tuple[str, dict[int, str], str]] = [
     ),
     ("amid a text", {100: '1000,777,5,"Heat" 2'}, ", line 100: a text goes on after the quote that ends it"),
     ("in a used column", {100: '1000,"777,5,Heat'}, ", line 100: a quote opens here and is not closed"),
-    ("a line break", {100: '1000,"77\n7",5,Heat'}, ", line 100: a line break stands within quotes in a field"),
+    (
+        "a line break",
+        {100: '1000,"77\n7",5,Heat'},
+        ", line 100: a line break stands within quotes in a field",
+    ),
     ("a NUL", {100: "10\x0000,777,5,Heat"}, ", line 100: holds a NUL"),
     ("a NUL beside", {100: "1000,777,5,He\x00at"}, ", line 100: holds a NUL"),
 ]
@@ -88,12 +92,22 @@ def test_what_swallows_rows_is_named_with_its_line(changes, said, early, tmp_pat
 def test_a_quote_that_is_never_closed_is_named_where_it_opens(tmp_path):
     path = tmp_path / "ratings.csv"
     path.write_text('user,item,rating,title,text\n1,2,3,"a ""b""\nc ""d""","\n2,2,3,,c\nd\n')
-    with pytest.raises(DataError, match=r"line 3: a quote opens here and is not closed; close it or remove it"):
+    with pytest.raises(
+        DataError, match=r"line 3: a quote opens here and is not closed; close it or remove it"
+    ):
         read_triples(DataConfig(source=str(path)))
 
 
 def test_line_breaks_in_columns_that_are_not_read_are_text(tmp_path):
-    texts = ["Loved it,\nreally", "1,2\n3", "a\r\n\r\nb", 'she said "no"\n', "plain", "5\n4\n3", "x, y, z, 1\n9"]
+    texts = [
+        "Loved it,\nreally",
+        "1,2\n3",
+        "a\r\n\r\nb",
+        'she said "no"\n',
+        "plain",
+        "5\n4\n3",
+        "x, y, z, 1\n9",
+    ]
     frame = pd.DataFrame({"user": range(700), "item": range(700), "rating": 3, "title": texts * 100})
     path = tmp_path / "ratings.csv"
     frame.to_csv(path, index=False)
@@ -103,7 +117,7 @@ def test_line_breaks_in_columns_that_are_not_read_are_text(tmp_path):
 
 @given(
     rows=st.lists(
-        st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 5), st.text("ab,\"\n\r5 é", max_size=8)),
+        st.tuples(*[st.integers(0, 9)] * 2, st.integers(1, 5), st.text("ab,\"\n\r5 é", max_size=8)),
         min_size=1, max_size=30,
     ),
     stray=st.integers(0, 40),
@@ -126,8 +140,8 @@ def test_a_file_with_a_stray_quote_gives_all_rows_or_none(rows, stray, tmp_path_
 @pytest.mark.parametrize("last", ["", "{end}", "{end}{end}"])
 def test_lines_are_counted_over_all_blocks(end, last, tmp_path):
     path, n = tmp_path / "a.csv", BLOCK_BYTES // 40
-    path.write_text(end.join(f'"{i}",2,"a ""b"" {"x" * (i % 91)}",{end}' for i in range(n)) + last.format(end=end),
-                    newline="")  # fmt: skip
+    rows = (f'"{i}",2,"a ""b"" {"x" * (i % 91)}",{end}' for i in range(n))
+    path.write_text(end.join(rows) + last.format(end=end), newline="")
     check_lines(path, "utf-8", n, ",")
     for wrong in (n - 1, n + 1):
         with pytest.raises(RowsDiffer):
@@ -158,6 +172,10 @@ def test_streams_that_follow_the_first_are_read_or_named(suffix, pack, tmp_path)
     assert "cannot be read (a compressed stream has no end)" in sentence_of(path)
 
 
+def zstd(content: bytes) -> bytes:
+    return pa.compress(content, "zstd", asbytes=True)
+
+
 @pytest.mark.parametrize("suffix", [".bz2", ".xz", ".zip", ".zst"])
 def test_what_unpacks_to_far_too_much_is_refused(suffix, tmp_path, monkeypatch):
     monkeypatch.setattr(unpacked, "UNSUSPICIOUS", 1 << 20)
@@ -167,7 +185,7 @@ def test_what_unpacks_to_far_too_much_is_refused(suffix, tmp_path, monkeypatch):
             archive.writestr("a.csv", content)
     else:
         pack: dict[str, Callable[[bytes], bytes]] = {
-            ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": lambda b: pa.compress(b, "zstd", asbytes=True),
+            ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd,
         }  # fmt: skip
         path.write_bytes(pack[suffix](content))
     assert "unpacks to more than 200 times its size" in sentence_of(path)
@@ -239,7 +257,9 @@ def test_an_array_that_claims_a_million_million_rows_is_refused_before_room_is_m
     path = rewritten(tmp_path / "ratings.npz")
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    claimed = members["data.npy"].replace(b"'shape': (5,), }               ", b"'shape': (1000000000000,), }   ")
+    claimed = members["data.npy"].replace(
+        b"'shape': (5,), }               ", b"'shape': (1000000000000,), }   "
+    )
     assert claimed != members["data.npy"]
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in (members | {"data.npy": claimed}).items():

@@ -1,4 +1,4 @@
-"""JSON lines, parquet, Arrow and SciPy files: whole and damaged ones, against the json module and the source."""
+"""JSON lines, parquet, Arrow and SciPy files, whole and damaged: against the json module and the source."""
 
 from __future__ import annotations
 
@@ -125,7 +125,9 @@ def run_npz(case: TableCase, folder: Path) -> bool:
     if wrong:
         assert len(found) == len(cells), "rows are missing"
         return True
-    ordered = sorted((str(u), str(i), float(value)) for (u, i), value in zip(cells, found_values, strict=True))
+    ordered = sorted(
+        (str(u), str(i), float(value)) for (u, i), value in zip(cells, found_values, strict=True)
+    )
     assert sorted(rows_of(found)) == ordered
     return True
 
@@ -177,7 +179,8 @@ def as_objects(array: np.ndarray) -> np.ndarray:
 CASES = {
     "jsonl": (
         st.one_of(
-            cases(ids, end=["\n", "\r\n", "\n\n"], ascii=[True, False], other=[None]) for ids in (numbers, words)
+            cases(ids, end=["\n", "\r\n", "\n\n"], ascii=[True, False], other=[None])
+            for ids in (numbers, words)
         ),
         run_jsonl,
     ),

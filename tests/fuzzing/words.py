@@ -52,11 +52,15 @@ def keys_of(config: type[Config], before: str = "") -> list[str]:
 
 keys = st.one_of(
     st.sampled_from(keys_of(ExperimentConfig) + [f"model.{key}" for key in keys_of(ItemAutoRecConfig)]),
-    st.sampled_from(["", ".", "..", "model.", ".kind", "split.kind", "models.0.name", "models.9.name", "a.b"]),
+    st.sampled_from(
+        ["", ".", "..", "model.", ".kind", "split.kind", "models.0.name", "models.9.name", "a.b"]
+    ),
     st.text(max_size=6),
 )
 texts = st.one_of(
-    st.sampled_from(ODD), st.text(max_size=20), st.text(st.sampled_from("[]{}:,&*!|>'\"-? \n#ab1"), max_size=30)
+    st.sampled_from(ODD),
+    st.text(max_size=20),
+    st.text(st.sampled_from("[]{}:,&*!|>'\"-? \n#ab1"), max_size=30),
 )
 plain = st.sampled_from(["1", "2013", "other", "[8]", "0.5", "null", "true", "ratings.csv", "u-autorec"])
 assignments = st.one_of(st.builds("{}={}".format, keys, st.one_of(texts, plain)), texts)
@@ -124,7 +128,9 @@ parts = st.one_of(
 )
 uris = st.builds(
     "{}{}/{}{}".format,
-    st.sampled_from(["", "runs:/", "models:/", "runs:", "models:", "s3://", "file:///", "http://127.0.0.1:1/", "/", "./"]),
+    st.sampled_from(
+        ["", "runs:/", "models:/", "runs:", "models:", "s3://", "file:///", "http://127.0.0.1:1/", "/", "./"]
+    ),
     parts, parts, st.sampled_from(["", "/model", "@champion", "/1", "/99999999999999999999", "?x=1"]),
 )  # fmt: skip
 

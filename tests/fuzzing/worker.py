@@ -104,7 +104,7 @@ def main(target: str, cases: int, number: int, folder: Path) -> None:
         counts["accepted" if accepted else "refused"] += 1
 
     each()
-    print(json.dumps(counts))
+    sys.stdout.write(json.dumps(counts) + "\n")
 
 
 if __name__ == "__main__":

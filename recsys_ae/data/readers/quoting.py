@@ -80,8 +80,8 @@ def _wrong(error: csv.Error, first: int, lines: Sequence[str]) -> str:
         return f"{last}: a field has more than {limit}; shorten it"
     if (opened := _opened(lines[:-1])) is not None:
         return (
-            f"{first + opened}: a quote opens here and is closed amid a text in line {last}; remove it, or write "
-            "each quote within quotes twice"
+            f"{first + opened}: a quote opens here and is closed amid a text in line {last}; remove it, or "
+            "write each quote within quotes twice"
         )
     return f"{last}: a text goes on after the quote that ends it; write each quote within quotes twice"
 
