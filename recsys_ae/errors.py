@@ -1,5 +1,10 @@
 """Errors that a user can mend: one sentence that says what is wrong, where, and what to do."""
 
+from __future__ import annotations
+
+import reprlib
+from typing import Any
+
 
 class RecsysError(Exception):
     """The root of all errors that the command line turns into one sentence and exit code 2."""
@@ -31,3 +36,35 @@ class StorageError(RecsysError):
 
 class TrackingError(RecsysError):
     """The tracking store refused or did not answer."""
+
+
+QUOTED = 80  # characters of a value that a sentence shows
+LONGEST_WORD, LONGEST_SENTENCE = 1_000, 2_000  # characters; paths are words, and shown whole
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, QUOTED, QUOTED
+
+
+def brief(value: Any) -> str:
+    """A value as a sentence shows it: as Python writes it, cut to `QUOTED` characters."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= QUOTED else value[: QUOTED - 1] + "…")
+    return cut(_SHORT.repr(value))
+
+
+def cut(text: str, most: int = QUOTED) -> str:
+    """A text in at most so many characters, with a dot of three where something is missing at its end."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def reason(error: Exception) -> str:
+    """Why an operating system or a library refused, in its first words, without a full stop."""
+    text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return cut(text.splitlines()[0].strip(" .:"), 120)
+
+
+def printable(text: str) -> str:
+    """One line of bounded length without control characters, which a terminal would obey: what has no shape
+    of its own (escape sequences, marks of direction, halves of characters) is written as Python writes it."""
+    words = (cut(word) if len(word) > LONGEST_WORD else word for word in text.split())
+    line = cut(" ".join(words), LONGEST_SENTENCE)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

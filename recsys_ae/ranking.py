@@ -30,11 +30,12 @@ def top_n(scores: FloatMatrix, n: int, exclude: csr_array | None = None) -> TopN
     """The `n` highest of each row of `scores` (b, n_items), which stay as they are; compared as float32.
 
     Left out: the stored entries of `exclude` (b, n_items), stored zeros too, and scores of -inf. Of equal
-    scores the lower position comes first. Lists shorter than `n` are padded. Raises DataError for a score
-    that is not a number, unless it is excluded.
+    scores the lower position comes first. Lists shorter than `n` are padded; `n` is n_items at
+    most. Raises DataError for a score that is not a number, unless it is excluded.
     """
     if n < 1:
         raise ValueError(f"a list of n = {n} items")
+    n = min(n, scores.shape[1])
     block = np.ascontiguousarray(scores, dtype=np.float32)
     items = np.full((len(block), n), -1, dtype=np.int64)
     values = np.full((len(block), n), -np.inf, dtype=np.float32)

@@ -118,7 +118,8 @@ def slow_last_of_rows(ratings, counts, sort_keys):
 
 
 def slow_top_n(scores, n, exclude=None):
-    """(items, scores): nested lists padded with -1 and -inf."""
+    """(items, scores): nested lists, as long as the catalogue at most, padded with -1 and -inf."""
+    n = min(n, scores.shape[1])
     all_items, all_scores = [], []
     for row, values in enumerate(scores):
         hidden = [] if exclude is None else exclude.indices[exclude.indptr[row] : exclude.indptr[row + 1]]

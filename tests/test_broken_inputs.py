@@ -59,7 +59,7 @@ FILES: list[tuple[str, str | bytes, str, str]] = [
      'a.parquet: is no whole parquet file (Parquet magic bytes not found in footer. Either '
      'the file is corrupted or this is not a parquet file); make it again'),
     ('a.npz', 'no zip', TRAIN,
-     'a.npz: is no sparse matrix saved by scipy.sparse.save_npz (ValueError); make it again'),
+     'a.npz: is no sparse matrix saved by scipy.sparse.save_npz (BadZipFile); make it again'),
     ('a.txt', 'hello\nworld\n', TRAIN,
      "a.txt, line 1: 'hello' fits no known format; name one of movielens, tab, csv, semicolon, tsv, "
      'jsonl, parquet, arrow, inter, npz'),

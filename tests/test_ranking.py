@@ -22,7 +22,7 @@ def test_equals_sorting_each_row(block, n, excluded):
     items, values = slow_top_n(scores, n, exclude if excluded else None)
     assert top.items.tolist() == items
     assert top.scores.tolist() == values
-    assert top.items.shape == top.scores.shape == (len(scores), n)
+    assert top.items.shape == top.scores.shape == (len(scores), min(n, scores.shape[1]))
     assert (top.items.dtype, top.scores.dtype) == (np.int64, np.float32)
     np.testing.assert_array_equal(scores, before)
 
@@ -36,8 +36,13 @@ def test_observed_zeros_are_excluded_and_negative_scores_do_not_let_seen_items_w
 def test_everything_excluded_leaves_padding():
     scores = np.zeros((2, 3), dtype=np.float32)
     top = top_n(scores, 4, csr_array(np.array([[1.0, 1, 1], [0, 1, 0]])))
-    assert top.items.tolist() == [[-1, -1, -1, -1], [0, 2, -1, -1]]
-    assert top.scores.tolist() == [[-np.inf] * 4, [0, 0, -np.inf, -np.inf]]
+    assert top.items.tolist() == [[-1, -1, -1], [0, 2, -1]]
+    assert top.scores.tolist() == [[-np.inf] * 3, [0, 0, -np.inf]]
+
+
+def test_a_list_is_as_long_as_the_catalogue_at_most():
+    top = top_n(np.zeros((2, 3), dtype=np.float32), 10**12)
+    assert top.items.tolist() == [[0, 1, 2]] * 2
 
 
 def test_order_of_the_excluded_columns_does_not_matter():

@@ -11,6 +11,7 @@ import typer
 
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, show_table
+from recsys_ae.errors import printable
 
 _READING = "How to read it, e.g. columns.user=reader, format=tsv."
 
@@ -103,7 +104,7 @@ def _show(source: str, found: dict[str, Any]) -> None:
         known = [f"{times['first']} to {times['last']}"] if times["first"] else []
         missing = [f"{times['missing']:,} missing"] if times["missing"] else []
         facts["time"] = ", ".join([*known, *missing])
-    print(source)
+    print(printable(source))
     for name, text in {**facts, "fingerprint": found["fingerprint"]}.items():
         print(f"  {name:20} {text}")
     most = max(found["histogram"].values(), default=1)

@@ -15,7 +15,7 @@ from recsys_ae.cli.models import evaluate, recommend
 from recsys_ae.cli.options import EXIT_STOPPED
 from recsys_ae.cli.store import ui, upload
 from recsys_ae.cli.train import train
-from recsys_ae.errors import RecsysError
+from recsys_ae.errors import ConfigError, RecsysError, brief, cut, printable, reason
 
 app = typer.Typer(
     name="recsys-ae",
@@ -43,15 +43,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _log_to_stderr()
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
+        _check_words(words)
         code = typer.main.get_command(app).main(args=words, prog_name="recsys-ae", standalone_mode=False)
         return _stopped() if code == EXIT_STOPPED else code if isinstance(code, int) else 0
     except RecsysError as error:
-        return _refuse(" ".join(str(error).split()))
+        return _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
         return _stopped()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
         return 0
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # so Python says that "~name/" is of nobody
+            raise
+        return _refuse("there is no user whose home folder a '~' could mean; write the whole path")
+    except OSError as error:  # what the operating system refuses, the user can mend: names, rights, room
+        return _refuse(f"{cut(str(error.filename or 'the command'))}: {reason(error)}")
     except Exception as error:
         if not hasattr(error, "format_message"):  # every version of typer has its own class of usage errors
             raise
@@ -64,8 +71,17 @@ def _stopped() -> int:
 
 
 def _refuse(sentence: str) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
+    print(f"error: {printable(sentence)}", file=sys.stderr)
     return 2
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Raises ConfigError at a word that is no text."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"{brief(word)} is no text in UTF-8; rename the file") from None
 
 
 def _refuse_usage(error: Exception) -> int:
@@ -91,4 +107,4 @@ def _log_to_stderr() -> None:
 class _Sentences(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         word = "read" if record.levelno == logging.INFO else record.levelname.lower()
-        return f"{word}: {record.message}"
+        return f"{word}: {printable(record.message)}"

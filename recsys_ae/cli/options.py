@@ -25,7 +25,9 @@ class Device(StrEnum):
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to fit.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads; default: all.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, max=1024, help="Processor threads; default: all.")
+]
 NoTracking = Annotated[
     bool, typer.Option("--no-tracking", help="Tell no MLflow store; results stay in the folder.")
 ]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from recsys_ae.data.configs import ColumnsConfig, Feedback
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, brief
 
 Holds = Literal["numbers", "nearly", "else"]  # nearly: most are numbers, or texts or booleans mean them
 
@@ -82,14 +82,14 @@ class Reading:
         """What was read as what, and what was not."""
         values = self.columns.get("rating")
         if values is not None:
-            what = f"{n_rows:,} {self.feedback} from {values!r}"
+            what = f"{n_rows:,} {self.feedback} from {brief(values)}"
         else:
             what = f"{n_rows:,} events (each row counts 1; no column is read as ratings)"
-        others = [f"{role} from {name!r}" for role, name in self.columns.items() if role != "rating"]
+        others = [f"{role} from {brief(name)}" for role, name in self.columns.items() if role != "rating"]
         text = f"{source} ({self.format}): {', '.join([what, *others])}"
         if not self.has_header:
             text += "; no header: columns by their places"
-        return f"{text}; ignored: {', '.join(map(repr, self.ignored))}" if self.ignored else text
+        return f"{text}; ignored: {', '.join(map(brief, self.ignored[:20]))}" if self.ignored else text
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -233,7 +233,7 @@ def _values(
 
 def _only(places: list[int], names: Sequence[str], role: str, path: object) -> int | None:
     if len(places) > 1:
-        could = [repr(names[place]) for place in places]
+        could = [brief(names[place]) for place in places]
         differ = len(set(could)) == len(could)
         advice = f"choose one with columns.{role}" if differ else "rename one of them"
         raise DataError(f"{path}: the columns {', '.join(could)} could all hold the {role}; {advice}")
@@ -261,12 +261,12 @@ def _could_rate(name: str) -> bool:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names[:20]) + (", …" if len(names) > 20 else "")
+    return ", ".join(brief(name) for name in names[:20]) + (", …" if len(names) > 20 else "")
 
 
 def _not_there(names: Sequence[str], role: str, wanted: str, path: object) -> str:
     return (
-        f"{path}: no column {wanted!r} for the {role}; its columns are {_listed(names)}: name one with "
+        f"{path}: no column {brief(wanted)} for the {role}; its columns are {_listed(names)}: name one with "
         f"columns.{role}"
     )
 
@@ -282,7 +282,7 @@ def _missing(names: Sequence[str], role: str, path: object) -> str:
 
 def _undecided(names: Sequence[str], places: list[int], path: object) -> str:
     """The sentence on columns that may hold ratings or counts, with what to set."""
-    could = " and ".join(repr(names[place]) for place in places)
+    could = " and ".join(brief(names[place]) for place in places[:20])
     named = shlex.quote(f"data.columns.rating={names[places[0]]}")
     kind = "counts" if _plain(names[places[0]]) in COUNT_NAMES else "ratings"
     return (

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from recsys_ae.config import Config
+from recsys_ae.errors import brief
 
 Duplicates = Literal["error", "first", "last", "mean", "sum"]
 Feedback = Literal["ratings", "counts", "events"]
@@ -84,7 +85,7 @@ class DataConfig(Config):
     def _source_is_text(cls, source):
         names = source if isinstance(source, (list, tuple)) else [source]
         if not names or not all(isinstance(name, str) and name for name in names):
-            raise ValueError(f"write a text, or a list of texts, not {source!r}")
+            raise ValueError(f"write a text, or a list of texts, not {brief(source)}")
         return source
 
     @model_validator(mode="after")

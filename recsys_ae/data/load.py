@@ -14,7 +14,7 @@ from scipy import sparse
 from recsys_ae.data.configs import ColumnsConfig, DataConfig, Feedback, FiltersConfig, Format
 from recsys_ae.data.datasets import DATASETS
 from recsys_ae.data.datasets.known import Dataset
-from recsys_ae.data.datasets.places import absent, close_names, find
+from recsys_ae.data.datasets.places import absent, close_names, expanded, find
 from recsys_ae.data.filters import apply_filters, at_least
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.ratings import Ratings
@@ -22,7 +22,7 @@ from recsys_ae.data.readers import parts_of, read
 from recsys_ae.data.readers.matrix import read_matrix
 from recsys_ae.data.readers.tables import read_table
 from recsys_ae.data.schema import Triples
-from recsys_ae.errors import ConfigError, DataError
+from recsys_ae.errors import ConfigError, DataError, brief
 from recsys_ae.types import BoolVector
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,8 @@ def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolV
     The files lie in the folder of the dataset, or in the folder that `config.source` is; or `config.source`
     is one of them. Repeats are resolved within each file. Timestamps are kept if both files have them. Raises
     ConfigError if the files lie elsewhere, or the config has filters (they would mix the parts), DataError if
-    a pair is in both files, or the files hold different feedback."""
+    a pair is in both files, the files hold different feedback, or those of a known dataset are not all of
+    it."""
     if config.filters != FiltersConfig():
         raise ConfigError(
             "filters cannot be used with a predefined split; filter the files, or split otherwise"
@@ -130,13 +131,24 @@ def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolV
     kinds = [part.reading.feedback for part in triples]
     if kinds[0] != kinds[1]:
         raise DataError(f"{paths[0]} holds {kinds[0]} and {paths[1]} {kinds[1]}; set data.feedback for both")
-    return _united(*(to_ratings(part, config) for part in triples), paths=paths)
+    union, of_test = _united(*(to_ratings(part, config) for part in triples), paths=paths)
+    if (dataset := sources[0].dataset) is not None:
+        folder, n_rows = paths[0].parent, sum(map(len, triples))
+        dataset.check(folder, rows=n_rows, users=union.n_users, items=union.n_items)
+    return union, of_test
 
 
 def read_triples(config: DataConfig) -> Triples:
     """The rows of the source that reach the minimum rating, not yet checked. What was read as what is
-    logged."""
-    return at_least(_read(_located(config), config), config.filters.min_rating)
+    logged. Raises DataError where a known dataset holds something else than it should."""
+    source = _located(config)
+    triples = _read(source, config)
+    if source.dataset is not None:
+        counted = {
+            role: len(ids.mapped()[0]) for role, ids in (("users", triples.users), ("items", triples.items))
+        }
+        source.dataset.check(source.paths[0], rows=len(triples), **counted)
+    return at_least(triples, config.filters.min_rating)
 
 
 def to_ratings(triples: Triples, config: DataConfig) -> Ratings:
@@ -190,9 +202,9 @@ def _located(config: DataConfig, part: Path | None = None) -> Source:
 
 
 def _path(name: str) -> Path:
-    path = Path(name).expanduser()
+    path = expanded(name)
     if not path.exists() and not path.suffix and path.name == name and not set(name) & set("*?["):
-        raise DataError(f"{name!r} is neither a file nor a known dataset; {close_names(name)}")
+        raise DataError(f"{brief(name)} is neither a file nor a known dataset; {close_names(name)}")
     return path
 
 
@@ -203,7 +215,7 @@ def _paths_of_pair(config: DataConfig, train: str, test: str) -> list[Path]:
         raise ConfigError("data.source lists several files, and the split names two; name their folder")
     whole = _located(config).paths[0]
     folder = whole if whole.is_dir() else whole.parent
-    paths = [folder / Path(name).expanduser() for name in (train, test)]
+    paths = [folder / expanded(name) for name in (train, test)]
     root = folder.resolve()
     for name, path in zip(("train", "test"), paths, strict=True):
         if root not in path.resolve().parents:
@@ -230,8 +242,8 @@ def _united(train: Ratings, test: Ratings, *, paths: Sequence[Path]) -> tuple[Ra
     if len(shared):
         first = order[shared[0]]
         raise DataError(
-            f"{paths[1]}: user {users[first]!r}, item {items[first]!r} is in {paths[0]} too ({len(shared)} "
-            "such pairs); a rating is either to train or to test on"
+            f"{paths[1]}: user {brief(users[first])}, item {brief(items[first])} is in {paths[0]} too "
+            f"({len(shared)} such pairs); a rating is either to train or to test on"
         )
     timed = train.timestamps is not None and test.timestamps is not None
     union = Ratings.from_triples(

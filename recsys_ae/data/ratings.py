@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from recsys_ae.data.configs import Duplicates, Feedback
 from recsys_ae.data.ids import IdColumn, IdMap
 from recsys_ae.data.schema import Where, check_ids, check_timestamps, check_values, row_of_input
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, brief
 from recsys_ae.types import BoolVector, PositionVector
 
 
@@ -248,6 +248,7 @@ def _repeated(
     earlier = order[:place][begins[:place]][-1]
     more = f" ({n_repeats} ratings repeat a pair)" if n_repeats > 1 else ""
     return (
-        f"{where(later)}: user {columns['user'][later]!r} has rated item {columns['item'][later]!r} before, "
-        f"at {where(earlier)}{more}; set duplicates to {ways_out(feedback)}"
+        f"{where(later)}: user {brief(columns['user'][later])} has rated item "
+        f"{brief(columns['item'][later])} before, at {where(earlier)}{more}; "
+        f"set duplicates to {ways_out(feedback)}"
     )

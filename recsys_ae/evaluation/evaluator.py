@@ -144,7 +144,7 @@ def ranked_lists(
     for block in blocks:
         items = top_n(recommender.score(block.batch), n, block.batch.history).items
         n_relevant = np.diff(block.holdout.indptr).astype(np.int64)
-        ideal_gains = (np.arange(n) < n_relevant[:, None]).astype(np.float64)
+        ideal_gains = (np.arange(items.shape[1]) < n_relevant[:, None]).astype(np.float64)
         of_block = replace(popularity, of_histories=popularity.of_histories[block.users])
         yield Judged(items, _gains(items, block.holdout), n_relevant, ideal_gains, of_block)
 

@@ -8,6 +8,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from recsys_ae.config import Config, Share, UnitInterval
 
+MOST_WIDTH = 65_536  # of a layer, or of factors: more would be a matrix larger than any memory
+Width = Annotated[int, Field(gt=0, le=MOST_WIDTH)]
+
 Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
 
 
@@ -125,7 +128,7 @@ class AutoRecConfig(BaseModelConfig):
     predicts_ratings: ClassVar[bool] = True
     trains_in_epochs: ClassVar[bool] = True
     fits_on_gpu: ClassVar[bool] = True
-    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (500,)
+    hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=20)] = (500,)
     activation: Activation = "sigmoid"
     output: Literal["identity", "scaled"] = "identity"
     debias: BiasesConfig | None = BiasesConfig(item_damping=5.0, user_damping=5.0)
@@ -189,7 +192,7 @@ class BiasedMFConfig(BaseModelConfig):
     predicts_ratings: ClassVar[bool] = True
     trains_in_epochs: ClassVar[bool] = True
     kind: Literal["biased-mf"] = "biased-mf"
-    factors: PositiveInt = 20
+    factors: Width = 20
     l2: PositiveFloat = 1.4
     power: UnitInterval = 0.5
     biases: BiasesConfig = BiasesConfig()
@@ -215,7 +218,7 @@ class BayesianMFConfig(BaseModelConfig):
 
     predicts_ratings: ClassVar[bool] = True
     kind: Literal["bayesian-mf"] = "bayesian-mf"
-    factors: PositiveInt = 20
+    factors: Width = 20
     implicit: Literal["both", "users", "items", "none"] = "both"
     sweeps: PositiveInt = 150
     burn_in: Share = 0.2
@@ -233,7 +236,7 @@ class ALSConfig(BaseModelConfig):
     movietweetings; a few dozen users need a lower `l2`."""
 
     kind: Literal["als"] = "als"
-    factors: PositiveInt = 64
+    factors: Width = 64
     l2: PositiveFloat = 20.0
     alpha: PositiveFloat = 2.0
     iterations: PositiveInt = 15
@@ -249,7 +252,7 @@ class BPRConfig(BaseModelConfig):
     seed gives one model. Defaults chosen by validation NDCG on ml-100k and movietweetings."""
 
     kind: Literal["bpr"] = "bpr"
-    factors: PositiveInt = 64
+    factors: Width = 64
     learning_rate: PositiveFloat = 0.01
     l2: NonNegativeFloat = 0.01
     epochs: PositiveInt = 50
@@ -265,7 +268,7 @@ class ItemKNNConfig(BaseModelConfig):
     item's users before the cosine (tf-idf did best on validation data), or BM25's own product."""
 
     kind: Literal["item-knn"] = "item-knn"
-    neighbours: PositiveInt = 50
+    neighbours: Width = 50
     weighting: Literal["cosine", "tfidf", "bm25"] = "tfidf"
     positive: float | None = None
 

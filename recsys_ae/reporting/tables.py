@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
+from recsys_ae.errors import printable
 from recsys_ae.metrics import is_rating_metric
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ class Table:
         return out.getvalue()
 
     def terminal(self) -> TerminalTable:
-        """For a rich console; texts are shown as they are, without markup, wrapped between words."""
+        """For a rich console; texts without markup and control characters, wrapped between words."""
         table = TerminalTable(box=None, pad_edge=False, header_style="bold")
-        shown = self._shown()
+        shown = [[(printable(text), bold) for text, bold in row] for row in self._shown()]
         for place, (name, right) in enumerate(zip(self.columns, self._to_the_right(), strict=True)):
             texts = [name, *(row[place][0] for row in shown)]
             tight = right or name in self.tight

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ import pandas as pd
 
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
-from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError
+from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError, brief, cut
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import Recommender
 from recsys_ae.types import PositionVector
 
+LONGEST_NAME = 255  # bytes that a file system allows; a longer text is a list of users
 log = logging.getLogger(__name__)
 
 
@@ -86,21 +88,24 @@ def chosen_rows(text: str, users: IdMap) -> PositionVector:
     if text == "all":
         return np.arange(len(users), dtype=np.int64)
     path = Path(text)
-    if path.is_file():
+    is_file = len(os.fsencode(path.name)) <= LONGEST_NAME and path.is_file()
+    if is_file:
         try:
             words = path.read_text(encoding="utf-8-sig").split("\n")
         except UnicodeDecodeError:
             raise ConfigError(f"--users {text}: not a text file; write one id per line") from None
     elif "," not in text and ("/" in text or path.suffix in (".txt", ".csv")):
-        raise ConfigError(f"--users {text}: no such file; give all, a file with one id per line, or ids")
+        raise ConfigError(f"--users {cut(text)}: no such file; give all, a file with one id per line, or ids")
     else:
         words = text.split(",")
     ids = list(dict.fromkeys(word.strip() for word in words if word.strip()))
     if not ids:
-        raise ConfigError(f"--users {text}: names no user; give all, a file with one id per line, or ids")
+        raise ConfigError(
+            f"--users {cut(text)}: names no user; give all, a file with one id per line, or ids"
+        )
     rows = users.positions(ids, missing="negative")
     n_unknown = int(np.count_nonzero(rows < 0))
-    if not path.is_file() or n_unknown in (0, len(ids)):
+    if not is_file or n_unknown in (0, len(ids)):
         return rows_of(users, ids)
     first = ids[int(np.argmax(rows < 0))]
     log.warning(
@@ -118,7 +123,7 @@ def rows_of(users: IdMap, ids: Iterable[str | int]) -> PositionVector:
     if not wanted:
         return np.empty(0, dtype=np.int64)
     rows = users.positions(wanted, missing="negative")
-    unknown = [repr(name) for name, row in zip(wanted, rows, strict=True) if row < 0]
+    unknown = [brief(name) for name, row in zip(wanted, rows, strict=True) if row < 0]
     if unknown:
         shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
         raise UnknownIdError(

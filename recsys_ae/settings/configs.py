@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from recsys_ae.config import Config, Share
 from recsys_ae.data.configs import DataConfig
+from recsys_ae.errors import brief
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.splitting.configs import RandomSplitConfig, SplitConfig
@@ -82,7 +83,7 @@ class BenchmarkConfig(Config):
         if len(set(names)) < len(names):
             raise ValueError(f"two models have the same name: {', '.join(names)}")
         if self.reference not in names:
-            raise ValueError(f"reference {self.reference!r} is none of the models: {', '.join(names)}")
+            raise ValueError(f"reference {brief(self.reference)} is none of the models: {', '.join(names)}")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds {list(self.seeds)}: each seed is run once; name others")
         return self

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from recsys_ae.config import Config
-from recsys_ae.errors import ConfigError
+from recsys_ae.errors import ConfigError, brief
 from recsys_ae.settings.schema import advice, kind_of, place
 
 _BOUNDS = {
@@ -22,7 +22,6 @@ _EXPECTED = {
     "float": "a number",
     "finite": "a finite number",
     "bool": "true or false",
-    "string": "a text",
     "tuple": "a list",
     "list": "a list",
     "dict": "a mapping of settings",
@@ -71,14 +70,14 @@ def _problem(problem: dict[str, Any], root: type[Config], key: str, classes: tup
         case "extra_forbidden":
             beside = place(root, problem["loc"][:-1])[1]
             allowed = [name for option in beside for name in option.model_fields]
-            return f"no setting {key!r}; {advice(str(problem['loc'][-1]), allowed)}"
+            return f"no setting {brief(key)}; {advice(str(problem['loc'][-1]), allowed)}"
         case "missing" if isinstance(problem["loc"][-1], int):
             return f"{key.rpartition('.')[0]!r} has too few values"
         case "missing":
-            return f"the setting {key!r} is missing"
+            return f"the setting {brief(key)} is missing"
         case "union_tag_invalid":
             tag = problem["ctx"]["tag"]
-            return f"'{key}.kind' is {tag!r}, which is unknown; {advice(tag, kinds)}"
+            return f"'{key}.kind' is {brief(tag)}, which is unknown; {advice(tag, kinds)}"
         case "union_tag_not_found" if isinstance(problem["input"], Mapping):
             return f"'{key}.kind' is missing; choose one of {', '.join(kinds)}"
         case _:
@@ -90,19 +89,21 @@ def _wrong_value(problem: dict[str, Any], key: str) -> str:
     match problem["type"]:
         case "literal_error":
             allowed = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-            return f"{subject} is {given!r}, which is unknown; {advice(str(given), allowed)}"
+            return f"{subject} is {brief(given)}, which is unknown; {advice(str(given), allowed)}"
         case "value_error":
             return f"{key + ': ' if key else ''}{context['error']}"
         case "string_pattern_mismatch":
-            return f"{subject} must be letters, digits, '.', '_' and '-', and is {given!r}"
+            return f"{subject} must be letters, digits, '.', '_' and '-', and is {brief(given)}"
         case "too_short":
             return f"{subject} must not be empty"
         case "too_long" | "string_too_long":
             return f"{subject} is too long"
         case kind if kind in _BOUNDS:
             name, words = _BOUNDS[kind]
-            return f"{subject} must be {words} {context[name]:g}, and is {given!r}"
+            return f"{subject} must be {words} {context[name]:g}, and is {brief(given)}"
+        case kind if kind.startswith("string"):
+            return f"{subject} must be a text, and is {brief(given)}; write it in quotes"
         case kind if expected := _EXPECTED.get(kind.split("_")[0]):
-            return f"{subject} must be {expected}, and is {given!r}"
+            return f"{subject} must be {expected}, and is {brief(given)}"
         case _:
-            return f"{subject} is {given!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+            return f"{subject} is {brief(given)}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"

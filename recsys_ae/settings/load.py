@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
-from recsys_ae.errors import ConfigError
+from recsys_ae.errors import ConfigError, cut
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
+from recsys_ae.settings.documents import Broken, parse
 from recsys_ae.settings.explain import checked
 from recsys_ae.settings.overrides import override
 from recsys_ae.settings.schema import advice
@@ -38,7 +37,7 @@ def default_experiment(
     stem = checked(DataConfig, {"source": source}, where="--data").name
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{stem}-{model}").lstrip("-._")[:80] or "experiment"
     document = {"name": name, "data": {"source": source}, "model": {"kind": model}}
-    sources = {"model.kind": f"--model {model}", "data.source": f"--data {_shown(source)}"}
+    sources = {"model.kind": f"--model {cut(model)}", "data.source": f"--data {_shown(source)}"}
     return _with_overrides(ExperimentConfig, document, overrides, "--set", sources)
 
 
@@ -66,7 +65,7 @@ def _source(data: str | Sequence[str]) -> str | list[str]:
 
 
 def _shown(source: str | list[str]) -> str:
-    return source if isinstance(source, str) else " ".join(source)
+    return cut(source if isinstance(source, str) else " ".join(source))
 
 
 def _with_overrides(
@@ -76,11 +75,13 @@ def _with_overrides(
     where: str,
     sources: Mapping[str, str] | None = None,
 ) -> C:
-    keys = {override(root, document, text): f"--set {text}" for text in overrides}
+    keys = {override(root, document, text): f"--set {cut(text)}" for text in overrides}
     return checked(root, document, where=where, sources={**(sources or {}), **keys})
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: is no regular file; give a YAML file")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -106,28 +107,7 @@ def _near(path: Path) -> str:
 
 def _parse(text: str, path: Path) -> Any:
     try:
-        return yaml.load(text, Loader=_UniqueKeys)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise ConfigError(f"{path}, line {line}, column {column}: {error.problem or 'broken YAML'}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: broken YAML ({str(error).splitlines()[0]})") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: is nested too deep; a config has a few levels") from None
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key given twice, of which YAML would keep the last in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key must be a text", problem_mark=key.start_mark)
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        return parse(text)
+    except Broken as error:
+        at = "" if error.mark is None else f", line {error.mark.line + 1}, column {error.mark.column + 1}"
+        raise ConfigError(f"{path}{at}: {error.problem}") from None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from recsys_ae.config import Config
-from recsys_ae.errors import ConfigError
+from recsys_ae.errors import ConfigError, brief, cut
+from recsys_ae.settings.documents import Broken, parse
 from recsys_ae.settings.schema import advice, branches, chosen, default_kind, kind_of
 
 
@@ -19,15 +18,15 @@ def override(root: type[Config], document: dict[str, Any], text: str) -> str:
     The value is YAML. A changed `kind` keeps the settings that both kinds know. Raises
     ConfigError for an unknown key (with the close match) and for a value that is no YAML.
     """
-    origin = f"--set {text}"
+    origin = f"--set {cut(text)}"
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"{origin}: write key=value, for example --set training.epochs=30")
     whole = _from_root(root, document, key.strip(), origin)
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"{origin}: the value is broken YAML; quote it if it is text") from None
+        parsed = parse(value)
+    except Broken as error:
+        raise ConfigError(f"{origin}: {error.problem}; quote the value if it is text") from None
     assign(root, document, whole, parsed, origin=origin)
     return whole
 
@@ -42,7 +41,7 @@ def _from_root(root: type[Config], document: dict[str, Any], key: str, origin: s
         if inner is not None and first in inner.model_fields:
             return f"{place}.{key}"
         known += inner.model_fields if inner else []
-    raise ConfigError(f"{origin}: no setting {first!r}; {advice(first, known)}")
+    raise ConfigError(f"{origin}: no setting {brief(first)}; {advice(first, known)}")
 
 
 def assign(root: type[Config], document: dict[str, Any], key: str, value: Any, *, origin: str) -> None:
@@ -50,7 +49,9 @@ def assign(root: type[Config], document: dict[str, Any], key: str, value: Any, *
     for an unknown key."""
     name, dot, rest = key.partition(".")
     if name not in root.model_fields:
-        raise ConfigError(f"{origin}: no setting {name!r} there; {advice(name, list(root.model_fields))}")
+        raise ConfigError(
+            f"{origin}: no setting {brief(name)} there; {advice(name, list(root.model_fields))}"
+        )
     options, below = branches(root.model_fields[name].annotation), document.get(name)
     if not dot:
         document[name] = value

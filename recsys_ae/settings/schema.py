@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Union, get_args, get_origin
 
 from recsys_ae.config import Config
+from recsys_ae.errors import cut
 
 
 def branches(annotation: Any) -> tuple[type[Config], ...]:
@@ -60,7 +61,7 @@ def place(root: type[Config], location: Sequence[str | int]) -> tuple[str, tuple
 
 def advice(wrong: str, allowed: Sequence[str]) -> str:
     """What to write in place of `wrong`: the close match where there is one, else all that is allowed."""
-    close = get_close_matches(wrong, allowed, n=1, cutoff=0.6)
+    close = get_close_matches(cut(wrong), allowed, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"choose one of {', '.join(allowed)}"

@@ -10,7 +10,7 @@ import numpy as np
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.data.schema import outside
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, brief
 from recsys_ae.splitting.configs import SplitConfig
 from recsys_ae.types import CountVector, PositionVector
 
@@ -120,5 +120,5 @@ def _check_disjoint(known: Ratings, holdout: Ratings, word: str, kind: str) -> N
         user, item = holdout.users.ids.item(row), holdout.items.ids.item(column)
         raise DataError(
             f"split {kind!r} leaks: {len(shared)} {word} ratings are also in the holdout, the first is user "
-            f"{user!r}, item {item!r}; give each rating to one part"
+            f"{brief(user)}, item {brief(item)}; give each rating to one part"
         )

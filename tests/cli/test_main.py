@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -11,6 +10,8 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from commands import call, rating_lines, succeed
@@ -74,8 +75,9 @@ def test_whole_process_answers_with_json_alone(ratings, tmp_path):
 
 
 def test_ctrl_c_while_reading_ends_with_130_and_a_sentence(tmp_path):
-    """The ratings come from a pipe that stays silent, so that the command waits for them."""
-    os.mkfifo(tmp_path / "ratings.csv")
+    """The ratings have line breaks within quotes, so that reading them takes seconds."""
+    path = tmp_path / "ratings.csv"
+    path.write_text("user,item,rating,text\n" + "".join(f'{i},{i},3,"a\nb"\n' for i in range(500_000)))
     process = subprocess.Popen(
         [*PROCESS, "data", "describe", "ratings.csv"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -83,9 +85,9 @@ def test_ctrl_c_while_reading_ends_with_130_and_a_sentence(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
-        with (tmp_path / "ratings.csv").open("w"):  # opens once the command has opened it, too
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
+        assert _until(lambda: _has_open(process.pid, path))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
     finally:
         process.kill()
     assert (process.returncode, out) == (130, "")
@@ -112,6 +114,14 @@ def test_ui_serves_the_page_and_leaves_no_server_behind(store):
         process.terminate()
         process.wait(timeout=60)
     assert _until(lambda: _page(port) is None)
+
+
+def _has_open(process: int, path: Path) -> bool:
+    found = []
+    for file in Path(f"/proc/{process}/fd").glob("*"):
+        with suppress(OSError):  # closed meanwhile
+            found.append(file.readlink())
+    return path in found
 
 
 def _page(port: int) -> str | None:

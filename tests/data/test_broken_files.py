@@ -115,7 +115,7 @@ TEXT_FILES: list[Broken] = [
         "wide.dat, line 1: has 5 fields; the format 'movielens' has user, item",
     ),
     ("single.dat", "1:2:3\n", {"format": "movielens"}, "single.dat, line 1: has 1 fields"),
-    ("quote.csv", HEADER + '1,"10,4,100\n', {}, "quote.csv, line 2: has 2 fields instead of 4"),
+    ("quote.csv", HEADER + '1,"10,4,100\n', {}, "quote.csv, line 2: a quote opens here and is not closed"),
     ("unknown.txt", "1 2 3\n", {}, "'1 2 3' fits no known format; name one of movielens, tab, csv"),
     (
         "plain.inter",

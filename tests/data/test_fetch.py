@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from recsys_ae.data.configs import DataConfig
-from recsys_ae.data.datasets import DATASETS, fetch
+from recsys_ae.data.datasets import DATASETS, fetch, fetching
 from recsys_ae.data.datasets.known import Archive, Dataset, RatingsFile
 from recsys_ae.data.load import load_ratings
 from recsys_ae.errors import DataError
@@ -96,6 +96,13 @@ def test_the_wanted_files_are_unpacked_and_load(tiny, tmp_path, monkeypatch):
     assert everything_in(tmp_path) == ["data", "data/tiny", "data/tiny/README", "data/tiny/u.data"]
     monkeypatch.setenv("RECSYS_AE_DATA", str(tmp_path / "data"))
     assert load_ratings(DataConfig(source="tiny")).n_observed == 5000
+
+
+def test_a_download_that_has_no_end_is_given_up(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "MOST_DOWNLOADED", 1 << 10)
+    with pytest.raises(DataError, match=r"good.zip: sends more than 0 GiB; nothing was kept"):
+        fetch("tiny", tmp_path / "data")
+    assert everything_in(tmp_path) == []
 
 
 def test_downloads_go_to_the_data_folder_else_to_the_cache(tiny, tmp_path, monkeypatch):

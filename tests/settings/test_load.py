@@ -112,7 +112,7 @@ def test_default_experiment_is_named_after_data_and_model():
         ),
         ("validation.metric=ndgc", "'validation.metric' is 'ndgc', which is unknown; did you mean 'ndcg'?"),
         ("name=a b", "'name' must be letters, digits, '.', '_' and '-', and is 'a b'"),
-        ("hidden=[1", "the value is broken YAML; quote it if it is text"),
+        ("hidden=[1", "expected ',' or ']', but got '<stream end>'; quote the value if it is text"),
     ],
 )
 def test_wrong_override_is_named_as_it_was_typed(write, override, sentence):
@@ -129,7 +129,7 @@ def test_wrong_override_is_named_as_it_was_typed(write, override, sentence):
         ("name: [a\nseed: 1\n", ", line 2, column 5: expected ',' or ']', but got ':'"),
         ("name: a\nname: b\n", ", line 2, column 1: the key 'name' is given twice"),
         ("? [1, 2]\n: 3\n", ", line 1, column 3: a key must be a text"),
-        ("name: " + "[" * 5000, ": is nested too deep; a config has a few levels"),
+        ("name: " + "[" * 5000, ", line 1, column 56: is nested too deep; a config has a few levels"),
         (EXPERIMENT.replace("model:", "modle:"),
          ": no setting 'modle'; did you mean 'model'? (one of 2 mistakes)"),
         (EXPERIMENT + "evaluations: {}\n", ": no setting 'evaluations'; did you mean 'evaluation'?"),

@@ -18,6 +18,7 @@ from recsys_ae.errors import DataError
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0 if unknown)
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 30  # without a byte
+MOST_DOWNLOADED = 1 << 30  # bytes; the largest archive has a quarter of that
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def _download(dataset: Dataset, archive: Archive, url: str, folder: Path, progre
     import requests
 
     pooch.get_logger().setLevel(logging.WARNING)  # it would announce each download on stderr
-    bar = _Bar(progress) if progress else False
+    bar = _Bar(url, progress)
     loader = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS, chunk_size=CHUNK_BYTES)
     try:
         fetched = pooch.retrieve(url, f"sha256:{archive.sha256}", "archive.zip", folder, downloader=loader)
@@ -114,16 +115,20 @@ def _unpack(packed: Path, archive: Archive, folder: Path) -> None:
 
 
 class _Bar:
-    """What pooch expects of a progress bar, for a function of two numbers."""
+    """What pooch expects of a progress bar, for a function of two numbers. Raises DataError where more is
+    sent than any archive holds."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, url: str, progress: Progress | None) -> None:
         self.total = 0
         self._done = 0
-        self._progress = progress
+        self._url, self._progress = url, progress
 
     def update(self, n: int) -> None:
         self._done += n  # of the last, shorter chunk pooch tells the full size
-        self._progress(min(self._done, self.total or self._done), self.total)
+        if self._done > MOST_DOWNLOADED:
+            raise DataError(f"{self._url}: sends more than {MOST_DOWNLOADED >> 30} GiB; nothing was kept")
+        if self._progress is not None:
+            self._progress(min(self._done, self.total or self._done), self.total)
 
     def reset(self) -> None:
         self._done = 0

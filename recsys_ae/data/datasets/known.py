@@ -10,8 +10,10 @@ nobody has published is not downloaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from recsys_ae.data.configs import ColumnsConfig, Feedback, Format
+from recsys_ae.errors import DataError
 
 NO_COLUMNS_NAMED = ColumnsConfig()
 
@@ -49,7 +51,8 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """`ratings`, `users`, `items`: how many are rated. `scale`: lowest and highest possible rating, None
+    """`ratings`, `users`, `items`: how many are rated. `repeats`: rows of its file beyond these, which rate a
+    pair again. `scale`: lowest and highest possible rating, None
     where there is none. `feedback`: what the values are. `terms`: licence and citation in one line, to be
     shown before a download. `files`: the forms of its ratings, the first one found is read. `archive`: None
     where no download can be verified. `note`: what to know when loading it, or what to do where it cannot be
@@ -67,7 +70,18 @@ class Dataset:
     archive: Archive | None = None
     bundled: bool = False
     feedback: Feedback = "ratings"
+    repeats: int = 0
     note: str = ""
+
+    def check(self, path: Path, *, rows: int, users: int, items: int) -> None:
+        """Raises DataError where the file of this name holds something else."""
+        expected = self.ratings + self.repeats
+        if (rows, users, items) != (expected, self.users, self.items):
+            raise DataError(
+                f"{path}: has {rows:,} rows of {users:,} users and {items:,} items, but {self.name} has "
+                f"{expected:,} of {self.users:,} and {self.items:,}; get it again, or name the path in place "
+                f"of {self.name} where these ratings are meant"
+            )
 
 
 GROUPLENS = "https://files.grouplens.org/datasets"
@@ -185,6 +199,7 @@ KNOWN = (
         terms="published for research, no licence text; cite Guo, Zhang & Yorke-Smith, IJCAI 2013",
         published="https://guoguibing.github.io/librec/datasets.html",
         files=(RatingsFile("ratings.txt", "csv"),),
+        repeats=3,
         note="no checksum of its archive is known: unpack ratings.txt by hand, with commas between fields; "
         "three pairs occur twice, so that it needs duplicates: first, last or mean",
     ),

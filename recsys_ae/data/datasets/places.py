@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from recsys_ae.data.datasets.known import KNOWN, Dataset
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, brief, cut, reason
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in KNOWN}
 BUNDLED = Path(__file__).parents[1] / "bundled"
@@ -19,12 +19,12 @@ def known(name: str) -> Dataset:
     """The entry of this name. Raises DataError, with the names that come close, where there is none."""
     if name in DATASETS:
         return DATASETS[name]
-    raise DataError(f"{name!r} is no known dataset; {close_names(name)}")
+    raise DataError(f"{brief(name)} is no known dataset; {close_names(name)}")
 
 
 def close_names(name: str) -> str:
     """The end of a sentence on a name that is not known: what may have been meant, and what there is."""
-    close = get_close_matches(name.lower(), DATASETS, n=3, cutoff=0.5)
+    close = get_close_matches(cut(name.lower()), DATASETS, n=3, cutoff=0.5)
     meant = f"perhaps {' or '.join(close)} is meant; " if close else ""
     return f"{meant}known are {', '.join(DATASETS)}"
 
@@ -32,7 +32,20 @@ def close_names(name: str) -> str:
 def data_folder() -> Path | None:
     """The folder of local datasets that RECSYS_AE_DATA names; None where it names none."""
     named = os.environ.get(VARIABLE)
-    return Path(named).expanduser() if named else None
+    return expanded(named) if named else None
+
+
+def expanded(name: str) -> Path:
+    """The path of a name, in which a "~" at the beginning is a home folder. Raises DataError where there is
+    none of that user, or where no file can have the name."""
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except RuntimeError:
+        raise DataError(f"{cut(name)}: there is no user of that name; write the whole path") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{cut(name)}: is no name of a file ({reason(error)})") from error
+    return path
 
 
 def cache_folder() -> Path:

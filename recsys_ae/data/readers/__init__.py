@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_never, get_args
@@ -14,10 +15,10 @@ from recsys_ae.data.readers.jsonl import read_jsonl
 from recsys_ae.data.readers.layout import TextFormat, fields_of, first_line, is_headerless
 from recsys_ae.data.readers.matrix import read_npz
 from recsys_ae.data.readers.opened import DAMAGED, suffix_of
-from recsys_ae.data.readers.tables import in_short, read_arrow, read_parquet
+from recsys_ae.data.readers.tables import read_arrow, read_parquet
 from recsys_ae.data.readers.text import read_text
 from recsys_ae.data.schema import Triples
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, brief, reason
 
 SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet", ".npz": "npz", ".inter": "inter", ".arrow": "arrow",
@@ -62,6 +63,8 @@ def parts_of(path: Path) -> list[Path]:
     """The files that a path means, in the order of their names: a folder means those in it, a pattern those
     that match. Raises DataError where there are none, or a folder holds several kinds."""
     if path.exists() and not path.is_dir():
+        if not path.is_file():
+            raise DataError(f"{path}: is no regular file; write the ratings into one")
         return [path]
     if path.is_dir():
         return _parts_in(path)
@@ -109,8 +112,8 @@ def _check_partition(file: Path, columns: ColumnsConfig, feedback: Feedback | No
         name, equals, _ = folder.partition("=")
         if equals and names_values(name):
             raise DataError(
-                f"{file}: the folder {folder!r} has {name!r} in its name, where it is not read; write the "
-                "table with that column into files, or read each row as an event with --set "
+                f"{file}: the folder {brief(folder)} has {brief(name)} in its name, where it is not read; "
+                "write the table with that column into files, or read each row as an event with --set "
                 "data.feedback=events"
             )
 
@@ -143,7 +146,11 @@ def _read(
                 assert_never(format)
     except (OSError, pa.ArrowException, NotImplementedError, *DAMAGED) as error:
         raise DataError(
-            f"{path}: cannot be read ({in_short(error)}); see that it is whole and yours to read"
+            f"{path}: cannot be read ({reason(error)}); see that it is whole and yours to read"
+        ) from error
+    except MemoryError as error:
+        raise DataError(
+            f"{path}: does not fit into the memory; read fewer columns or a part of it"
         ) from error
     return triples
 
@@ -166,22 +173,26 @@ def _detected(path: Path, config: DataConfig) -> Format:
     candidates: dict[str, TextFormat] = {",": "csv", ";": "semicolon"}
     possible = [format for separator, format in candidates.items() if separator in line]
     if len(possible) > 1:
-        possible = [format for format in possible if _makes_sense(fields_of(line, format), config)]
+        possible = [format for format in possible if _makes_sense(line, format, config)]
         if len(possible) != 1:
             raise DataError(
-                f"{path}, line {number}: {line[:80]!r} may have commas or semicolons between its fields; set "
+                f"{path}, line {number}: {brief(line)} may have commas or semicolons between its fields; set "
                 "format to csv or semicolon"
             )
     if possible:
         return possible[0]
     raise DataError(
-        f"{path}, line {number}: {line[:80]!r} fits no known format; name one of "
+        f"{path}, line {number}: {brief(line)} fits no known format; name one of "
         f"{', '.join(get_args(Format))}"
     )
 
 
-def _makes_sense(fields: list[str], config: DataConfig) -> bool:
-    """Whether a first line cut like this is a rating, or names a user and an item."""
+def _makes_sense(line: str, format: TextFormat, config: DataConfig) -> bool:
+    """Whether a first line in this format is a rating, or names a user and an item."""
+    try:
+        fields = fields_of(line, format)
+    except csv.Error:
+        return False
     if config.header is False or (config.header is None and is_headerless(fields)):
         return 2 <= len(fields) <= len(ROLES)
     return names_users_and_items([field.strip() for field in fields], config.columns)

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.json as pajson
 
 from recsys_ae.data.configs import ColumnsConfig, Feedback
-from recsys_ae.data.readers.opened import opened, opened_text, without_mark
+from recsys_ae.data.readers.counting import RowsDiffer, check_lines
+from recsys_ae.data.readers.opened import lines_of, opened, opened_text, without_mark
 from recsys_ae.data.readers.tables import reading_of, triples_of
 from recsys_ae.data.schema import Triples
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, brief
 
 BLOCK_BYTES = 16 << 20  # a line (a review) must fit into one block
 
@@ -38,7 +39,8 @@ def read_jsonl(path: Path, columns: ColumnsConfig, feedback: Feedback | None, en
         names = [reading.columns[role] for role in ("user", "item")]
         if any(pa.types.is_timestamp(table.schema.field(name).type) for name in names):
             table = _table(path, names)  # ids that look like dates stay as they are
-    except (pa.ArrowException, UnicodeError):
+        check_lines(path, encoding, table.num_rows)
+    except (pa.ArrowException, UnicodeError, RowsDiffer):
         table = _read_slowly(path, encoding)
         reading = reading_of(table.schema, columns, feedback, path, "jsonl", first=table.column)
     return triples_of(table, reading, path, where=where)
@@ -58,7 +60,7 @@ def _table(path: Path, texts: list[str] | None = None) -> pa.Table:
 def _lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
     """(number from 1, text) of each line that is not blank."""
     with opened_text(path, encoding) as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(lines_of(file, path), start=1):
             if line.strip():
                 yield number, line
 
@@ -82,7 +84,7 @@ def _row(path: Path, encoding: str, number: int, line: str) -> dict[str, Any]:
         row = None
     if not isinstance(row, dict):
         raise DataError(
-            f"{path}, line {number}: {line.strip()[:60]!r} is no JSON object; write one on each "
+            f"{path}, line {number}: {brief(line.strip())} is no JSON object; write one on each "
             'line, such as {"user": 1, "item": 2, "rating": 3} (in pandas: to_json with orient="records" '
             "and lines=True)"
         )

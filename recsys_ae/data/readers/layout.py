@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TextIO, assert_never
+from typing import Literal, assert_never
 
 from recsys_ae.data.columns import ROLES, Holds, names_users_and_items
 from recsys_ae.data.configs import ColumnsConfig
-from recsys_ae.data.readers.opened import opened_text
-from recsys_ae.errors import DataError
+from recsys_ae.data.readers.opened import lines_of, opened_text
+from recsys_ae.data.readers.quoting import Record, quoted_records
+from recsys_ae.errors import DataError, brief
 
 TextFormat = Literal["movielens", "tab", "csv", "semicolon", "tsv", "inter"]
 SEPARATORS: dict[TextFormat, str] = {
@@ -36,13 +37,21 @@ class Layout:
     skipped: int
     has_header: bool
 
-    def records(self) -> Iterator[tuple[int, list[str]]]:
-        """(line number from 1, fields) of each line that is not blank, the header left out."""
+    def records(self) -> Iterator[Record]:
+        """Those of all lines that are not blank, the header left out. Raises DataError at a quote that is
+        never closed."""
         with opened_text(self.path, self.encoding) as file:
-            plain = (line.rstrip("\r\n").split(self.separator) for line in file)
-            for number, fields in _quoted(file, self) if self.quoted else enumerate(plain, start=1):
-                if number > self.skipped and not self._is_blank(fields):
-                    yield number, fields
+            lines = lines_of(file, self.path)
+            if self.quoted:
+                found = quoted_records(lines, self.separator, self.path)
+            else:
+                found = (
+                    Record(number, line.rstrip("\r\n").split(self.separator))
+                    for number, line in enumerate(lines, start=1)
+                )
+            for record in found:
+                if record.line > self.skipped and not self._is_blank(record.fields):
+                    yield record
 
     def _is_blank(self, fields: list[str]) -> bool:
         """Whether a line holds nothing but spaces. As many tabs as in any other line make it a rating of
@@ -51,13 +60,13 @@ class Layout:
 
     def where(self, index: int) -> str:
         """Where the rating number `index` (from 0) stands."""
-        number, _ = next(islice(self.records(), index, None))
-        return f"{self.path}, line {number}"
+        record = next(islice(self.records(), index, None))
+        return f"{self.path}, line {record.line}"
 
     def sample(self) -> list[list[str]]:
         """The fields of the first lines that have as many as they should."""
         first = islice(self.records(), SAMPLED)
-        return [fields for _, fields in first if len(fields) == len(self.names)]
+        return [record.fields for record in first if len(record.fields) == len(self.names)]
 
 
 def text_layout(
@@ -71,7 +80,13 @@ def text_layout(
     looks."""
     number, line = first_line(path, encoding)
     separator, quoted = SEPARATORS[format], format in ("csv", "semicolon", "tsv")
-    fields = fields_of(line, format)
+    try:
+        fields = fields_of(line, format)
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {number}: has a quote that is not closed, or closed amid a text; write quotes "
+            "within quotes twice"
+        ) from error
     names, has_header = ROLES[: len(fields)], False
     match format:
         case "movielens" | "tab":
@@ -81,7 +96,7 @@ def text_layout(
         case "inter":
             if not all(":" in field for field in fields):
                 raise DataError(
-                    f"{path}, line {number}: no typed header such as 'user_id:token', but {line[:80]!r}; "
+                    f"{path}, line {number}: no typed header such as 'user_id:token', but {brief(line)}; "
                     "name another format"
                 )
             fields, has_header = [field.partition(":")[0] for field in fields], True
@@ -102,23 +117,23 @@ def first_line(path: Path, encoding: str) -> tuple[int, str]:
     and where it is no text in this encoding."""
     try:
         with opened_text(path, encoding) as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(lines_of(file, path), start=1):
                 if line.strip():
                     check_decoded(line, path, number, encoding)
                     return number, line.rstrip("\r\n")
     except (LookupError, UnicodeError) as error:
         raise DataError(
-            f"{path}: cannot be read with the encoding {encoding!r} ({error}); "
+            f"{path}: cannot be read with the encoding {brief(encoding)} ({error}); "
             "set encoding to that of the file, such as utf-8 or latin-1"
         ) from error
     raise DataError(f"{path}: is empty; it needs at least one rating")
 
 
 def fields_of(line: str, format: TextFormat) -> list[str]:
-    """The fields of a first line."""
+    """The fields of a first line. Raises csv.Error where its quotes are not closed."""
     separator = SEPARATORS[format]
     if format in ("csv", "semicolon", "tsv"):
-        return next(csv.reader([line], delimiter=separator))
+        return next(csv.reader([line], delimiter=separator, strict=True))
     return line.split(separator)
 
 
@@ -127,17 +142,6 @@ def is_headerless(fields: list[str]) -> bool:
     *first, last = fields
     dated = len(fields) == len(ROLES) and last.strip()[:1].isdigit()
     return 2 <= len(fields) <= len(ROLES) and all(map(is_number, first if dated else fields))
-
-
-def _quoted(file: TextIO, layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(file, delimiter=layout.separator)
-    number = 1
-    try:
-        for fields in reader:
-            yield number, fields
-            number = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{layout.path}, line {number}: is no line of a CSV file ({error})") from error
 
 
 def as_number(text: str) -> float:
@@ -165,8 +169,13 @@ def held_by(texts: Iterable[str]) -> Holds:
 
 def check_decoded(text: str, path: Path, number: int, encoding: str) -> None:
     """Raises DataError where text has been decoded with errors="replace" and something had to be replaced."""
-    if "\ufffd" in text or "\0" in text:
+    if "\ufffd" in text:
         raise DataError(
             f"{path}, line {number}: is no text in {encoding}; set encoding to that of the file, "
             "such as latin-1"
+        )
+    if "\0" in text:
+        raise DataError(
+            f"{path}, line {number}: holds a NUL, which no text does; remove it, or set encoding to that of "
+            "the file, such as utf-16"
         )

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys_ae.data.schema import Where
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, brief
 
 Decimal = Literal[".", ","]
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -40,7 +40,7 @@ def decimals(column: pa.ChunkedArray, decimal: Decimal | None, where: Where) -> 
     for row in np.flatnonzero(wrong.to_numpy())[:1]:
         value = pc.utf8_lower(plain[row]).as_py()
         if value.lstrip("+-") not in ("nan", "inf", "infinity"):
-            raise DataError(f"{where(int(row))}: the rating {texts[row].as_py()!r} is not a number")
+            raise DataError(f"{where(int(row))}: the rating {brief(texts[row].as_py())} is not a number")
     return pc.if_else(pc.equal(plain, ""), pa.scalar(None, pa.string()), plain).cast(pa.float64())
 
 
@@ -50,7 +50,7 @@ def _check_unambiguous(texts: pa.ChunkedArray, commas: pa.ChunkedArray, where: W
     thousands = pc.all(pc.match_substring_regex(texts.filter(commas), THOUSANDS)).as_py()
     if pc.any(points).as_py() or thousands:
         raise DataError(
-            f"{where(row)}: the rating {texts[row].as_py()!r} may have a comma for decimals or for "
+            f"{where(row)}: the rating {brief(texts[row].as_py())} may have a comma for decimals or for "
             'thousands; set decimal to "," or write the numbers with points'
         )
 
@@ -75,8 +75,8 @@ def moments(column: pa.ChunkedArray, where: Where) -> np.ndarray:
     if wrong.any():
         row = int(np.flatnonzero(np.append(wrong, False)[codes])[0])
         raise DataError(
-            f"{where(row)}: the timestamp {column[row].as_py()!r} is neither Unix seconds nor a date such as "
-            '2013-04-03 or 2013-04-03 10:11:12; read none (columns.timestamp: "") or another column'
+            f"{where(row)}: the timestamp {brief(column[row].as_py())} is neither Unix seconds nor a date "
+            'such as 2013-04-03 or 2013-04-03 10:11:12; read none (columns.timestamp: "") or another column'
         )
     seconds = ((found - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
     return np.append(seconds, np.nan)[codes]

@@ -9,16 +9,19 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 import pyarrow as pa
 
 from recsys_ae.data.configs import COMPRESSED
+from recsys_ae.data.readers.unpacked import Limited, Unpacked
 from recsys_ae.errors import DataError
 
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)  # beside OSError
+BUFFER_BYTES = 1 << 18
+LONGEST_LINE = 16 << 20  # characters
 
 
 def is_compressed(path: Path) -> bool:
@@ -36,26 +39,26 @@ def suffix_of(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked. Raises DataError at a zip archive of any number of files but one."""
-    match path.suffix.lower():
-        case ".gz":
-            with gzip.open(path) as file:
-                yield cast(BinaryIO, file)
-        case ".bz2":
-            with bz2.open(path) as file:
-                yield cast(BinaryIO, file)
-        case ".xz":
-            with lzma.open(path) as file:
-                yield cast(BinaryIO, file)
-        case ".zst":
-            with pa.input_stream(str(path), compression="zstd") as stream:
-                yield cast(BinaryIO, io.BufferedReader(stream))
-        case ".zip":
-            with zipfile.ZipFile(path) as archive, archive.open(_only_member(archive, path)) as member:
-                yield cast(BinaryIO, member)
-        case _:
-            with path.open("rb") as plain:
-                yield plain
+    """The bytes of a file, unpacked. Raises DataError at a zip archive of any number of files but one, and
+    at what unpacks to more than `MOST_UNPACKED` bytes, or to more than `MOST_RATIO` times its size."""
+    with ExitStack() as stack:
+        entered = stack.enter_context
+        match path.suffix.lower():
+            case ".gz":
+                source: Any = entered(gzip.GzipFile(path))
+            case ".bz2":
+                source = Unpacked(entered(path.open("rb")), bz2.BZ2Decompressor)
+            case ".xz":
+                source = Unpacked(entered(path.open("rb")), lzma.LZMADecompressor)
+            case ".zst":
+                source = entered(pa.input_stream(str(path), compression="zstd"))
+            case ".zip":
+                archive = entered(zipfile.ZipFile(path))
+                source = entered(archive.open(_only_member(archive, path)))
+            case _:
+                yield entered(path.open("rb"))
+                return
+        yield cast(BinaryIO, io.BufferedReader(Limited(source, path), BUFFER_BYTES))
 
 
 @contextmanager
@@ -63,6 +66,17 @@ def opened_text(path: Path, encoding: str) -> Iterator[TextIO]:
     """The lines of a file with their ends; what cannot be decoded becomes U+FFFD."""
     with opened(path) as file:
         yield io.TextIOWrapper(file, encoding=without_mark(encoding), errors="replace", newline="")
+
+
+def lines_of(file: TextIO, path: Path) -> Iterator[str]:
+    """The lines of a file, with their ends. Raises DataError at one that no file of ratings has: a text
+    without line ends would fill the memory."""
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), ""), start=1):
+        if len(line) > LONGEST_LINE:
+            raise DataError(
+                f"{path}, line {number}: is longer than {LONGEST_LINE:,} characters; write one rating a line"
+            )
+        yield line
 
 
 def without_mark(encoding: str) -> str:

@@ -16,27 +16,31 @@ from pyarrow import types
 from recsys_ae.data.columns import Holds, Reading, read_as
 from recsys_ae.data.configs import ColumnsConfig, Feedback
 from recsys_ae.data.ids import IdColumn
+from recsys_ae.data.readers.counting import check_rows
 from recsys_ae.data.readers.layout import SAMPLED, held_by
 from recsys_ae.data.readers.numbers import moments
 from recsys_ae.data.readers.opened import is_compressed, opened
 from recsys_ae.data.schema import Triples, Where, rating_values
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, brief, reason
 
 IN_MEMORY = "the table"
+END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"  # of Arrow; without it rows may be missing
 
 
 def read_parquet(path: Path, columns: ColumnsConfig, feedback: Feedback | None) -> Triples:
     """Ids may be whole numbers or text, ratings any numbers, timestamps seconds, moments or ISO dates."""
     try:
-        with pq.ParquetFile(_whole(path)) as file:
+        with pq.ParquetFile(_whole(path), page_checksum_verification=True) as file:
             reading = reading_of(
                 file.schema_arrow, columns, feedback, path, "parquet", first=partial(_first_of, file)
             )
             table = file.read(columns=sorted(reading.columns.values()))
+            n_rows = file.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # not damaged, but out of reach
             raise
-        raise DataError(f"{path}: is no whole parquet file ({in_short(error)}); make it again") from error
+        raise DataError(f"{path}: is no whole parquet file ({reason(error)}); make it again") from error
+    check_rows(path, table.num_rows, n_rows)
     return triples_of(table, reading, path)
 
 
@@ -47,12 +51,16 @@ def read_arrow(path: Path, columns: ColumnsConfig, feedback: Feedback | None) ->
         try:
             table = pa.ipc.open_file(source).read_all()
         except pa.ArrowInvalid:
+            source.seek(max(0, source.size() - len(END_OF_STREAM)))
+            is_whole = source.read() == END_OF_STREAM
             source.seek(0)
             table = pa.ipc.open_stream(source).read_all()
+            if not is_whole:
+                raise pa.ArrowInvalid("the stream has no end") from None
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise DataError(f"{path}: is no whole Arrow file ({in_short(error)}); make it again") from error
+        raise DataError(f"{path}: is no whole Arrow file ({reason(error)}); make it again") from error
     return triples_of(
         table, reading_of(table.schema, columns, feedback, path, "arrow", first=table.column), path
     )
@@ -105,7 +113,7 @@ def triples_of(
 
     place = where or row
     found = {role: table.column(name) for role, name in reading.columns.items()}
-    called = {role: f"{path}, column {name!r}" for role, name in reading.columns.items()}
+    called = {role: f"{path}, column {brief(name)}" for role, name in reading.columns.items()}
     return Triples(
         _ids(found["user"], called["user"]),
         _ids(found["item"], called["item"]),
@@ -171,7 +179,7 @@ def _numbers(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray:
         column = column.cast(pa.float64())
     elif not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
         raise DataError(
-            f"{name}: holds {kind} ({column[0].as_py()!r} in row 1) where ratings must be numbers"
+            f"{name}: holds {kind} ({brief(column[0].as_py())} in row 1) where ratings must be numbers"
         )
     return rating_values(column, where, "row")
 
@@ -190,9 +198,3 @@ def _times(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray:
             'moments; read none (columns.timestamp: "") or another column'
         )
     return column.cast(pa.float64()).to_numpy()
-
-
-def in_short(error: Exception) -> str:
-    """The first line of what a library says, without its full stop."""
-    text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
-    return text.splitlines()[0].strip(" .:")[:120]

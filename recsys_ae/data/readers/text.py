@@ -11,6 +11,7 @@ import pyarrow.csv as pacsv
 from recsys_ae.data.columns import Reading, check_decided, read_as
 from recsys_ae.data.configs import ColumnsConfig, Feedback
 from recsys_ae.data.ids import IdColumn
+from recsys_ae.data.readers.counting import RowsDiffer, check_lines
 from recsys_ae.data.readers.layout import (
     Layout,
     TextFormat,
@@ -22,8 +23,9 @@ from recsys_ae.data.readers.layout import (
 )
 from recsys_ae.data.readers.numbers import Decimal, decimals, moments
 from recsys_ae.data.readers.opened import opened
+from recsys_ae.data.readers.quoting import check_breaks
 from recsys_ae.data.schema import LAST_TIMESTAMP, Triples, rating_values
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, brief
 
 BLOCK_BYTES = 4 << 20  # long lines (reviews) must fit into one block
 LEAST_MOMENT = 1e8  # the year 1973; no rating is as large
@@ -42,9 +44,9 @@ def read_text(
     header: bool | None = None,
     decimal: Decimal | None = None,
 ) -> Triples:
-    """Arrow reads what is in order; what it refuses is read again line by line, to name the first offender
-    (or to read it after all: line breaks within quotes, lines of spaces, a colon within a field of a `::`
-    file)."""
+    """Arrow reads what is in order. What it refuses, or reads as other rows than the lines of the file, is
+    read again line by line, to name the first offender (or to read it after all: line breaks within quotes,
+    lines of spaces, a colon within a field of a `::` file)."""
     layout = text_layout(path, format, encoding, header, columns)
     sample = layout.sample()
     reading = _reading(layout, sample, columns, feedback, format)
@@ -57,7 +59,9 @@ def read_text(
             as_text.add("timestamp")
     try:
         found = _read_fast(layout, reading.places, as_text)
-    except (pa.ArrowException, UnicodeError):
+        n_lines = len(found["user"]) + layout.has_header
+        check_lines(path, encoding, n_lines, layout.separator if layout.quoted else "")
+    except (pa.ArrowException, UnicodeError, RowsDiffer):
         found = read_slowly(layout, reading.places, as_text)
     if "rating" in found and "rating" in as_text:
         found["rating"] = decimals(found["rating"], decimal, layout.where)
@@ -81,12 +85,15 @@ def read_slowly(layout: Layout, places: dict[str, int], as_text: Collection[str]
     """Role -> column. Raises DataError at the first line with undecodable bytes, another number of fields
     than the first one, or a field that is no number. Columns named in `as_text` stay text."""
     found: dict[str, list] = {role: [] for role in places}
-    for number, fields in layout.records():
+    for record in layout.records():
+        number, fields = record.line, record.fields
         check_decoded("".join(fields), layout.path, number, layout.encoding)
         if len(fields) != len(layout.names):
             raise DataError(
                 f"{layout.path}, line {number}: has {len(fields)} fields instead of {len(layout.names)}"
             )
+        if record.further:
+            check_breaks(record, layout.separator, list(places.values()), layout.path)
         for role, place in places.items():
             text = fields[place]
             is_text = role in ("user", "item") or role in as_text
@@ -164,4 +171,6 @@ def _value(text: str, role: str, layout: Layout, number: int) -> float | None:
         return float(text)
     except ValueError:
         comma = '; set decimal to "," where the comma is meant as one' if "," in text else ""
-        raise DataError(f"{layout.path}, line {number}: the {role} {text!r} is not a number{comma}") from None
+        raise DataError(
+            f"{layout.path}, line {number}: the {role} {brief(text)} is not a number{comma}"
+        ) from None

@@ -1,0 +1,116 @@
+"""Values and sentences as a terminal may see them."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import pytest
+from commands import call
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_ae.errors import LONGEST_SENTENCE, QUOTED, brief, cut, printable
+
+
+@given(st.text(max_size=200))
+def test_short_values_are_shown_whole_and_long_ones_cut(text):
+    shown = brief(text)
+    if len(text) <= QUOTED:
+        assert shown == repr(text)
+    else:
+        assert shown == repr(text[: QUOTED - 1] + "…")
+
+
+def test_values_that_grow_are_never_written_out():
+    bomb: list = ["x"] * 10
+    for _ in range(12):
+        bomb = [bomb] * 10
+    assert len(brief(bomb)) <= QUOTED
+    assert brief([1, "a"]) == "[1, 'a']"
+    assert len(brief({"k" * 500: "v" * 500})) <= QUOTED
+
+
+@given(st.text(max_size=60))
+def test_sentences_hold_nothing_that_a_terminal_obeys(text):
+    shown = printable(text)
+    assert shown.isprintable()
+    assert shown.encode().decode() == shown
+    if all(word.isprintable() for word in text.split()):
+        assert shown == " ".join(text.split())
+
+
+def test_sentences_have_a_length():
+    assert printable("x" * 5_000) == "x" * (QUOTED - 1) + "…"
+    assert len(printable("word " * 5_000)) == LONGEST_SENTENCE
+    assert cut("abc", 2) == "a…"
+
+
+NOBODY = "there is no user of that name; write the whole path"
+WORDS: list[tuple[str, str]] = [
+    ("data describe ~nosuchuser/x.csv", NOBODY),
+    ("data describe good.csv --set source=~nosuchuser/x", NOBODY),
+    ("train --model biases --data good.csv --set split.kind=predefined --set split.train=~nosuchuser/a "
+     "--set split.test=b", NOBODY),
+    ("recommend ~nosuchuser/model --users 1", "no user whose home folder a '~' could mean"),
+    ("data describe " + "x" * 300, "is no name of a file (File name too long)"),
+    ("recommend " + "x" * 300 + " --users 1", "File name too long"),
+    ("train --data good.csv --model biases --no-tracking --out " + "x" * 300, "File name too long"),
+    ("train " + "x" * 300 + ".yaml", "File name too long"),
+    ("upload " + "x" * 300, "File name too long"),
+    ("data describe \udcff.csv", "'\\udcff.csv' is no text in UTF-8"),
+    ("data describe \x1b[31mred.csv", "\\x1b[31mred.csv: no file matches"),
+    ("train --data good.csv --model \x1b]0;x\x07", "'model.kind' is '\\x1b]0;x\\x07'"),
+    ("train pipe.yaml", "pipe.yaml: is no regular file; give a YAML file"),
+    ("data describe good.csv --set columns.user=12", "must be a text, and is 12; write it in quotes"),
+    ("data describe good.csv --set columns.user=''", "no column that is usually called user"),
+    ("data describe empty-names.csv", "for the user; its columns are ''"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), WORDS, ids=[words[:40].encode("unicode_escape").decode() for words, _ in WORDS]
+)
+def test_names_that_no_file_can_have_are_refused_in_a_short_sentence(words, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.csv").write_text("user,item,rating\n1,2,3\n")
+    (tmp_path / "empty-names.csv").write_text(",,\n1,2,3\n")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    outcome = call(*words.split(" "))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in outcome.err
+    assert outcome.err.endswith("\n")
+    assert outcome.err.rstrip("\n").isprintable()
+    assert len(outcome.err) < 500
+
+
+def test_names_in_what_was_read_do_not_reach_the_terminal_either(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("user,item,rating,\x1b[31mred\n1,2,3,4\n")
+    outcome = call("data", "describe", "a.csv")
+    assert outcome.code == 0
+    assert "ignored: '\\x1b[31mred'\n" in outcome.err
+    assert logging.getLogger().handlers
+
+
+def test_ids_do_not_reach_the_terminal_either(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = "".join(f"{user},\x1b]0;{item}\x07,{user % 2 + 3}\n" for user in range(20) for item in range(5))
+    (tmp_path / "good.csv").write_text("user,item,rating\n" + lines)
+    options = ["--no-tracking", "--out", "run", "--set", "split.kind=all", "--set", "validation=null"]
+    assert call("train", "--data", "good.csv", "--model", "biases", *options).code == 0
+    found = call("recommend", "run/model", "--users", "7", "--include-seen")
+    assert found.code == 0
+    assert "\\x1b]0;3\\x07" in found.out
+    assert found.out.replace("\n", "").isprintable()
+
+
+def test_a_user_list_longer_than_any_name_is_a_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = "".join(f"{user},{item},3\n" for user in range(300) for item in range(user % 5, 5))
+    (tmp_path / "good.csv").write_text("user,item,rating\n" + lines)
+    assert call("train", "--data", "good.csv", "--model", "biases", "--no-tracking", "--out", "run").code == 0
+    users = ",".join(map(str, range(300)))
+    found = call("recommend", "run/model", "--users", users, "-n", str(10**23), "--json")
+    assert found.code == 0
+    assert found.document["users"] == 300
