@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.experiments.run import run
 from recsys_ae.models.biases import BiasRecommender
-from recsys_ae.results.folder import new_folder
+from recsys_ae.models.storage import load_model
+from recsys_ae.results.folder import new_folder, read_run
 from recsys_ae.results.result import RunResult
 from recsys_ae.results.tracking import upload_run
 from recsys_ae.settings.configs import ValidationConfig
@@ -31,6 +33,20 @@ def config(tmp_path, monkeypatch):
     write_ratings(tmp_path / "ratings.csv")
     settings = ["hidden=[6]", "training.epochs=6", "training.batch_size=16"]
     return default_experiment("ratings.csv", "u-autorec", settings)
+
+
+@pytest.fixture
+def rescued(tmp_path, monkeypatch) -> Path:
+    """The system's folder for temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def claim(config, out: str, **options) -> None:
+    with new_folder(config, Path(out), **options):
+        pass
 
 
 def ctrl_c(epoch: Epoch) -> None:
@@ -55,7 +71,7 @@ def test_interrupted_run_is_kept_and_continues_to_the_same_result(config):
     assert not Path(".checkpoints").exists()
 
 
-def test_training_whose_results_were_not_kept_can_still_be_continued(config, caplog):
+def test_training_whose_results_were_not_kept_can_still_be_continued(config, caplog, rescued):
     def get_in_the_way(epoch: Epoch) -> None:
         Path("taken").write_text("no folder")
 
@@ -86,19 +102,20 @@ def test_interrupted_results_are_replaced_by_those_of_the_resumed_training(confi
     whole = run(config, Path("whole"), Context(), NullTracker())
     run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
     with pytest.raises(ConfigError, match=r"exists already and holds this very run.*add --resume"):
-        new_folder(config, Path("mine"))
-    resumed = run(config, new_folder(config, Path("mine"), resume=True), Context(resume=True), NullTracker())
+        claim(config, "mine")
+    with new_folder(config, Path("mine"), resume=True) as folder:
+        resumed = run(config, folder, Context(resume=True), NullTracker())
     assert (resumed.fit.interrupted, resumed.fit.epochs_run) == (False, whole.fit.epochs_run)
     assert RunResult.from_folder(Path("mine")).report.metrics == whole.report.metrics
     with pytest.raises(ConfigError, match="exists already"):  # finished results are never overwritten
-        new_folder(config, Path("mine"), resume=True)
+        claim(config, "mine", resume=True)
 
 
 def test_interrupted_results_of_another_config_are_left_alone(config):
     run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
     other = config.model_copy(update={"seed": 5})
     with pytest.raises(ConfigError, match="exists already"):
-        new_folder(other, Path("mine"), resume=True)
+        claim(other, "mine", resume=True)
 
 
 def test_state_is_kept_beside_the_results(config):
@@ -179,9 +196,10 @@ def test_run_that_an_earlier_program_wrote_can_be_uploaded(config):
     assert uploaded.report.summary == result.report.summary
     assert tracker.datasets[0].counts["train_ratings"] == result.report.counts["train_ratings"]
     read = json.loads(Path("out/result.json").read_text())
+    del read["checksum"]
     unknown = {"training_fingerprint": "", "fitted_fingerprint": ""}
     document["origin"] |= unknown
-    assert read == document | {"run_id": "4f1c", "validation": None}
+    assert read == document | {"run_id": "4f1c", "validation": None, "files": {}}
 
 
 def test_no_pair_of_the_test_part_is_scored_twice(tmp_path, monkeypatch):
@@ -243,17 +261,22 @@ def dict_of(tracker: RecordingTracker) -> dict:
     return {(name, step): value for name, value, step in tracker.logged_metrics}
 
 
-def test_nothing_is_left_of_a_run_whose_results_cannot_be_written(config, monkeypatch):
-    def get_in_the_way(epoch: Epoch) -> None:
-        Path("file").write_text("no folder")
-
-    with pytest.raises(StorageError, match="cannot be written"):
-        run(config, Path("file/out"), Context(on_epoch=get_in_the_way), NullTracker())
-    assert {path.name for path in Path().iterdir()} <= {"file", "ratings.csv", "runs"}
+def test_results_that_cannot_be_written_are_kept_elsewhere_and_nothing_is_left(config, rescued):
+    Path("file").write_text("no folder")
+    with pytest.raises(StorageError) as caught:
+        run(config, Path("file/out"), Context(), NullTracker())
+    (place,) = rescued.glob("*/*")
+    assert str(caught.value) == (
+        f"file/out: the results cannot be written (File exists); they are in {place}: move them to "
+        "another place, such as one on another disk"
+    )
+    assert read_run(place)[1].report.metrics
+    assert load_model(place / "model").recommender.kind == "network"
+    assert {path.name for path in Path().iterdir()} == {"file", "ratings.csv", rescued.name}
 
 
 def test_place_that_cannot_be_written_to_is_refused(config):
     Path("file").write_text("in the way")
     for place in ("file/out", "/proc/nowhere/out"):
         with pytest.raises(ConfigError, match="is no folder that can be written to"):
-            new_folder(config, Path(place))
+            claim(config, place)
