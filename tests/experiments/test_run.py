@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +19,14 @@ from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.experiments.run import run
 from recsys_ae.models.biases import BiasRecommender
 from recsys_ae.models.storage import load_model
+from recsys_ae.results import folder as folders
 from recsys_ae.results.folder import new_folder, read_run
 from recsys_ae.results.result import RunResult
 from recsys_ae.results.tracking import upload_run
 from recsys_ae.settings.configs import ValidationConfig
 from recsys_ae.settings.load import default_experiment
 from recsys_ae.tracking.tracker import NullTracker
+from recsys_ae.training.interrupts import Terminated, terminated
 from recsys_ae.training.runner import Context
 from recsys_ae.types import Epoch
 
@@ -280,3 +284,98 @@ def test_place_that_cannot_be_written_to_is_refused(config):
     for place in ("file/out", "/proc/nowhere/out"):
         with pytest.raises(ConfigError, match="is no folder that can be written to"):
             claim(config, place)
+
+
+def test_runs_of_the_same_second_have_folders_of_their_own(config, monkeypatch):
+    monkeypatch.setattr(folders, "datetime", Clock)
+    with new_folder(config, None) as first, new_folder(config, None) as second:
+        assert first != second
+        with pytest.raises(
+            ConfigError, match=r"--out .*: another run writes there now; choose another folder"
+        ):
+            claim(config, str(second))
+        run(config, second, Context(), NullTracker())
+    assert [path.name for path in Path("runs").iterdir()] == [second.name]
+
+
+class Clock:
+    """Stands still."""
+
+    @staticmethod
+    def now(zone):
+        return datetime(2024, 5, 6, 7, 8, 9, tzinfo=zone)
+
+
+def test_what_a_killed_run_has_claimed_goes_with_the_next_of_its_name(config):
+    stem = f"{config.name}-20240506T070809Z"
+    for name in (stem, f"{stem}-2", f".{stem}.0a1b2c3d.tmp", "mine", f"{config.name}-mine"):
+        Path("runs", name).mkdir(parents=True)
+    Path("runs", f"{stem}-2", "result.json").write_text("{}")
+    with new_folder(config, None):
+        left = {path.name for path in Path("runs").iterdir()}
+        assert left >= {f"{stem}-2", "mine", f"{config.name}-mine"}
+        assert len(left) == 4
+
+
+def test_killed_run_can_be_started_again_at_the_same_place(config):
+    """Its claim is empty, and what it had written is beside it."""
+    Path("mine").mkdir()
+    Path(".mine.0a1b2c3d.tmp").mkdir()
+    with new_folder(config, Path("mine")) as folder:
+        result = run(config, folder, Context(), NullTracker())
+    assert read_run(Path("mine"))[1].report.metrics == result.report.metrics
+    assert {path.name for path in Path().iterdir()} == {"mine", "ratings.csv"}
+
+
+def test_interrupted_results_survive_a_kill_while_they_are_replaced(config):
+    run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
+    Path("mine").rename(".mine.0a1b2c3d.old")
+    with new_folder(config, Path("mine"), resume=True) as folder:
+        assert read_run(folder)[1].fit.interrupted
+
+
+def test_refused_and_failed_runs_leave_no_folder(config):
+    with pytest.raises(ValueError, match="no"), new_folder(config, None):
+        raise ValueError("no")
+    with pytest.raises(ValueError, match="no"), new_folder(config, Path("deep/er/mine")):
+        raise ValueError("no")
+    assert {path.name for path in Path().iterdir()} == {"ratings.csv"}
+
+
+def test_flipped_bit_anywhere_in_a_run_folder_is_found_and_its_file_named(config):
+    run(config, Path("out"), Context(), NullTracker())
+    assert read_run(Path("out"))
+    for path in sorted(path for path in Path("out").rglob("*") if path.is_file()):
+        whole = path.read_bytes()
+        for place in range(0, 8 * len(whole), max(7, len(whole) // 3)):
+            damaged = bytearray(whole)
+            damaged[place // 8] ^= 1 << place % 8
+            path.write_bytes(damaged)
+            with pytest.raises(StorageError, match=re.escape(path.name)):
+                read_run(Path("out"))
+        path.write_bytes(whole)
+    assert read_run(Path("out"))
+
+
+def test_checksums_hold_after_tracking(config):
+    """The document is written once more, with the names of the tracked run and model."""
+    run(config, Path("out"), Context(), RecordingTracker(run_id="4f1c"))
+    assert read_run(Path("out"))[1].run_id == "4f1c"
+    Path("out/epochs.csv").write_text("damaged")
+    with pytest.raises(StorageError, match=r"epochs\.csv: damaged"):
+        upload_run(Path("out"), RecordingTracker())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_run_that_is_terminated_is_marked_so_and_continues_to_the_same_result(config, number):
+    def send(epoch: Epoch) -> None:
+        if epoch.number == 2:
+            signal.raise_signal(number)
+
+    whole, tracker = run(config, Path("whole"), Context(), NullTracker()), RecordingTracker()
+    with pytest.raises(Terminated), terminated(), new_folder(config, Path("out")) as folder:
+        run(config, folder, Context(on_epoch=send), tracker)
+    assert tracker.status == "KILLED"
+    assert {path.name for path in Path().iterdir()} == {".checkpoints", "ratings.csv", "whole"}
+    resumed = run(config, Path("out"), Context(resume=True), NullTracker())
+    assert resumed.report.metrics == whole.report.metrics

@@ -10,9 +10,11 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -75,16 +77,17 @@ class Commands:
 
     def run(
         self, folder: Path, words: Sequence[str], *, mode: str = "count", at: int = 0,
-        temporary: Path | None = None, stop_at: int = 0,
+        temporary: Path | None = None, stop_at: int = 0, kill_after: float = 0.0,
     ) -> Ending:  # fmt: skip
         """Run `recsys-ae` with these words in the folder. `at`: the call that goes wrong, from 1;
         `temporary`: the system's folder for temporary files; `stop_at`: the epoch after which Ctrl-C is
-        pressed."""
+        pressed; `kill_after`: seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {
             "folder": str(folder.resolve()), "words": list(words), "mode": MODES.index(mode), "at": at,
             "said": str(self._said), "temporary": str(temporary or folder), "stop_at": stop_at,
+            "kill_after": kill_after,
         }  # fmt: skip
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
@@ -107,6 +110,9 @@ def _serve(library: ctypes.CDLL, warm: Sequence[Sequence[str]]) -> None:
         if child == 0:
             _obey(request, library, writer_end)
         os.close(writer_end)
+        if request["kill_after"]:
+            time.sleep(request["kill_after"])
+            os.kill(child, signal.SIGKILL)  # one that has ended is not yet waited for
         _, status = os.waitpid(child, 0)
         with os.fdopen(reader) as counted:
             calls = int(counted.read() or 0)
@@ -144,8 +150,6 @@ def _obey(request: dict, library: ctypes.CDLL, counted: int) -> None:
 
 
 def _press_ctrl_c(after: int) -> None:
-    import signal
-
     from recsys_ae.cli import progress
 
     before: Callable = progress.Progress.update

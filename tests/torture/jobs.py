@@ -159,7 +159,7 @@ class Tortured:
         job.prepare(commands, template)
         found = cls(job, commands, folder, {})
         found.first = job.found(template) if job.before else None
-        calm = found._copy("calm")
+        calm = found.copy("calm")
         ending = commands.run(calm, job.words)
         assert ending.code == 0, ending.err
         found.n_calls, found.whole = ending.calls, job.found(calm)
@@ -168,7 +168,7 @@ class Tortured:
 
     def disturb(self, mode: str, at: int) -> None:
         """One case: the call number `at` goes wrong, and then the next start must succeed."""
-        where = self._copy("case")
+        where = self.copy("case")
         temporary = self.folder / "temporary"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
@@ -179,7 +179,7 @@ class Tortured:
         if ending.code == 0:
             assert found == self.whole, ending.err
         self._check_rescue(ending, temporary)
-        self._check_next_start(where)
+        self.check_next_start(where)
         kind = "killed" if ending.code < 0 else f"exit {ending.code}"
         state = "whole" if found == self.whole else "as before"
         self.counts[f"{kind}, results {state}"] = self.counts.get(f"{kind}, results {state}", 0) + 1
@@ -199,7 +199,8 @@ class Tortured:
             if self.job.words in (TRAIN, RESUME):
                 assert essence(place) == self.whole
 
-    def _check_next_start(self, where: Path) -> None:
+    def check_next_start(self, where: Path) -> None:
+        """It succeeds, or finds the results there already, and nothing is left of what went wrong before."""
         again = self.commands.run(where, self.job.words)
         if again.code == 0:
             assert self.job.found(where) == self.whole
@@ -213,7 +214,8 @@ class Tortured:
         expected = {path.name for path in (self.folder / "calm").iterdir()}
         assert left == expected, f"left behind: {left - expected}"
 
-    def _copy(self, name: str) -> Path:
+    def copy(self, name: str) -> Path:
+        """A fresh folder that the job can begin in."""
         shutil.rmtree(self.folder / name, ignore_errors=True)
         shutil.copytree(self.folder / "template", self.folder / name)
         return self.folder / name
