@@ -251,3 +251,24 @@ def test_a_damaged_or_missing_file_is_named(tmp_path):
     (tmp_path / "deep" / "file").unlink()
     with pytest.raises(StorageError, match=r"deep/file: cannot be read \(No such file or directory\); try"):
         check_files(tmp_path, found, advice="try again")
+
+
+def test_a_lock_on_what_was_replaced_since_is_none(tmp_path):
+    """Another process may remove, or replace, a folder between our opening and our locking it."""
+    place = folder_of(tmp_path / "place", "first")
+    handle = os.open(place, os.O_RDONLY)
+    try:
+        place.rename(tmp_path / "elsewhere")
+        assert files._try_to_lock(handle, place) is False
+        folder_of(place, "second")
+        assert files._try_to_lock(handle, place) is False
+    finally:
+        os.close(handle)
+
+
+def test_a_folder_that_is_aside_for_a_moment_cannot_be_claimed(tmp_path):
+    """Its living writer is about to put something else there."""
+    with files._held(folder_of(tmp_path / f".place.{ID}.old", "old")):
+        with pytest.raises(BlockingIOError), claimed(tmp_path / "place"):
+            pass
+        assert names(tmp_path) == [f".place.{ID}.old"]

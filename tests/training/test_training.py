@@ -502,3 +502,11 @@ def test_signals_that_are_ignored_stay_so(monkeypatch):
             assert heard.number is None
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_the_second_signal_of_others_ends_at_once():
+    with terminated(), deferred_interrupt() as interrupt:
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.requested
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)
