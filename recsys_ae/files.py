@@ -24,6 +24,7 @@ from safetensors.numpy import save_file
 
 from recsys_ae.errors import ConfigError, StorageError
 
+_LEFT = re.compile(r"\.(.+)\.[0-9a-f]{8}\.(tmp|old)")
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # folders of some file systems
 _ATTEMPTS = 20  # at making what another process, which tidies up, may remove at the same moment
@@ -55,7 +56,6 @@ def _replaced(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
             recover(path)
             with _temporary(path, make) as temporary:
                 yield temporary
-                _sync(temporary)
                 _take_place(temporary, path)
     except OSError as error:
         raise StorageError(
@@ -155,13 +155,19 @@ def check_writable(path: Path, option: str) -> None:
 
 
 def _take_place(temporary: Path, path: Path) -> None:
+    is_part = any(
+        _LEFT.fullmatch(parent.name) for parent in path.parents
+    )  # of a folder that follows as a whole
+    if not is_part:
+        _sync(temporary)
     try:
         temporary.rename(path)  # onto nothing, a file, or an empty folder: one step
     except OSError as error:
         if error.errno not in _OCCUPIED:
             raise
         _change_places(temporary, path)
-    _sync_one(path.parent)
+    if not is_part:
+        _sync_one(path.parent)
 
 
 def _change_places(temporary: Path, path: Path) -> None:
@@ -250,9 +256,9 @@ def _beside(path: Path, kind: str) -> Path:
 
 def _leftovers(path: Path) -> list[Path]:
     """Whole ones first, the latest before the others."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.(tmp|old)")
     try:
-        found = [each for each in path.parent.iterdir() if pattern.fullmatch(each.name)]
+        names = ((each, _LEFT.fullmatch(each.name)) for each in path.parent.iterdir())
+        found = [each for each, match in names if match and match[1] == path.name]
         return sorted(found, key=lambda left: (left.suffix, -left.stat().st_mtime_ns))
     except OSError:  # no folder, or one that changes at this moment
         return []

@@ -207,7 +207,6 @@ class Tortured:
         else:
             assert again.code == 2, again.err
             assert "exists already" in again.err, again.err
-        if self.job.words[0] in ("train", "benchmark"):
             elsewhere = AGAIN if self.job.words[0] == "train" else (*self.job.words[:-1], "again")
             assert self.commands.run(where, elsewhere).code == 0
         left = {path.name for path in where.iterdir()} - {"again"}
