@@ -193,7 +193,8 @@ def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
 
 def _write_ids(path: Path, ids: IdMap) -> None:
     kind = pa.int64() if ids.ids.dtype == np.int64 else pa.string()
-    pq.write_table(pa.table({"id": pa.array(ids.ids.tolist(), type=kind)}), path)
+    with path.open("wb") as file:  # Arrow would complain once more of a full disk when it closes its own
+        pq.write_table(pa.table({"id": pa.array(ids.ids.tolist(), type=kind)}), file)
 
 
 def _read_ids(path: Path, n: int) -> IdMap:

@@ -191,10 +191,9 @@ def yaml_of(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def rewrite_result(folder: Path, result: RunResult) -> Path:
+def rewrite_result(folder: Path, result: RunResult) -> None:
     """Replace result.json, for what is known only after tracking."""
     rewrite_document(folder, result.to_json())
-    return folder / RESULT
 
 
 def _write_epochs(path: Path, epochs: Sequence[Epoch], metric: Metric | None) -> None:

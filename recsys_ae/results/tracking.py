@@ -64,9 +64,11 @@ def track_outcome(tracker: Tracker, folder: Path, result: RunResult) -> RunResul
         if path.name not in (MODEL, RESULT):
             tracker.artifact(path)
     uri = tracker.model(folder / MODEL)
-    result = replace(result, model=uri or result.model, run_id=tracker.run_id)
-    tracker.artifact(rewrite_result(folder, result))
-    return result
+    told = replace(result, model=uri or result.model, run_id=tracker.run_id)
+    if (told.model, told.run_id) != (result.model, result.run_id):
+        rewrite_result(folder, told)
+    tracker.artifact(folder / RESULT)
+    return told
 
 
 def _final_metrics(result: RunResult) -> dict[str, float]:
