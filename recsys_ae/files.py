@@ -97,9 +97,10 @@ def claimed(path: Path, *, fresh: bool = False) -> Iterator[None]:
                 _remove_empty(path)
 
 
-def discard(path: Path) -> None:
-    """Remove a file or folder, so that it is never there in part."""
-    aside = _beside(path, "tmp")
+def discard(path: Path, *, place: Path | None = None) -> None:
+    """Remove a file or folder, so that it is never there in part. `place`: whose leftover it is meanwhile,
+    None: its own."""
+    aside = _beside(place or path, "tmp")
     with suppress(OSError):
         path.rename(aside)
         _remove(aside)
@@ -180,7 +181,7 @@ def _change_places(temporary: Path, path: Path) -> None:
         except BaseException:
             old.rename(path)
             raise
-        discard(old)
+        discard(old, place=path)
 
 
 @contextmanager

@@ -136,6 +136,17 @@ def test_what_the_disk_does_not_take_is_not_published(tmp_path, monkeypatch, cod
     assert names(tmp_path) == ["place"]
 
 
+def test_what_is_left_of_a_removal_goes_with_the_next_writer(tmp_path, monkeypatch):
+    write(tmp_path / "place", "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(files.shutil, "rmtree", lambda path, **options: None)
+        write(tmp_path / "place", "new")
+    assert len(names(tmp_path)) == 2
+    write(tmp_path / "place", "newer")
+    assert names(tmp_path) == ["place"]
+    assert (tmp_path / "place" / "file").read_text() == "newer"
+
+
 def test_a_file_never_takes_the_place_of_a_folder(tmp_path):
     folder_of(tmp_path / "place", "mine")
     with pytest.raises(StorageError, match="cannot be written"), replaced(tmp_path / "place"):
