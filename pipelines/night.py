@@ -6,15 +6,17 @@ OUT/tested holds the model that is tested; its metrics must keep every limit. OU
 that is then fitted to all ratings, in as many epochs as the tested one needed: it makes the lists. Both runs
 are tracked as those of recsys-ae train. The lists are written at the very end; where anything goes wrong
 before, those of yesterday stay. Exit codes: 0; 1 where a metric misses its limit; 2 for a mistake in the
-command, the config or the data; 130 after Ctrl-C.
+command, the config or the data; 130 after Ctrl-C, 143 after SIGTERM, 129
+after SIGHUP.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from recsys_ae.settings.load import load_experiment
 from recsys_ae.settings.schema import advice
 from recsys_ae.splitting.configs import AllSplitConfig, PredefinedSplitConfig
 from recsys_ae.tracking.tracker import Tracker
+from recsys_ae.training.interrupts import Terminated, terminated
 from recsys_ae.training.runner import Context
 
 
@@ -80,10 +83,14 @@ def test_metrics(config: ExperimentConfig) -> dict[str, Metric]:
 def main(arguments: list[str] | None = None, tracker_of: Callable[..., Tracker] = make_tracker) -> int:
     options = _parser().parse_args(arguments)
     try:
-        return night(options, tracker_of)
+        with terminated():
+            return night(options, tracker_of)
     except RecsysError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except Terminated as error:
+        print(f"stopped by {error}; {options.lists} is as it was", file=sys.stderr)
+        return 128 + signal.Signals[str(error)]
     except KeyboardInterrupt:
         print(f"stopped by Ctrl-C; {options.lists} is as it was", file=sys.stderr)
         return 130
@@ -111,8 +118,17 @@ def night(options: argparse.Namespace, tracker_of: Callable[..., Tracker]) -> in
     config = load_experiment(options.config, options.overrides)
     limits = [Limit.parse(text, config) for text in options.limit]
     _check(config, options)
-    folder = new_folder(config, options.out)
+    with new_folder(config, options.out) as folder:
+        return _night(config, limits, folder, options, tracker_of)
 
+
+def _night(
+    config: ExperimentConfig,
+    limits: Sequence[Limit],
+    folder: Path,
+    options: argparse.Namespace,
+    tracker_of: Callable[..., Tracker],
+) -> int:
     def run_in(name: str, config: ExperimentConfig) -> RunResult:
         experiment = options.experiment or config.data.name
         tracker = tracker_of(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import reprlib
 from typing import Any
 
+_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # as torch says it
+
 
 class RecsysError(Exception):
     """The root of all errors that the command line turns into one sentence and exit code 2."""
@@ -68,3 +70,16 @@ def printable(text: str) -> str:
     words = (cut(word) if len(word) > LONGEST_WORD else word for word in text.split())
     line = cut(" ".join(words), LONGEST_SENTENCE)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What to say where memory ran out, in this process or on its GPU; None for every other error."""
+    words = str(error).split("\n")[0]
+    asked = isinstance(error, RuntimeError) and any(part in words for part in _MEMORY)
+    if not asked and not isinstance(error, MemoryError):
+        return None
+    detail = f" ({words[:160]})" if words else ""
+    return (
+        f"out of memory{detail}; take a smaller model, smaller batches or fewer ratings (filters), or a "
+        "machine with more memory"
+    )

@@ -167,19 +167,23 @@ def test_night_refuses_before_training(here, capsys, words, sentence):
 
 
 class Stopped(NullTracker):
-    """A tracker during whose first epoch somebody presses Ctrl-C."""
+    """A tracker during whose first epoch the process is sent a signal."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         if step == 1:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.number)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("stopped", ["movies", "movies-production"])
-def test_night_that_is_stopped_leaves_the_lists_alone(here, stopped):
+def test_night_that_is_stopped_leaves_the_lists_alone(here, stopped, number, code):
     def tracker_of(experiment: str, name: str, **options: object) -> NullTracker:
-        return Stopped() if name == stopped else NullTracker()
+        return Stopped(number) if name == stopped else NullTracker()
 
-    assert night(tracker_of=tracker_of) == 130
+    assert night(tracker_of=tracker_of) == code
     assert Path("top.csv").read_text() == "yesterday"
 
 

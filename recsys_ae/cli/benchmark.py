@@ -42,12 +42,12 @@ def benchmark(
         from recsys_ae.results.folder import new_folder
         from recsys_ae.training.runner import Context, ignore
 
-        folder = new_folder(found, out)
-        tracker = options.make_tracker(
-            experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
-        )
         context = Context(device=device.value, anyway=anyway)
-        result = run_benchmark(found, folder, context, tracker, on_run=ignore if quiet else _tell)
+        with new_folder(found, out) as folder:
+            tracker = options.make_tracker(
+                experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
+            )
+            result = run_benchmark(found, folder, context, tracker, on_run=ignore if quiet else _tell)
         say(result.to_json(), lambda: _show(result))
     errors = {entry.error for entry in result.entries} - {None}
     if errors:

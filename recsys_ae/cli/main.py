@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -15,7 +16,10 @@ from recsys_ae.cli.models import evaluate, recommend
 from recsys_ae.cli.options import EXIT_STOPPED
 from recsys_ae.cli.store import ui, upload
 from recsys_ae.cli.train import train
-from recsys_ae.errors import ConfigError, RecsysError, brief, cut, printable, reason
+from recsys_ae.errors import ConfigError, RecsysError, brief, cut, out_of_memory, printable, reason
+from recsys_ae.training.interrupts import terminated
+
+_EXIT_BY_SIGNAL = 128  # + the signal's number, as shells have it
 
 app = typer.Typer(
     name="recsys-ae",
@@ -39,35 +43,47 @@ for command, example in (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the answer is the exit code: 0, 1 for a benchmark in which a model failed, 2 for what
-    the user can mend (one sentence on stderr), 130 for Ctrl-C. Anything else is a defect, and traces."""
+    the user can mend (one sentence on stderr), 130 for Ctrl-C, 143 for SIGTERM and 129 for SIGHUP. Anything
+    else is a defect, and traces."""
     _log_to_stderr()
+    with terminated() as signals:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        return _stopped(signals.number or signal.SIGINT) if code == EXIT_STOPPED else code
+
+
+def _run(words: list[str]) -> int:
     try:
-        words = list(sys.argv[1:] if arguments is None else arguments)
         _check_words(words)
         code = typer.main.get_command(app).main(args=words, prog_name="recsys-ae", standalone_mode=False)
-        return _stopped() if code == EXIT_STOPPED else code if isinstance(code, int) else 0
+        return code if isinstance(code, int) else 0
     except RecsysError as error:
         return _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        return _stopped()
+        return EXIT_STOPPED
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
         return 0
-    except RuntimeError as error:
-        if "home directory" not in str(error):  # so Python says that "~name/" is of nobody
-            raise
-        return _refuse("there is no user whose home folder a '~' could mean; write the whole path")
-    except OSError as error:  # what the operating system refuses, the user can mend: names, rights, room
-        return _refuse(f"{cut(str(error.filename or 'the command'))}: {reason(error)}")
     except Exception as error:
+        if sentence := _mendable(error):
+            return _refuse(sentence)
         if not hasattr(error, "format_message"):  # every version of typer has its own class of usage errors
             raise
         return _refuse_usage(error)
 
 
-def _stopped() -> int:
-    print("stopped by Ctrl-C; nothing half-written was left behind", file=sys.stderr)
-    return EXIT_STOPPED
+def _mendable(error: Exception) -> str | None:
+    """What to say of an error of Python's own that the user can mend: names, rights, room, memory."""
+    if isinstance(error, OSError):
+        return f"{cut(str(error.filename or 'the command'))}: {reason(error)}"
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # of "~name/" that is of nobody
+        return "there is no user whose home folder a '~' could mean; write the whole path"
+    return out_of_memory(error)
+
+
+def _stopped(number: int) -> int:
+    what = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    print(f"stopped by {what}; nothing half-written was left behind", file=sys.stderr)
+    return _EXIT_BY_SIGNAL + number
 
 
 def _refuse(sentence: str) -> int:

@@ -55,13 +55,15 @@ def train(
         from recsys_ae.results.folder import new_folder
         from recsys_ae.training.runner import Context
 
-        folder = new_folder(found, out, resume=resume)
         experiment = experiment or found.data.name
-        tracker = options.make_tracker(
-            experiment, found.name, uri=tracking_uri, off=no_tracking, folder=folder
-        )
         metric = metric_of_epochs(found.model, found.validation, found.evaluation)
-        with epoch_bar(found.model.max_epochs, metric=metric, quiet=quiet) as bar:
+        with (
+            new_folder(found, out, resume=resume) as folder,
+            epoch_bar(found.model.max_epochs, metric=metric, quiet=quiet) as bar,
+        ):
+            tracker = options.make_tracker(
+                experiment, found.name, uri=tracking_uri, off=no_tracking, folder=folder
+            )
             context = Context(device=device.value, resume=resume, on_epoch=bar, anyway=anyway)
             result = run(found, folder, context, tracker)
         say(result.to_json(), lambda: _show(result, ranks=found.model.ranks))

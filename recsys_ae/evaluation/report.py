@@ -81,8 +81,8 @@ class Report:
         """One row per user (column "user"), the summary in the file's metadata; whole or not at all."""
         columns = {"user": pa.array(self.users), **{k: pa.array(v) for k, v in self.per_user.items()}}
         metadata = {_KEY: json.dumps({"format": FORMAT, **self.summary})}
-        with replaced(Path(path)) as temporary:
-            pq.write_table(pa.table(columns).replace_schema_metadata(metadata), temporary)
+        with replaced(Path(path)) as temporary, temporary.open("wb") as file:
+            pq.write_table(pa.table(columns).replace_schema_metadata(metadata), file)
 
     @classmethod
     def from_parquet(cls, path: Path) -> Report:

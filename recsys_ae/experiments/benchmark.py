@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys_ae.errors import RecsysError
+from recsys_ae.errors import RecsysError, out_of_memory
 from recsys_ae.evaluation.comparison import Difference, compare
 from recsys_ae.experiments.prepare import check_feedback, prepare_all
 from recsys_ae.experiments.run import run_on
@@ -25,10 +25,11 @@ from recsys_ae.results.tracking import track_benchmark
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, ValidationConfig
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import Tracker
+from recsys_ae.training.interrupts import Terminated
 from recsys_ae.training.runner import Context, ignore
 
 log = logging.getLogger(__name__)
-STOPPED = "not run: stopped by Ctrl-C"
+STOPPED = "not run: stopped"
 
 
 def run_benchmark(
@@ -57,19 +58,23 @@ def run_benchmark(
     entries = tuple(Entry(entry) for entry in config.models)
     with tracker:
         track_benchmark(tracker, config)
+        stopped: KeyboardInterrupt | None = None
         try:
             for seed, split in zip(config.seeds, splits, strict=True):
                 for entry in entries:
                     if entry.error is None:
                         on_run(f"{entry.config.name}, seed {seed}")
                         _run_entry(entry, config, seed, split, folder, context, tracker)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            stopped = error
             _mark_stopped(entries, len(config.seeds))
         differences = tuple(_differences(config, entries))
         result = BenchmarkResult(config, entries, differences, tracker.run_id, folder)
         tracker.metrics(parent_metrics(result.to_json()))
         for path in write_benchmark(result):
             tracker.artifact(path)
+        if isinstance(stopped, Terminated):
+            raise stopped
     return result
 
 
@@ -105,8 +110,8 @@ def _run_entry(
         entry.error = str(error)
         log.warning("%s, seed %d failed: %s", name, seed, error)
     except Exception as error:
-        entry.error = f"{type(error).__name__}: {error}"
-        log.exception("%s, seed %d failed", name, seed)
+        entry.error = out_of_memory(error) or f"{type(error).__name__}: {error}"
+        log.warning("%s, seed %d failed", name, seed, exc_info=None if out_of_memory(error) else error)
 
 
 def _warm_up(model: ModelConfig, split: Split, context: Context) -> None:

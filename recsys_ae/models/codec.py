@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -78,7 +78,7 @@ def decoded(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         case {"is": "array", "name": name}:
             return arrays[name]
         case {"is": "csr", "name": name, "shape": shape}:
-            return csr_array(tuple(arrays[f"{name}/{part}"] for part in CSR_PARTS), shape=tuple(shape))
+            return csr_of({part: arrays[f"{name}/{part}"] for part in CSR_PARTS}, shape)
         case {"is": "network", "name": name, "architecture": architecture}:
             from recsys_ae.nn.autoencoder import Architecture, Autoencoder
 
@@ -90,6 +90,14 @@ def decoded(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
             return _made(_class_of(kind), value, arrays)
         case _:
             return value
+
+
+def csr_of(parts: Mapping[str, np.ndarray], shape: Sequence[int]) -> csr_array:
+    """The sparse matrix of these arrays. Raises ValueError unless every position in them lies inside it: code
+    that is compiled reads wherever they lead."""
+    matrix = csr_array(tuple(parts[part] for part in CSR_PARTS), shape=tuple(shape))
+    matrix.check_format(full_check=True)
+    return matrix
 
 
 def parameters_of(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

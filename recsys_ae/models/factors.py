@@ -51,6 +51,17 @@ class FactorRecommender:
 
     kind: ClassVar[str] = "factor"
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where the parts are not of these users, items and factors: compiled code would
+        read beyond their ends."""
+        n_users, n_items, k = len(self.users), len(self.items), self.user_factors.shape[-1]
+        found = (self.user_factors, self.item_factors, self.user_biases, self.item_biases)
+        shapes = [array.shape for array in found]
+        if shapes != [(n_users, k), (n_items, k), (n_users,), (n_items,)]:
+            raise ValueError(f"factors and biases of shapes {shapes} for {n_users} users and {n_items} items")
+        if isinstance(self.fold_in, SampledFoldIn):
+            self.fold_in.check_fits(n_items, k)
+
     @property
     def folds_in(self) -> bool:
         return self.fold_in is not None

@@ -101,6 +101,23 @@ class SampledFoldIn:
 
     kind: ClassVar[str] = "sampled"
 
+    def check_fits(self, n_items: int, n_factors: int) -> None:
+        """Raises ValueError where these are not draws for these items and factors, of all draws together."""
+        n_draws = max(1, len(self.noise_precisions))
+        k = n_factors // n_draws + 1
+        expected: list[tuple[np.ndarray | None, tuple[int, ...]]] = [
+            (self.noise_precisions, (n_draws,)),
+            (self.prior_means, (n_draws, k)),
+            (self.prior_precisions, (n_draws, k, k)),
+            (self.average_users, (n_draws, k)),
+            (self.average_items, (n_draws, k)),
+            (self.item_biases, (n_draws, n_items)),
+            (self.effects, (n_draws, n_items, k)),
+        ]
+        for array, shape in expected:
+            if (array is not None and array.shape != shape) or n_factors % n_draws:
+                raise ValueError(f"draws do not fit {n_items} items and {n_factors} factors")
+
     def solve(self, targets: csr_array, item_factors: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
         """(b, S · k) factors and (b,) biases, float32, divided by S. `targets`: (b, n_items) histories
         as they are; `item_factors`: (n_items, S · k). A user without history gets zeros."""

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import StorageError
 from recsys_ae.models.biases import Biases, BiasRecommender
-from recsys_ae.models.codec import CSR_PARTS, State, decoded, parameters_of, recommender_of
+from recsys_ae.models.codec import CSR_PARTS, State, csr_of, decoded, parameters_of, recommender_of
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import ConfidenceFoldIn, FoldIn, RidgeFoldIn
 from recsys_ae.models.linear import LinearRecommender
@@ -42,8 +41,8 @@ def recommender_of_format_1(kind: str, users: IdMap, items: IdMap, state: State)
         case "linear":
             weights = arrays.get("item_weights")
             if weights is None:
-                parts = tuple(arrays[f"item_weights_{name}"] for name in CSR_PARTS)
-                weights = csr_array(parts, shape=(len(items), len(items)))
+                parts = {name: arrays[f"item_weights_{name}"] for name in CSR_PARTS}
+                weights = csr_of(parts, (len(items), len(items)))
             return LinearRecommender(users, items, weights, meta["reads"], meta["positive"], **able)
         case "network":
             return _network(users, items, meta, arrays)

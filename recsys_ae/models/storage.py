@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
-from scipy.sparse import csr_array
 
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.data.schema import outside
 from recsys_ae.errors import DataError, RecsysError, StorageError
-from recsys_ae.files import replaced, write_arrays
-from recsys_ae.models.codec import CSR_PARTS, State, recommender_of, state_of
+from recsys_ae.files import recover, replaced_folder, write_arrays
+from recsys_ae.models.codec import CSR_PARTS, State, csr_of, recommender_of, state_of
 from recsys_ae.models.older import recommender_of_format_1, recommender_of_format_2
 from recsys_ae.provenance import installed
 from recsys_ae.recommender import Recommender
+from recsys_ae.seals import FILES, check_files, checksums, read_sealed, write_sealed
 
 log = logging.getLogger(__name__)
 
@@ -92,13 +92,12 @@ def save_model(
         "info": dict(info),
         "versions": installed(_PACKAGES),
     }
-    with replaced(folder) as temporary:
-        temporary.mkdir()
-        (temporary / "model.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    with replaced_folder(folder) as temporary:
         write_arrays(temporary / "arrays.safetensors", state.arrays)
         write_arrays(temporary / "history.safetensors", parts)
         _write_ids(temporary / "users.parquet", recommender.users)
         _write_ids(temporary / "items.parquet", recommender.items)
+        write_sealed(temporary / "model.json", {**document, FILES: checksums(temporary)})
 
 
 def load_model(folder: Path) -> StoredModel:
@@ -109,6 +108,7 @@ def load_model(folder: Path) -> StoredModel:
     """
     document = _read_document(folder)
     try:
+        check_files(folder, document.get(FILES, {}), advice="save the model again")
         users = _read_ids(folder / "users.parquet", document["n_users"])
         items = _read_ids(folder / "items.parquet", document["n_items"])
         arrays = _read_arrays(folder / "arrays.safetensors", document["arrays"])
@@ -119,7 +119,7 @@ def load_model(folder: Path) -> StoredModel:
         return StoredModel(recommender, histories, document["info"])
     except RecsysError:
         raise
-    except (KeyError, TypeError, IndexError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError) as error:
         raise StorageError(
             f"{folder / 'model.json'}: does not describe a model ({type(error).__name__}: {error}); "
             "save the model again"
@@ -140,7 +140,9 @@ def _read_histories(path: Path, document: Mapping[str, Any], users: IdMap, items
     parts = _read_arrays(path, document["history"])
     positions = np.arange(len(users)) if document["format"] == 1 else parts["positions"]
     try:
-        matrix = csr_array(tuple(parts[name] for name in CSR_PARTS), shape=(len(users), len(items)))
+        matrix = csr_of(parts, (len(users), len(items)))
+        if len(positions) and not -1 <= positions.min() <= positions.max() < len(users):
+            raise ValueError("a position is that of no user")
         return Histories(users, positions, matrix, parts.get("timestamps"))
     except (ValueError, DataError) as error:
         raise StorageError(f"{path}: does not hold histories ({error}); save the model again") from error
@@ -148,14 +150,16 @@ def _read_histories(path: Path, document: Mapping[str, Any], users: IdMap, items
 
 def _read_document(folder: Path) -> dict[str, Any]:
     path = folder / "model.json"
+    with suppress(OSError):  # a place that cannot be written to has nothing to recover either
+        recover(folder)
     if not folder.is_dir():
         raise StorageError(f"{folder}: no such model folder")
     if not path.is_file():
         raise StorageError(f"{folder}: holds no model.json, so it is not a model folder")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_sealed(path, advice="save the model again")
     except (OSError, ValueError, RecursionError) as error:
-        raise StorageError(f"{path}: cannot be read as JSON ({error}); save the model again") from error
+        raise StorageError(f"{path}: cannot be read ({error}); save the model again") from error
     if not isinstance(document, dict) or not isinstance(document.get("format"), int):
         raise StorageError(f"{path}: has no format version, so it does not describe a model")
     if document["format"] > FORMAT:
@@ -189,7 +193,8 @@ def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
 
 def _write_ids(path: Path, ids: IdMap) -> None:
     kind = pa.int64() if ids.ids.dtype == np.int64 else pa.string()
-    pq.write_table(pa.table({"id": pa.array(ids.ids.tolist(), type=kind)}), path)
+    with path.open("wb") as file:  # Arrow would complain once more of a full disk when it closes its own
+        pq.write_table(pa.table({"id": pa.array(ids.ids.tolist(), type=kind)}), file)
 
 
 def _read_ids(path: Path, n: int) -> IdMap:

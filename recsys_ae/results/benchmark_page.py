@@ -14,7 +14,8 @@ from recsys_ae.reporting.plots import plot_metric_bars
 from recsys_ae.reporting.tables import Table
 from recsys_ae.results.benchmark import BenchmarkResult, full_note, full_table, rating_decimals, remarks
 from recsys_ae.results.folder import CONFIG, yaml_of
-from recsys_ae.results.result import RESULT, RunResult, write_json
+from recsys_ae.results.result import RESULT, RunResult, write_document
+from recsys_ae.seals import checksums
 from recsys_ae.settings.configs import BenchmarkConfig
 
 _READING = (
@@ -53,11 +54,12 @@ def write_benchmark(result: BenchmarkResult) -> list[Path]:
         "table.md": "\n".join(filter(None, read)),
     }
     written = [_write_text(result.folder / name, text) for name, text in texts.items()]
-    with replaced(result.folder / RESULT) as temporary:
-        write_json(temporary, result.to_json())
     bars = _write_bars(result)
-    page_path = _write_text(result.folder / "page.html", _page(result, table, trials, bars))
-    return [*written, result.folder / RESULT, *bars, page_path]
+    written += [*bars, _write_text(result.folder / "page.html", _page(result, table, trials, bars))]
+    files = checksums(result.folder, [path.name for path in written])
+    with replaced(result.folder / RESULT) as temporary:
+        write_document(temporary, result.to_json(), files=files)
+    return [*written, result.folder / RESULT]
 
 
 def _write_text(path: Path, text: str) -> Path:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ import yaml
 from recsys_ae.config import Config
 from recsys_ae.data.histories import Histories
 from recsys_ae.errors import ConfigError, RecsysError, StorageError
-from recsys_ae.files import check_writable, replaced
+from recsys_ae.files import check_writable, claimed, remove_dead_claim, replaced_folder
 from recsys_ae.metrics import Metric
 from recsys_ae.models.storage import save_model
 from recsys_ae.recommender import Recommender
@@ -26,9 +30,11 @@ from recsys_ae.results.result import (
     VALIDATION,
     RunResult,
     json_values,
+    rewrite_document,
     tracked,
-    write_json,
+    write_document,
 )
+from recsys_ae.seals import checksums
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
 from recsys_ae.settings.load import load_experiment
 from recsys_ae.types import Epoch
@@ -37,25 +43,63 @@ CONFIG, MODEL = "config.yaml", "model"
 RUNS = Path("runs")
 
 
-def new_folder(config: ExperimentConfig | BenchmarkConfig, out: Path | None, *, resume: bool = False) -> Path:
-    """The folder of a new run or benchmark: `out`, else runs/<name>-<UTC time>. Made by whoever writes it.
+@contextmanager
+def new_folder(
+    config: ExperimentConfig | BenchmarkConfig, out: Path | None, *, resume: bool = False
+) -> Iterator[Path]:
+    """The folder of a new run or benchmark: `out`, else runs/<name>-<UTC time>. It is this process's own
+    while the block lasts, and gone after it where nothing was written.
 
-    Raises ConfigError where `out` is taken, as results are never overwritten, or cannot be made: better now
-    than after the fitting. With `resume` the results of an interrupted run of the same config are replaced.
+    Raises ConfigError where `out` has anything in it, as results are never overwritten, is that of another
+    run at work, or cannot be made: better now than after the fitting. With `resume` the results of an
+    interrupted run of the same config are replaced.
     """
-    if out is None:
-        stem = f"{config.name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 1000))
-        return next(RUNS / name for name in names if not (RUNS / name).exists())
-    if out.exists() and not _is_interrupted(out, config):
-        raise ConfigError(f"--out {out}: exists already; choose another folder, or remove it first")
-    if out.exists() and not resume:
+    with ExitStack() as stack:
+        if out is None:
+            out = _claimed_by_time(config.name, stack)
+        else:
+            _claim(out, config, resume, stack)
+        yield out
+
+
+def _claimed_by_time(name: str, stack: ExitStack) -> Path:
+    """The next name that nobody has. What killed runs of the same name have claimed is removed."""
+    of_time = re.compile(rf"{re.escape(name)}-\d{{8}}T\d{{6}}Z(-\d+)?")
+    for folder in sorted(RUNS.glob("*")):
+        if of_time.fullmatch(folder.name):
+            remove_dead_claim(folder)
+    stem = f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    check_writable(RUNS / stem, "--out")
+    for number in count(1):
+        folder = RUNS / (stem if number == 1 else f"{stem}-{number}")
+        with suppress(FileExistsError):
+            stack.enter_context(claimed(folder, fresh=True))
+            return folder
+    raise AssertionError("there is always a next number")
+
+
+def _claim(out: Path, config: ExperimentConfig | BenchmarkConfig, resume: bool, stack: ExitStack) -> None:
+    check_writable(out, "--out")
+    taken = ConfigError(f"--out {out}: exists already; choose another folder, or remove it first")
+    try:
+        stack.enter_context(claimed(out))
+    except FileExistsError:
+        raise taken from None
+    except BlockingIOError:
+        raise ConfigError(f"--out {out}: another run writes there now; choose another folder") from None
+    except OSError as error:
+        raise ConfigError(
+            f"--out {out}: cannot be made ({error.strerror or error}); choose another folder"
+        ) from error
+    if not any(out.iterdir()):
+        return
+    if not _is_interrupted(out, config):
+        raise taken
+    if not resume:
         raise ConfigError(
             f"--out {out}: exists already and holds this very run, stopped by Ctrl-C; add --resume to "
             "continue it, or choose another folder"
         )
-    check_writable(out, "--out")
-    return out
 
 
 def _is_interrupted(folder: Path, config: ExperimentConfig | BenchmarkConfig) -> bool:
@@ -79,11 +123,49 @@ def write_run(
     """Write config.yaml (whole, defaults included), result.json, epochs.csv, per_user.parquet, plots, model/.
 
     `histories`: all that may be read of the users of the model. `metric`: what the epochs' scores measure.
+    Raises StorageError where the folder cannot be written, such as on a full disk. What was found in hours is
+    then written to the system's folder for temporary files, which is often another disk.
     """
-    with replaced(result.folder) as temporary:
-        temporary.mkdir()
+
+    def write(result: RunResult) -> None:
+        _write_run(result, config, model, histories, epochs, metric)
+
+    try:
+        write(result)
+    except StorageError as error:
+        place = _elsewhere(result, write)
+        rescue = (
+            f"they are in {place}: move them to another place, such as one on another disk"
+            if place is not None
+            else "make room and train again"
+        )
+        reason = getattr(error.__cause__, "strerror", None) or error.__cause__
+        raise StorageError(f"{result.folder}: the results cannot be written ({reason}); {rescue}") from error
+
+
+def _elsewhere(result: RunResult, write: Callable[[RunResult], None]) -> Path | None:
+    """Where the results went instead; None where there is no room for them either."""
+    with suppress(OSError, StorageError):
+        place = Path(tempfile.mkdtemp(prefix="recsys-ae-")) / result.folder.name
+        try:
+            write(replace(result, folder=place, model=str(place / MODEL)))
+        except StorageError:
+            place.parent.rmdir()
+            raise
+        return place
+    return None
+
+
+def _write_run(
+    result: RunResult,
+    config: ExperimentConfig,
+    model: Recommender,
+    histories: Histories,
+    epochs: Sequence[Epoch],
+    metric: Metric | None,
+) -> None:
+    with replaced_folder(result.folder) as temporary:
         (temporary / CONFIG).write_text(yaml_of(config), encoding="utf-8")
-        write_json(temporary / RESULT, result.to_json())
         if epochs:
             _write_epochs(temporary / EPOCHS, epochs, metric)
             plot_curves(epochs, temporary / "curves.svg", metric=metric)
@@ -92,6 +174,7 @@ def write_run(
             found = result.report.predictions
             plot_predictions(found.actual, found.predicted, temporary / "predictions.svg")
         save_model(temporary / MODEL, model, histories=histories, info=_model_info(config, result))
+        write_document(temporary / RESULT, result.to_json(), files=checksums(temporary))
 
 
 def read_run(folder: Path) -> tuple[ExperimentConfig, RunResult]:
@@ -108,11 +191,9 @@ def yaml_of(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def rewrite_result(folder: Path, result: RunResult) -> Path:
+def rewrite_result(folder: Path, result: RunResult) -> None:
     """Replace result.json, for what is known only after tracking."""
-    with replaced(folder / RESULT) as temporary:
-        write_json(temporary, result.to_json())
-    return folder / RESULT
+    rewrite_document(folder, result.to_json())
 
 
 def _write_epochs(path: Path, epochs: Sequence[Epoch], metric: Metric | None) -> None:

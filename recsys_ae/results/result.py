@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -12,12 +11,15 @@ from typing import Any, TypeVar
 from recsys_ae.data.configs import Feedback
 from recsys_ae.errors import StorageError
 from recsys_ae.evaluation.report import REPORT, Report
+from recsys_ae.files import replaced
 from recsys_ae.results.trials import Trial, Validation
+from recsys_ae.seals import FILES, check_files, read_sealed, write_sealed
 
 FORMAT = 2  # of every result.json; raised when older programs could no longer read what newer ones write
 RESULT, EPOCHS = "result.json", "epochs.csv"
 VALIDATION = "validation/"
 _TEST = "test/"
+_COPY = "take it from a copy, or train again"
 R = TypeVar("R")
 
 
@@ -118,7 +120,7 @@ class RunResult:
 
         Raises StorageError where the folder is none, is not whole, or was written by a newer program.
         """
-        document = read_json(folder)
+        document = read_document(folder)
         try:
             parts = _parts(document, folder)
             return cls(
@@ -195,12 +197,15 @@ def _read_report(folder: Path, document: Mapping[str, Any]) -> Report:
     return replace(report, counts={**report.counts, **document["counts"]})
 
 
-def read_json(folder: Path) -> Any:
-    """What result.json holds in a folder of results. Raises StorageError where it cannot be read."""
+def read_document(folder: Path) -> Any:
+    """What result.json holds in a folder of results. Raises StorageError where it cannot be read, and where
+    it or a file that it knows of is not as it was written."""
     try:
-        return json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        document = read_sealed(folder / RESULT, advice=_COPY)
+        check_files(folder, document.get(FILES, {}), advice=_COPY)
+    except (OSError, ValueError, AttributeError, RecursionError):
         raise no_run(folder) from None
+    return document
 
 
 def no_run(folder: Path) -> StorageError:
@@ -224,6 +229,13 @@ def json_values(value: Any) -> Any:
     return value
 
 
-def write_json(path: Path, document: Any) -> None:
-    """A JSON file without NaN, indented."""
-    path.write_text(json.dumps(json_values(document), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+def write_document(path: Path, document: Mapping[str, Any], *, files: Mapping[str, str]) -> None:
+    """Write a result.json. `files`: the checksums of the files that belong to it."""
+    write_sealed(path, {**json_values(document), FILES: dict(files)})
+
+
+def rewrite_document(folder: Path, document: Mapping[str, Any]) -> None:
+    """Replace result.json; what it says of other files stays."""
+    files = read_sealed(folder / RESULT, advice=_COPY).get(FILES, {})
+    with replaced(folder / RESULT) as temporary:
+        write_document(temporary, document, files=files)

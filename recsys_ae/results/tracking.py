@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recsys_ae.results.benchmark import parent_metrics
 from recsys_ae.results.folder import MODEL, read_epochs, read_run, rewrite_result
-from recsys_ae.results.result import RESULT, RunResult, no_run, read_json, tracked
+from recsys_ae.results.result import RESULT, RunResult, no_run, read_document, tracked
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import DatasetRecord, Tracker
@@ -64,9 +64,11 @@ def track_outcome(tracker: Tracker, folder: Path, result: RunResult) -> RunResul
         if path.name not in (MODEL, RESULT):
             tracker.artifact(path)
     uri = tracker.model(folder / MODEL)
-    result = replace(result, model=uri or result.model, run_id=tracker.run_id)
-    tracker.artifact(rewrite_result(folder, result))
-    return result
+    told = replace(result, model=uri or result.model, run_id=tracker.run_id)
+    if (told.model, told.run_id) != (result.model, result.run_id):
+        rewrite_result(folder, told)
+    tracker.artifact(folder / RESULT)
+    return told
 
 
 def _final_metrics(result: RunResult) -> dict[str, float]:
@@ -135,7 +137,7 @@ def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) ->
     """Tell a tracker of a whole benchmark: a parent with one nested run per model and seed, whose number is
     returned."""
     try:
-        metrics = parent_metrics(read_json(folder))
+        metrics = parent_metrics(read_document(folder))
     except (KeyError, TypeError, AttributeError):
         raise no_run(folder) from None
     runs = sorted(path.parent for path in folder.glob("*/seed-*/result.json"))

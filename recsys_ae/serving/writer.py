@@ -76,7 +76,7 @@ def _evenly(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 @contextmanager
 def _parquet(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    with pq.ParquetWriter(path, schema) as writer:
+    with path.open("wb") as file, pq.ParquetWriter(file, schema, write_page_checksum=True) as writer:
         yield writer.write_table
 
 

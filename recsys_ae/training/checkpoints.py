@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,12 +14,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from recsys_ae.errors import StorageError
-from recsys_ae.files import remove_leftovers, replaced, write_arrays
+from recsys_ae.files import discard, recover, replaced_folder, sole_holder, write_arrays
+from recsys_ae.seals import FILES, check_files, checksums, read_sealed, write_sealed
 from recsys_ae.types import Epoch
 
 log = logging.getLogger(__name__)
 Arrays = dict[str, np.ndarray]
 FORMAT = 1  # raised whenever a state could no longer be put back as it was
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, SafetensorError)
+_ANEW = "train without --resume"
 _SECONDS_BETWEEN = 30.0  # a state can take a second to write: not after each of many short epochs
 
 
@@ -53,6 +54,32 @@ class Checkpoint:
     _last_saved: float = field(default_factory=time.monotonic)
     _broken: bool = False
 
+    @contextmanager
+    def owned(self, *, resume: bool = False) -> Iterator[Checkpoint]:
+        """The checkpoint while no other training has it, as it is after a kill at any moment. While another
+        process trains the very same, one that keeps nothing. Raises StorageError where such a training is to
+        be resumed."""
+        if self.folder is None:
+            yield self
+            return
+        with self._alone(self.folder) as alone:
+            if alone:
+                with suppress(OSError):  # what cannot be written to is said when it is written
+                    recover(self.folder)
+                yield self
+                return
+            if resume:
+                raise StorageError(
+                    f"{self.folder}: this very training is under way in another process; wait until it ends, "
+                    "or train without --resume"
+                )
+            log.warning(
+                "%s: this very training is under way in another process; this one keeps no state, and cannot "
+                "be resumed if it is stopped",
+                self.folder,
+            )
+            yield Checkpoint(None, self.key)
+
     def save_if_due(self, state: Callable[[], TrainingState]) -> None:
         """Save where the last time is half a minute ago; only then the state is asked for."""
         if time.monotonic() - self._last_saved >= _SECONDS_BETWEEN:
@@ -77,12 +104,13 @@ class Checkpoint:
         if self.folder is None or not self.folder.exists():
             return None
         try:
-            document = json.loads((self.folder / "state.json").read_text())
+            document = read_sealed(self.folder / "state.json", advice=_ANEW)
             if document["format"] != FORMAT:
                 raise ValueError("it is of another version")
+            check_files(self.folder, document.get(FILES, {}), advice=_ANEW)
             arrays = load_file(self.folder / "state.safetensors")
             key, epochs = document["key"], tuple(Epoch(**epoch) for epoch in document["epochs"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+        except _DAMAGE as error:
             raise StorageError(
                 f"{self.folder}: the checkpoint is damaged ({error}); train without --resume"
             ) from error
@@ -95,22 +123,24 @@ class Checkpoint:
             _below(arrays, "parameters/"), _below(arrays, "progress/"), _below(arrays, "best/"), epochs
         )
 
-    def clear_leftovers(self) -> None:
-        """Remove what a killed process left half-written."""
-        if self.folder is not None:
-            remove_leftovers(self.folder)
-
     @property
     def is_kept(self) -> bool:
         """Whether there is a state to continue from."""
         return self.folder is not None and self.folder.exists()
 
     def forget(self) -> None:
-        """Delete the state, for a training whose result is kept, and the folder of states with the last."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            with suppress(OSError):  # it has other states, or never was
-                self.folder.parent.rmdir()
+        """Delete the state, for a training whose result is kept, and the folder of states with the last. It
+        stays where another process has begun the same training, and deletes it when that ends."""
+        if self.folder is None or not self.folder.exists():
+            return
+        with self._alone(self.folder) as alone:
+            if alone:
+                discard(self.folder)
+        with suppress(OSError):  # it has other states
+            self.folder.parent.rmdir()
+
+    def _alone(self, folder: Path) -> AbstractContextManager[bool]:
+        return sole_holder(folder.with_name(f".{folder.name}.lock"))
 
 
 def _write(folder: Path, key: str, state: TrainingState) -> None:
@@ -121,10 +151,10 @@ def _write(folder: Path, key: str, state: TrainingState) -> None:
     }
     arrays = {f"{part}/{name}": array for part, named in parts.items() for name, array in named.items()}
     epochs: Sequence[dict] = [asdict(epoch) for epoch in state.epochs]
-    with replaced(folder) as temporary:
-        temporary.mkdir()
+    with replaced_folder(folder) as temporary:
         write_arrays(temporary / "state.safetensors", arrays)
-        (temporary / "state.json").write_text(json.dumps({"format": FORMAT, "key": key, "epochs": epochs}))
+        document = {"format": FORMAT, "key": key, "epochs": epochs, FILES: checksums(temporary)}
+        write_sealed(temporary / "state.json", document)
 
 
 def _below(arrays: Arrays, prefix: str) -> Arrays:

@@ -160,16 +160,23 @@ class _Best:
 
 def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOptions[C]) -> Trained[C]:
     """Train to the end, to the end of patience or to Ctrl-C, and give the candidate of the best epoch.
+    SIGTERM and SIGHUP leave the state alone: their sender does not wait.
 
     The state before all training is a candidate too, as epoch 0. Without a validator the last epoch is kept.
     A resumed training ends at exactly the result that an uninterrupted one has; the epochs that it has behind
     it are told to `on_epoch` again, so that there is one curve. Raises StorageError where the state to resume
     from is damaged.
     """
-    validator, context = options.validator, options.context
+    context = options.context
     folder = None if context.checkpoints is None else context.checkpoints / options.key
-    checkpoint = Checkpoint(folder, options.key)
-    checkpoint.clear_leftovers()
+    with Checkpoint(folder, options.key).owned(resume=context.resume) as checkpoint:
+        return _run(trainee, rules, options, checkpoint)
+
+
+def _run(
+    trainee: Trainee[C], rules: EpochRules, options: TrainingOptions[C], checkpoint: Checkpoint
+) -> Trained[C]:
+    validator, context = options.validator, options.context
     done, best = _begin(trainee, checkpoint, options)
     interrupted = False
 
@@ -188,6 +195,7 @@ def run_training(trainee: Trainee[C], rules: EpochRules, options: TrainingOption
             checkpoint.save_if_due(state)
         if interrupted or context.keep_state:
             checkpoint.save(state())
+        interrupt.end_where_others_asked()
     if best.epoch is not None:
         trainee.restore(best.parameters)
     kept = best.epoch or (done[-1] if done else BEFORE_TRAINING)

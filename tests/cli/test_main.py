@@ -74,7 +74,11 @@ def test_whole_process_answers_with_json_alone(ratings, tmp_path):
     assert "test/rmse" in json.loads(done.stdout)["report"]["metrics"]
 
 
-def test_ctrl_c_while_reading_ends_with_130_and_a_sentence(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code", "name"),
+    [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
+)
+def test_signals_while_reading_end_with_their_code_and_a_sentence(tmp_path, number, code, name):
     """The ratings have line breaks within quotes, so that reading them takes seconds."""
     path = tmp_path / "ratings.csv"
     path.write_text("user,item,rating,text\n" + "".join(f'{i},{i},3,"a\nb"\n' for i in range(500_000)))
@@ -82,21 +86,50 @@ def test_ctrl_c_while_reading_ends_with_130_and_a_sentence(tmp_path):
         [*PROCESS, "data", "describe", "ratings.csv"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         # a shell starts what runs in the background with Ctrl-C ignored, and children inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )  # fmt: skip
     try:
         assert _until(lambda: _has_open(process.pid, path))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=30)
     finally:
         process.kill()
-    assert (process.returncode, out) == (130, "")
-    assert err == "stopped by Ctrl-C; nothing half-written was left behind\n"
+    assert (process.returncode, out) == (code, "")
+    assert err == f"stopped by {name}; nothing half-written was left behind\n"
 
 
 def test_ui_refuses_a_store_that_is_not_there(here):
     outcome = call("ui")
     assert (outcome.code, outcome.out) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (MemoryError(), ""),
+        (MemoryError("Unable to allocate 44.0 GiB"), " (Unable to allocate 44.0 GiB)"),
+        (
+            RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes\nstack"
+            ),
+            " ([enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes)",
+        ),
+    ],
+)
+def test_memory_that_runs_out_is_a_sentence(here, ratings, monkeypatch, error, detail):
+    from recsys_ae.experiments import run as runs
+
+    def run(*given, **named):
+        raise error
+
+    monkeypatch.setattr(runs, "run", run)
+    outcome = call("train", "--data", ratings, "--model", "biases", "--no-tracking")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        f"error: out of memory{detail}; take a smaller model, smaller batches or fewer ratings (filters), or "
+        "a machine with more memory\n"
+    )
+    assert not any(here.iterdir())
 
 
 @pytest.mark.slow

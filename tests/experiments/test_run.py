@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +18,15 @@ from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.experiments.run import run
 from recsys_ae.models.biases import BiasRecommender
-from recsys_ae.results.folder import new_folder
+from recsys_ae.models.storage import load_model
+from recsys_ae.results import folder as folders
+from recsys_ae.results.folder import new_folder, read_run
 from recsys_ae.results.result import RunResult
 from recsys_ae.results.tracking import upload_run
 from recsys_ae.settings.configs import ValidationConfig
 from recsys_ae.settings.load import default_experiment
 from recsys_ae.tracking.tracker import NullTracker
+from recsys_ae.training.interrupts import Terminated, terminated
 from recsys_ae.training.runner import Context
 from recsys_ae.types import Epoch
 
@@ -31,6 +37,20 @@ def config(tmp_path, monkeypatch):
     write_ratings(tmp_path / "ratings.csv")
     settings = ["hidden=[6]", "training.epochs=6", "training.batch_size=16"]
     return default_experiment("ratings.csv", "u-autorec", settings)
+
+
+@pytest.fixture
+def rescued(tmp_path, monkeypatch) -> Path:
+    """The system's folder for temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def claim(config, out: str, **options) -> None:
+    with new_folder(config, Path(out), **options):
+        pass
 
 
 def ctrl_c(epoch: Epoch) -> None:
@@ -55,7 +75,7 @@ def test_interrupted_run_is_kept_and_continues_to_the_same_result(config):
     assert not Path(".checkpoints").exists()
 
 
-def test_training_whose_results_were_not_kept_can_still_be_continued(config, caplog):
+def test_training_whose_results_were_not_kept_can_still_be_continued(config, caplog, rescued):
     def get_in_the_way(epoch: Epoch) -> None:
         Path("taken").write_text("no folder")
 
@@ -86,19 +106,20 @@ def test_interrupted_results_are_replaced_by_those_of_the_resumed_training(confi
     whole = run(config, Path("whole"), Context(), NullTracker())
     run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
     with pytest.raises(ConfigError, match=r"exists already and holds this very run.*add --resume"):
-        new_folder(config, Path("mine"))
-    resumed = run(config, new_folder(config, Path("mine"), resume=True), Context(resume=True), NullTracker())
+        claim(config, "mine")
+    with new_folder(config, Path("mine"), resume=True) as folder:
+        resumed = run(config, folder, Context(resume=True), NullTracker())
     assert (resumed.fit.interrupted, resumed.fit.epochs_run) == (False, whole.fit.epochs_run)
     assert RunResult.from_folder(Path("mine")).report.metrics == whole.report.metrics
     with pytest.raises(ConfigError, match="exists already"):  # finished results are never overwritten
-        new_folder(config, Path("mine"), resume=True)
+        claim(config, "mine", resume=True)
 
 
 def test_interrupted_results_of_another_config_are_left_alone(config):
     run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
     other = config.model_copy(update={"seed": 5})
     with pytest.raises(ConfigError, match="exists already"):
-        new_folder(other, Path("mine"), resume=True)
+        claim(other, "mine", resume=True)
 
 
 def test_state_is_kept_beside_the_results(config):
@@ -179,9 +200,10 @@ def test_run_that_an_earlier_program_wrote_can_be_uploaded(config):
     assert uploaded.report.summary == result.report.summary
     assert tracker.datasets[0].counts["train_ratings"] == result.report.counts["train_ratings"]
     read = json.loads(Path("out/result.json").read_text())
+    del read["checksum"]
     unknown = {"training_fingerprint": "", "fitted_fingerprint": ""}
     document["origin"] |= unknown
-    assert read == document | {"run_id": "4f1c", "validation": None}
+    assert read == document | {"run_id": "4f1c", "validation": None, "files": {}}
 
 
 def test_no_pair_of_the_test_part_is_scored_twice(tmp_path, monkeypatch):
@@ -243,17 +265,117 @@ def dict_of(tracker: RecordingTracker) -> dict:
     return {(name, step): value for name, value, step in tracker.logged_metrics}
 
 
-def test_nothing_is_left_of_a_run_whose_results_cannot_be_written(config, monkeypatch):
-    def get_in_the_way(epoch: Epoch) -> None:
-        Path("file").write_text("no folder")
-
-    with pytest.raises(StorageError, match="cannot be written"):
-        run(config, Path("file/out"), Context(on_epoch=get_in_the_way), NullTracker())
-    assert {path.name for path in Path().iterdir()} <= {"file", "ratings.csv", "runs"}
+def test_results_that_cannot_be_written_are_kept_elsewhere_and_nothing_is_left(config, rescued):
+    Path("file").write_text("no folder")
+    with pytest.raises(StorageError) as caught:
+        run(config, Path("file/out"), Context(), NullTracker())
+    (place,) = rescued.glob("*/*")
+    assert str(caught.value) == (
+        f"file/out: the results cannot be written (File exists); they are in {place}: move them to "
+        "another place, such as one on another disk"
+    )
+    assert read_run(place)[1].report.metrics
+    assert load_model(place / "model").recommender.kind == "network"
+    assert {path.name for path in Path().iterdir()} == {"file", "ratings.csv", rescued.name}
 
 
 def test_place_that_cannot_be_written_to_is_refused(config):
     Path("file").write_text("in the way")
     for place in ("file/out", "/proc/nowhere/out"):
         with pytest.raises(ConfigError, match="is no folder that can be written to"):
-            new_folder(config, Path(place))
+            claim(config, place)
+
+
+def test_runs_of_the_same_second_have_folders_of_their_own(config, monkeypatch):
+    monkeypatch.setattr(folders, "datetime", Clock)
+    with new_folder(config, None) as first, new_folder(config, None) as second:
+        assert first != second
+        with pytest.raises(
+            ConfigError, match=r"--out .*: another run writes there now; choose another folder"
+        ):
+            claim(config, str(second))
+        run(config, second, Context(), NullTracker())
+    assert [path.name for path in Path("runs").iterdir()] == [second.name]
+
+
+class Clock:
+    """Stands still."""
+
+    @staticmethod
+    def now(zone):
+        return datetime(2024, 5, 6, 7, 8, 9, tzinfo=zone)
+
+
+def test_what_a_killed_run_has_claimed_goes_with_the_next_of_its_name(config):
+    stem = f"{config.name}-20240506T070809Z"
+    for name in (stem, f"{stem}-2", f".{stem}.0a1b2c3d.tmp", "mine", f"{config.name}-mine"):
+        Path("runs", name).mkdir(parents=True)
+    Path("runs", f"{stem}-2", "result.json").write_text("{}")
+    with new_folder(config, None):
+        left = {path.name for path in Path("runs").iterdir()}
+        assert left >= {f"{stem}-2", "mine", f"{config.name}-mine"}
+        assert len(left) == 4
+
+
+def test_killed_run_can_be_started_again_at_the_same_place(config):
+    """Its claim is empty, and what it had written is beside it."""
+    Path("mine").mkdir()
+    Path(".mine.0a1b2c3d.tmp").mkdir()
+    with new_folder(config, Path("mine")) as folder:
+        result = run(config, folder, Context(), NullTracker())
+    assert read_run(Path("mine"))[1].report.metrics == result.report.metrics
+    assert {path.name for path in Path().iterdir()} == {"mine", "ratings.csv"}
+
+
+def test_interrupted_results_survive_a_kill_while_they_are_replaced(config):
+    run(config, Path("mine"), Context(on_epoch=ctrl_c), NullTracker())
+    Path("mine").rename(".mine.0a1b2c3d.old")
+    with new_folder(config, Path("mine"), resume=True) as folder:
+        assert read_run(folder)[1].fit.interrupted
+
+
+def test_refused_and_failed_runs_leave_no_folder(config):
+    with pytest.raises(ValueError, match="no"), new_folder(config, None):
+        raise ValueError("no")
+    with pytest.raises(ValueError, match="no"), new_folder(config, Path("deep/er/mine")):
+        raise ValueError("no")
+    assert {path.name for path in Path().iterdir()} == {"ratings.csv"}
+
+
+def test_flipped_bit_anywhere_in_a_run_folder_is_found_and_its_file_named(config):
+    run(config, Path("out"), Context(), NullTracker())
+    assert read_run(Path("out"))
+    for path in sorted(path for path in Path("out").rglob("*") if path.is_file()):
+        whole = path.read_bytes()
+        for place in range(0, 8 * len(whole), max(7, len(whole) // 3)):
+            damaged = bytearray(whole)
+            damaged[place // 8] ^= 1 << place % 8
+            path.write_bytes(damaged)
+            with pytest.raises(StorageError, match=re.escape(path.name)):
+                read_run(Path("out"))
+        path.write_bytes(whole)
+    assert read_run(Path("out"))
+
+
+def test_checksums_hold_after_tracking(config):
+    """The document is written once more, with the names of the tracked run and model."""
+    run(config, Path("out"), Context(), RecordingTracker(run_id="4f1c"))
+    assert read_run(Path("out"))[1].run_id == "4f1c"
+    Path("out/epochs.csv").write_text("damaged")
+    with pytest.raises(StorageError, match=r"epochs\.csv: damaged"):
+        upload_run(Path("out"), RecordingTracker())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_run_that_is_terminated_is_marked_so_and_continues_to_the_same_result(config, number):
+    def send(epoch: Epoch) -> None:
+        if epoch.number == 2:
+            signal.raise_signal(number)
+
+    whole, tracker = run(config, Path("whole"), Context(), NullTracker()), RecordingTracker()
+    with pytest.raises(Terminated), terminated(), new_folder(config, Path("out")) as folder:
+        run(config, folder, Context(on_epoch=send), tracker)
+    assert tracker.status == "KILLED"
+    assert {path.name for path in Path().iterdir()} == {".checkpoints", "ratings.csv", "whole"}
+    resumed = run(config, Path("out"), Context(resume=True), NullTracker())
+    assert resumed.report.metrics == whole.report.metrics

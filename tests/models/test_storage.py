@@ -138,7 +138,10 @@ def test_a_file_in_the_way_of_the_folder_is_a_sentence(tmp_path):
 
 def edited(change: Callable[[dict], None]) -> Callable[[Path], None]:
     def edit(folder: Path) -> None:
+        """Without checksums, as a folder of older programs."""
         document = json.loads((folder / "model.json").read_text())
+        for key in ("files", "checksum"):
+            document.pop(key, None)
         change(document)
         (folder / "model.json").write_text(json.dumps(document))
 
@@ -219,8 +222,8 @@ def cut(name: str) -> Callable[[Path], None]:
 
 BROKEN = {
     "no model.json": (lambda f: (f / "model.json").unlink(), "holds no model.json"),
-    "half a model.json": (cut("model.json"), "model.json: cannot be read as JSON"),
-    "binary model.json": (lambda f: (f / "model.json").write_bytes(b"\xff\xfe"), "cannot be read as JSON"),
+    "half a model.json": (cut("model.json"), "model.json: cannot be read"),
+    "binary model.json": (lambda f: (f / "model.json").write_bytes(b"\xff\xfe"), "cannot be read"),
     "json of another kind": (lambda f: (f / "model.json").write_text("[1]"), "has no format version"),
     "newer": (edited(lambda d: d.update(format=99)), "format 99, and this program reads up to 3; upgrade"),
     "unknown kind": (edited(lambda d: d.update(kind="oracle")), "unknown kind 'oracle': load it with"),
@@ -242,6 +245,7 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_folder_is_a_sentence(case, folder):
     damage, sentence = BROKEN[case]
+    edited(lambda document: None)(folder)
     damage(folder)
     with pytest.raises(StorageError, match=sentence) as caught:
         load_model(folder)
@@ -251,3 +255,77 @@ def test_a_broken_folder_is_a_sentence(case, folder):
 def test_a_missing_folder_is_a_sentence(tmp_path):
     with pytest.raises(StorageError, match="nowhere: no such model folder"):
         load_model(tmp_path / "nowhere")
+
+
+def flipped(path: Path, place: int) -> None:
+    """With bit number `place`, counted from the end where it is negative, turned over."""
+    data = bytearray(path.read_bytes())
+    data[place // 8] ^= 1 << place % 8
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "name", ["model.json", "arrays.safetensors", "history.safetensors", "users.parquet", "items.parquet"]
+)
+def test_a_flipped_bit_is_found_and_its_file_named(name, folder):
+    whole = (folder / name).read_bytes()
+    for place in range(0, 8 * len(whole), 7):
+        flipped(folder / name, place)
+        with pytest.raises(StorageError, match=rf"{name}: "):
+            load_model(folder)
+        (folder / name).write_bytes(whole)
+    load_model(folder)
+
+
+def history_with(**arrays: np.ndarray) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        parts = load_file(folder / "history.safetensors")
+        save_file(parts | arrays, folder / "history.safetensors")
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        history_with(indices=np.array([1, 2, 2**40])),
+        history_with(indices=np.array([1, 2, -7])),
+        history_with(indptr=np.array([0, 2, 2**40, 3, 3])),
+        history_with(indptr=np.array([0, 2, 1, 3, 3])),
+        history_with(indptr=np.array([1, 2, 2, 3, 3])),
+        history_with(positions=np.array([0, 1, -1, 4])),
+        history_with(positions=np.array([0, -2, -1, 3])),
+    ],
+)
+def test_a_history_that_leads_out_of_its_arrays_is_refused(damage, folder):
+    """Compiled code would follow it. Folders of older programs have no checksums to find it by."""
+    edited(lambda document: None)(folder)
+    damage(folder)
+    with pytest.raises(StorageError, match=r"history\.safetensors: does not hold histories"):
+        load_model(folder)
+
+
+def test_item_weights_that_lead_out_of_their_arrays_are_refused(tmp_path):
+    folder = tmp_path / "model"
+    save_model(folder, models()[3], histories=HISTORIES, info={})
+    edited(lambda document: None)(folder)
+    arrays = load_file(folder / "arrays.safetensors")
+    arrays["item_weights/indices"] = arrays["item_weights/indices"] + 3
+    save_file(arrays, folder / "arrays.safetensors")
+    with pytest.raises(StorageError, match="does not describe a model"):
+        load_model(folder)
+
+
+def test_factors_of_fewer_items_than_the_model_has_are_refused(folder):
+    """The solver of unseen users would read beyond their end."""
+    arrays = load_file(folder / "arrays.safetensors")
+    save_file({**arrays, "item_factors": arrays["item_factors"][:2].copy()}, folder / "arrays.safetensors")
+    edited(lambda document: document["arrays"]["item_factors"].update(shape=[2, 2]))(folder)
+    with pytest.raises(StorageError, match="factors and biases of shapes"):
+        load_model(folder)
+
+
+def test_a_folder_whose_writer_was_killed_between_two_renames_is_loaded(folder):
+    folder.rename(folder.with_name(".model.0a1b2c3d.old"))
+    assert load_model(folder).info == INFO
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]

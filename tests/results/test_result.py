@@ -11,7 +11,7 @@ import pytest
 
 from recsys_ae.errors import StorageError
 from recsys_ae.evaluation.report import Report
-from recsys_ae.results.result import Cost, FitRecord, Origin, RunResult, write_json
+from recsys_ae.results.result import Cost, FitRecord, Origin, RunResult
 from recsys_ae.results.trials import Trial, Validation
 
 FIRST_FORMAT = """\
@@ -70,11 +70,11 @@ def report(**counts: int) -> Report:
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """A folder with a result, less config and model."""
+    """A folder with a result as programs without checksums wrote it, less config and model."""
     folder = tmp_path / "movies"
     folder.mkdir()
     result = RunResult("movies", report(users=3), **PARTS, folder=folder, model="m", run_id=None)
-    write_json(folder / "result.json", result.to_json())
+    (folder / "result.json").write_text(json.dumps(result.to_json()))
     result.report.to_parquet(folder / "per_user.parquet")
     return folder
 

@@ -133,3 +133,21 @@ def test_bad_places_are_refused(tmp_path):
         write_top_n(tmp_path / "file" / "a.csv", [], users=ids, items=ids)
     assert sorted(found.name for found in tmp_path.iterdir()) == ["file", "full.csv"]
     assert (tmp_path / "full.csv" / "mine").exists()
+
+
+def test_a_flipped_bit_in_the_lists_of_a_parquet_file_is_found(tmp_path):
+    ids = IdMap(np.arange(70))
+    write_top_n(tmp_path / "a.parquet", blocks_of(70, 50, size=70), users=ids, items=ids)
+    whole = (tmp_path / "a.parquet").read_bytes()
+    scores = pq.read_metadata(tmp_path / "a.parquet").row_group(0).column(3)
+    start = scores.dictionary_page_offset or scores.data_page_offset
+    found = []
+    for place in range(start, start + scores.total_compressed_size, 11):
+        damaged = bytearray(whole)
+        damaged[place] ^= 4
+        (tmp_path / "a.parquet").write_bytes(damaged)
+        try:
+            pq.read_table(tmp_path / "a.parquet", page_checksum_verification=True)
+        except OSError:
+            found.append(place)
+    assert len(found) > 0.9 * len(range(start, start + scores.total_compressed_size, 11))  # headers have none

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import time
@@ -23,7 +25,7 @@ from recsys_ae.training.gradient import (
     make_optimizer,
     step_decay,
 )
-from recsys_ae.training.interrupts import deferred_interrupt
+from recsys_ae.training.interrupts import Terminated, deferred_interrupt, terminated
 from recsys_ae.training.loop import next_number, shuffled_batches, train_epochs
 from recsys_ae.training.runner import Context, EpochRules, TrainingOptions, run_training
 from recsys_ae.types import Epoch, Mean
@@ -409,3 +411,102 @@ def test_first_interrupt_waits_and_the_second_does_not():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_two_trainings_of_the_same_share_no_state(tmp_path, caplog):
+    """The second goes on without one, and what the first keeps is the first's alone."""
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    kept = (tmp_path / "key" / "state.json").read_bytes()
+    with checkpoints.Checkpoint(tmp_path / "key", "key").owned():
+        second = run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(4))
+        second.forget()
+        assert "this very training is under way in another process; this one keeps no state" in caplog.text
+        assert (second.interrupted, second.resumable, second.model) == (True, False, VALUES[3])
+        with pytest.raises(StorageError, match="under way in another process; wait until it ends"):
+            run(checkpoints=tmp_path, resume=True)
+    assert (tmp_path / "key" / "state.json").read_bytes() == kept
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert len(run(checkpoints=tmp_path, resume=True).epochs) == 10
+
+
+def test_a_state_that_another_training_goes_on_from_is_not_deleted(tmp_path):
+    done = run(checkpoints=tmp_path, keep_state=True)
+    with checkpoints.Checkpoint(tmp_path / "key", "key").owned():
+        done.forget()
+        assert (tmp_path / "key").exists()
+    done.forget()
+    assert not tmp_path.exists()
+
+
+def test_a_flipped_bit_in_a_state_is_found(tmp_path):
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    for name in ("state.json", "state.safetensors"):
+        path = tmp_path / "key" / name
+        whole = path.read_bytes()
+        for place in range(0, 8 * len(whole), 7):
+            damaged = bytearray(whole)
+            damaged[place // 8] ^= 1 << place % 8
+            path.write_bytes(damaged)
+            with pytest.raises(StorageError, match="damaged"):
+                run(checkpoints=tmp_path, resume=True)
+        path.write_bytes(whole)
+    assert len(run(checkpoints=tmp_path, resume=True).epochs) == 10
+
+
+def test_a_state_whose_writer_was_killed_between_two_renames_is_resumed_from(tmp_path):
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    (tmp_path / "key").rename(tmp_path / ".key.0a1b2c3d.old")
+    told = []
+    assert len(run(checkpoints=tmp_path, resume=True, on_epoch=told.append).epochs) == 10
+    assert not told[0].seconds
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_a_disk_that_fails_in_a_checkpoint_ends_no_training(tmp_path, caplog, monkeypatch, code):
+    def fail(handle):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    monkeypatch.setattr(os, "fsync", fail)
+    assert len(run(checkpoints=tmp_path).epochs) == 10
+    assert f"({os.strerror(code)})" in caplog.text
+    assert caplog.text.count("training goes on, and cannot be resumed") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert checkpoints.Checkpoint(tmp_path / "key", "key").load() is not None  # the older state is whole
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_others_send_ends_training_with_its_state_kept(tmp_path, number):
+    def send(epoch):
+        if epoch.number == 3:
+            signal.raise_signal(number)
+
+    with pytest.raises(Terminated, match=number.name), terminated() as heard:
+        run(checkpoints=tmp_path, on_epoch=send)
+    assert heard.number == number
+    assert signal.getsignal(number) is signal.SIG_DFL
+    state = checkpoints.Checkpoint(tmp_path / "key", "key").load()
+    assert [epoch.number for epoch in state.epochs] == [1, 2, 3]
+    assert run(checkpoints=tmp_path, resume=True).model == run().model
+
+
+def test_signals_that_are_ignored_stay_so(monkeypatch):
+    """As nohup leaves them."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with terminated() as heard, deferred_interrupt() as interrupt:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interrupt.requested
+            assert heard.number is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_the_second_signal_of_others_ends_at_once():
+    with terminated(), deferred_interrupt() as interrupt:
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.requested
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,23 @@
+"""The warm process in which commands meet their faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from commands import write_ratings
+from torture.faults import Commands, compiled
+from torture.jobs import BENCHMARK, RECOMMEND, TRAIN, UPLOAD, write_benchmark
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory) -> Iterator[Commands]:
+    folder = tmp_path_factory.mktemp("warm")
+    library = compiled(folder)
+    if library is None:
+        pytest.skip("needs a C compiler, such as gcc")
+    write_ratings(folder / "ratings.csv", n_users=20, n_items=12)
+    write_benchmark(folder)
+    warm = [TRAIN, RECOMMEND, UPLOAD, (*BENCHMARK[:-1], "compared")]
+    with Commands(library, folder, warm) as running:
+        yield running
