@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from recsys_ae.errors import DataError, UnknownIdError
 from recsys_ae.models.storage import StoredModel, load_model
 from recsys_ae.provenance import installed
 from recsys_ae.serving.lists import frame_of, recommend
+from recsys_ae.tracking.address import local_path
+from recsys_ae.tracking.messenger import own_work
 from recsys_ae.types import PositionVector
 
 if TYPE_CHECKING:
@@ -41,11 +44,12 @@ def log_model(client: MlflowClient, run_id: str, folder: Path) -> str:
     try:
         with tempfile.TemporaryDirectory() as temporary:
             packed = Path(temporary) / MODEL_NAME
-            pack(folder, packed, about=Model(
-                artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id,
-                model_id=logged.model_id,
-            ))  # fmt: skip
-            client.log_model_artifacts(logged.model_id, str(packed))
+            about = Model(artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id,
+                          model_id=logged.model_id)  # fmt: skip
+            with own_work():
+                pack(folder, packed, about=about)
+            with nullcontext() if local_path(logged.artifact_location) is None else own_work():
+                client.log_model_artifacts(logged.model_id, str(packed))
     except BaseException:
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
         raise
