@@ -7,11 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from recsys_ae.errors import ConfigError
+from recsys_ae.files import replaced
+from recsys_ae.models.storage import load_model
 from recsys_ae.results.benchmark import parent_metrics
 from recsys_ae.results.folder import MODEL, read_epochs, read_run, rewrite_result
-from recsys_ae.results.result import RESULT, RunResult, no_run, read_json, tracked
+from recsys_ae.results.result import RESULT, RunResult, no_run, read_json, tracked, write_json
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
 from recsys_ae.splitting.split import Split
+from recsys_ae.tracking.address import resolve_uri, shown
+from recsys_ae.tracking.runs import find_run
 from recsys_ae.tracking.tracker import DatasetRecord, Tracker
 
 _SIZES = ("users", "items", "train_ratings", "holdout_ratings")
@@ -112,9 +117,10 @@ def _tags(result: RunResult) -> dict[str, str]:
 
 
 def upload_run(folder: Path, tracker: Tracker) -> RunResult:
-    """Tell a tracker all of a finished run that it would have heard live."""
-    config, result = read_run(folder)
-    origin, epochs = result.origin, list(read_epochs(folder))
+    """Tell a tracker all of a finished run that it would have heard live, once the folder is known to be
+    whole."""
+    config, result, epochs = whole_run(folder)
+    origin = result.origin
     with tracker:
         tracker.params(config.model_dump(mode="json"))
         tracker.dataset(
@@ -126,20 +132,37 @@ def upload_run(folder: Path, tracker: Tracker) -> RunResult:
         return track_outcome(tracker, folder, result)
 
 
+def whole_run(folder: Path) -> tuple[ExperimentConfig, RunResult, list[tuple[int, dict[str, float]]]]:
+    """Config, result and curve of a run folder. Raises StorageError where any of its parts, the model too,
+    cannot be read."""
+    config, result = read_run(folder)
+    load_model(folder / MODEL)
+    return config, result, list(read_epochs(folder))
+
+
 def is_benchmark(folder: Path) -> bool:
     """Whether a folder holds a benchmark, with the run folders of its models in it."""
     return (folder / "page.html").exists() and any(folder.glob("*/seed-*/result.json"))
 
 
+def runs_of(folder: Path) -> list[Path]:
+    """The run folders of a benchmark."""
+    return sorted(path.parent for path in folder.glob("*/seed-*/result.json"))
+
+
 def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) -> int:
     """Tell a tracker of a whole benchmark: a parent with one nested run per model and seed, whose number is
-    returned."""
+    returned. All folders are read before anything is told."""
+    document, runs = read_json(folder), runs_of(folder)
     try:
-        metrics = parent_metrics(read_json(folder))
+        metrics = parent_metrics(document)
     except (KeyError, TypeError, AttributeError):
         raise no_run(folder) from None
-    runs = sorted(path.parent for path in folder.glob("*/seed-*/result.json"))
+    for run in runs:
+        whole_run(run)
     with tracker:
+        with replaced(folder / RESULT) as temporary:
+            write_json(temporary, {**document, "run_id": tracker.run_id})
         track_benchmark(tracker, config)
         tracker.metrics(metrics)
         for path in sorted(path for path in folder.iterdir() if path.is_file()):
@@ -147,3 +170,20 @@ def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) ->
         for run in runs:
             upload_run(run, tracker.child(f"{run.parent.name}-{run.name}"))
     return len(runs)
+
+
+def tracked_before(folder: Path, *, uri: str | None) -> list[str]:
+    """The ids of incomplete runs that the store has of a run folder, or of a benchmark and its runs.
+
+    Raises ConfigError where it has the run, or the benchmark, whole: nothing is tracked twice. StorageError
+    for a folder without results.
+    """
+    places = [folder, *runs_of(folder)] if is_benchmark(folder) else [folder]
+    ids = [read_json(place).get("run_id") for place in places]
+    found = [find_run(run_id, uri=uri) for run_id in ids if isinstance(run_id, str)]
+    if found and found[0] is not None and found[0].run_id == ids[0] and found[0].is_complete:
+        raise ConfigError(
+            f"{folder}: is tracked already as {found[0].run_id} in {shown(resolve_uri(uri))}; to track it "
+            "anew, delete that run first"
+        )
+    return [run.run_id for run in found if run is not None]

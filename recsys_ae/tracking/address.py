@@ -40,11 +40,6 @@ def artifact_root(uri: str) -> str | None:
     return None if database is None else (database.parent / ARTIFACTS).as_uri()
 
 
-def is_local(uri: str) -> bool:
-    """Whether a resolved address is of this machine's disks."""
-    return uri.startswith(("sqlite:", "file:"))
-
-
 def local_path(uri: str) -> Path | None:
     """The local path behind a file: URI or a plain path, None for anything remote."""
     parts = urlsplit(uri)

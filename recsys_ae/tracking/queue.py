@@ -23,8 +23,8 @@ class QueuedTracker:
     """The tracker of a run, of which only three calls wait for the store: opening, `model` and closing.
 
     They wait for what was told before, too. A run waits `seconds` in all, not counting what the tracker
-    itself has to do (packing a model, writing to a local store) and while the store takes in bytes; then the
-    store is given up, with the warning of `MlflowTracker`. So it is when it is too far behind. A tracker that
+    itself has to do (making a database, packing a model) and while the store takes in bytes; then the store
+    is given up, with the warning of `MlflowTracker`. So it is when it is too far behind. A tracker that
     must work waits for each call, and as long for each.
     """
 

@@ -10,7 +10,7 @@ import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +20,6 @@ from recsys_ae.tracking.address import (
     database_of,
     has_secrets,
     holds_secret,
-    is_local,
     resolve_uri,
     shown,
 )
@@ -108,12 +107,13 @@ def connected(uri: str | None = None, *, create: bool = False) -> Iterator[Mlflo
     address = resolve_uri(uri)
     _check_database(address, create=create)
     try:
-        with _calm(address), own_work() if is_local(address) else nullcontext():
+        with _calm(address):
             from mlflow import MlflowClient
 
             database = database_of(address)
             if database is not None and not database.exists():
-                _make_database(database)
+                with own_work():
+                    _make_database(database)
             yield MlflowClient(address, registry_uri=address)
     except RecsysError:
         raise
