@@ -16,7 +16,7 @@ RECSYS_AE := $(BIN)/recsys-ae
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo test test-slow check format clean
+.PHONY: help demo test test-slow torture check format clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -59,6 +59,9 @@ test: $(VENV)/dev.stamp  ## all tests but the slow ones, and the notebooks
 
 test-slow: $(VENV)/dev.stamp  ## the tests on whole datasets; RECSYS_AE_DATA names their folder
 	$(PYTEST) -m slow tests $(ARGS)
+
+torture: $(VENV)/dev.stamp  ## the tests that put faults in: bad servers, and more
+	$(PYTEST) -m torture tests $(ARGS)
 
 check: $(VENV)/dev.stamp  ## style, types and import directions
 	$(BIN)/ruff check .

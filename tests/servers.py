@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,22 +23,34 @@ class TrackingServer(ThreadingHTTPServer):
     """A small part of MLflow's REST interface, kept in memory.
 
     The first `n_good` requests are answered, the rest in one of `WAYS` (None: well, too). `delay`: seconds
-    before each good answer; `bytes_per_second`: of the bodies that it reads. `paths` counts what was asked.
+    before each good answer; `bytes_per_second`: of the bodies that it reads, with a `small_buffer` before it
+    as on a slow line. `paths` counts what was asked.
     """
 
     daemon_threads = True
     block_on_close = False
 
     def __init__(
-        self, way: str | None = None, *, n_good: int = 0, delay: float = 0.0, bytes_per_second: float = 1e12
+        self,
+        way: str | None = None,
+        *,
+        n_good: int = 0,
+        delay: float = 0.0,
+        bytes_per_second: float = 1e12,
+        small_buffer: bool = False,
     ) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), _Handler, bind_and_activate=False)
+        if small_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        self.server_bind()
+        self.server_activate()
         self.way, self.n_good, self.delay, self.bytes_per_second = way, n_good, delay, bytes_per_second
         self.lock, self.stopped = threading.Lock(), threading.Event()
         self.paths: Counter[str] = Counter()
         self.n_requests = self.n_body_bytes = 0
         self.tags: dict[str, str] = {}
-        self.run: dict[str, Any] = {"run_id": "0af5" * 8, "experiment_id": "1", "status": "RUNNING",
+        self.model_id = f"m-{uuid.uuid4().hex}"  # MLflow's clients remember where those of an id lie
+        self.run: dict[str, Any] = {"run_id": uuid.uuid4().hex, "experiment_id": "1", "status": "RUNNING",
                                     "start_time": 1, "lifecycle_stage": "active"}  # fmt: skip
 
     @property
@@ -50,8 +64,8 @@ class TrackingServer(ThreadingHTTPServer):
         """What a good server says."""
         self.run["artifact_uri"] = f"{self.uri}/api/2.0/mlflow-artifacts/artifacts/1/run/artifacts"
         found = {"experiment_id": "1", "name": "demo", "lifecycle_stage": "active", "artifact_location": "x"}
-        model = {"model_id": "m-1", "experiment_id": "1", "name": "model", "artifact_uri":
-                 f"{self.uri}/api/2.0/mlflow-artifacts/artifacts/1/models/m-1/artifacts",
+        model = {"model_id": self.model_id, "experiment_id": "1", "name": "model", "artifact_uri":
+                 f"{self.uri}/api/2.0/mlflow-artifacts/artifacts/1/models/{self.model_id}/artifacts",
                  "creation_timestamp_ms": 1, "last_updated_timestamp_ms": 1,
                  "status": "LOGGED_MODEL_PENDING"}  # fmt: skip
         if path == "runs/set-tag":
@@ -65,7 +79,7 @@ class TrackingServer(ThreadingHTTPServer):
             "runs/update": {"run_info": self.run},
             "runs/search": {"runs": []},
             "logged-models": {"model": {"info": model, "data": {}}},
-            "logged-models/m-1": {"model": {"info": model, "data": {}}},
+            f"logged-models/{self.model_id}": {"model": {"info": model, "data": {}}},
         }
         return answers.get(path, {})
 

@@ -11,6 +11,7 @@ from urllib.request import url2pathname
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 
+_PATHS = ("file", "sqlite")  # schemes without host and user
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN",
                      "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # fmt: skip
 
@@ -49,29 +50,23 @@ def local_path(uri: str) -> Path | None:
 
 
 def shown(address: str) -> str:
-    """The address as messages show it: without user, password and the values of a query.
+    """The address as messages show it: without user, password and query.
 
     Passwords may hold any sign. A host begins after the last @; where nobody can tell whether that belongs to
     the password or to what follows the host, nothing but the scheme is shown.
     """
     scheme, separator, rest = address.partition("://")
-    if not separator or rest.startswith("/"):  # a path, which has neither host nor user
-        return _without_values(address)
+    if not separator or scheme in _PATHS:
+        return _without_query(address)
     before, at, host = rest.rpartition("@")
     if at and re.search(r"[?#]", before):
         return f"{scheme}://***"
-    return f"{scheme}://{_without_values(host)}"
+    return f"{scheme}://{_without_query(host)}"
 
 
-def _without_values(text: str) -> str:
-    path, *rest = re.split(r"([?#&])", text)
-    values = (part if part in "?#&" else _without_value(part) for part in rest)
-    return path + "".join(values)
-
-
-def _without_value(part: str) -> str:
-    name, _, value = part.partition("=")
-    return f"{name}=***" if value else "***"
+def _without_query(text: str) -> str:
+    path, mark, _ = re.match(r"([^?#]*)([?#]?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    return f"{path}{mark}***" if mark else path
 
 
 def holds_secret(text: str, address: str) -> bool:
@@ -88,11 +83,10 @@ def has_secrets(address: str) -> bool:
 
 def _pieces(address: str) -> set[str]:
     secrets = [os.environ.get(name, "") for name in _SECRET_VARIABLES]
-    _, separator, rest = address.partition("://")
-    if separator and not rest.startswith("/"):
+    scheme, separator, rest = address.partition("://")
+    if separator and scheme not in _PATHS:
         before = rest.rpartition("@")[0]
         secrets.append(before.partition(":")[2] or before)
-    secrets += re.split(r"[?#&]", address)[1:]
-    texts = {text.partition("=")[2] or text for text in secrets}
-    texts = {text.casefold() for text in texts | {unquote(text) for text in texts} if text}
+    secrets += re.split(r"[?#]", address, maxsplit=1)[1:]
+    texts = {text.casefold() for text in (*secrets, *map(unquote, secrets)) if text}
     return texts | {piece for text in texts for piece in re.split(r"[\W_]+", text) if piece}

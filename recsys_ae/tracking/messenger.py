@@ -14,7 +14,8 @@ from recsys_ae.tracking.wire import Wire
 
 Answer = TypeVar("Answer")
 
-SECONDS = 10.0  # that a run, or a command, waits for a store in all
+SECONDS = 8.0  # that a run, or a command, waits in all for a store that takes nothing in
+_GRACE = 2.0  # seconds more, while what was sent last is on its way
 _SLOWEST = 10_000  # bytes a second; what takes in less does not count as working
 _OVERHEAD = 2_000  # bytes of a call, beside what it tells
 _SLICE = 0.05  # seconds between two looks
@@ -26,10 +27,20 @@ class OutOfPatience(Exception):
 
 
 class Patience:
-    """The seconds that are left to wait for a store, over any number of calls."""
+    """The seconds that are left to wait for a store, over any number of calls.
+
+    Bytes that move pay for the time that they take on a slow line, and for up to 2 s after them.
+    """
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self.seconds = self.left = seconds
+        self._paid = 0.0
+
+    def spend(self, seconds: float, n_bytes: int) -> None:
+        """So long was waited, and so many bytes moved."""
+        self._paid += n_bytes / _SLOWEST
+        self.left -= max(0.0, seconds - self._paid)
+        self._paid = min(max(0.0, self._paid - seconds), _GRACE)
 
     def renew(self) -> None:
         self.left = self.seconds
@@ -80,8 +91,7 @@ class Messenger(threading.Thread):
             wait([future], timeout=_SLICE)
             now, moved_now = time.monotonic(), self._moved()
             if self._n_own == 0:
-                earned = (moved_now - moved) / _SLOWEST
-                patience.left -= max(0.0, min(now - at, _LONGEST) - earned)
+                patience.spend(min(now - at, _LONGEST), moved_now - moved)
             at, moved = now, moved_now
             if patience.left <= 0 and not future.done():
                 self.dismiss()

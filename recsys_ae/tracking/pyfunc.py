@@ -16,6 +16,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext, save_model
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType
 
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import RecsysError, UnknownIdError
@@ -79,15 +80,23 @@ def pack(folder: Path, target: Path, *, about: Model | None = None) -> None:
 
 
 def signature(users: pd.Series, items: pd.Series) -> ModelSignature:
-    """In: user and, for pairs, item. Out: user, rank (of lists), item, score. Params: n, exclude_seen."""
-    user, item = ColSpec(_type_of(users), "user"), _type_of(items)
+    """In: user and, for pairs, item. Out: user, rank (of lists), item, score. Params: n, exclude_seen.
+
+    Where ids are integers, any value may come in: MLflow would make 1 of true and of 1.5, and nobody could
+    refuse it (`read_request` does).
+    """
+    user, item = _type_of(users), _type_of(items)
     return ModelSignature(
-        inputs=Schema([user, ColSpec(item, "item", required=False)]),
-        outputs=Schema([user, ColSpec(DataType.long, "rank", required=False), ColSpec(item, "item"),
-                        ColSpec(DataType.float, "score")]),
+        inputs=Schema([ColSpec(_taken(user), "user"), ColSpec(_taken(item), "item", required=False)]),
+        outputs=Schema([ColSpec(user, "user"), ColSpec(DataType.long, "rank", required=False),
+                        ColSpec(item, "item"), ColSpec(DataType.float, "score")]),
         params=ParamSchema([ParamSpec("n", DataType.long, DEFAULT_N),
                             ParamSpec("exclude_seen", DataType.boolean, True)]),
     )  # fmt: skip
+
+
+def _taken(kind: DataType) -> DataType | AnyType:
+    return AnyType() if kind == DataType.long else kind
 
 
 def _type_of(ids: pd.Series) -> DataType:
