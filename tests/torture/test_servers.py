@@ -19,7 +19,7 @@ from recsys_ae.results.tracking import whole_run
 pytestmark = pytest.mark.torture
 
 COST = 15.0  # seconds that anybody may wait for a bad server: ten, and what packing takes on a busy machine
-EXIT = 5.0  # seconds from the last line to the end of the process
+EXIT = 10.0  # seconds more from the last line to the end of the process
 MEMORY = 600  # MB more than with a server that behaves
 COMMAND = """
 import json, resource, sys, time
@@ -87,7 +87,7 @@ def well(ratings, tmp_path_factory) -> Outcome:
 
 def check_cost(done: Outcome, well: Outcome) -> None:
     assert done.waited < COST
-    assert done.leaving < EXIT
+    assert done.leaving < well.leaving + EXIT
     assert done.memory < well.memory + MEMORY
     assert "Traceback" not in "".join(done.lines)
 
