@@ -42,16 +42,16 @@ def upload(
     """
     with answering(as_json=as_json) as say:
         from recsys_ae.results.folder import CONFIG, read_run
-        from recsys_ae.results.tracking import is_benchmark, tracked_before, upload_benchmark, upload_run
+        from recsys_ae.results.tracking import is_benchmark, tracked_ids, upload_benchmark, upload_run
         from recsys_ae.settings.load import load_benchmark
-        from recsys_ae.tracking.runs import delete_run
+        from recsys_ae.tracking.runs import delete_run, incomplete_runs
 
         def tracker_of(default: str, name: str) -> Tracker:
             return options.make_tracker(
                 experiment or default, name, uri=tracking_uri, off=False, folder=folder, must_work=True
             )
 
-        incomplete = tracked_before(folder, uri=tracking_uri)
+        incomplete = incomplete_runs(tracked_ids(folder), uri=tracking_uri)
         if is_benchmark(folder):
             comparison = load_benchmark(folder / CONFIG)
             tracker = tracker_of(comparison.name, comparison.name)

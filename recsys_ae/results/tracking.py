@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from recsys_ae.errors import ConfigError
 from recsys_ae.files import replaced
 from recsys_ae.models.storage import load_model
 from recsys_ae.results.benchmark import parent_metrics
@@ -15,8 +14,6 @@ from recsys_ae.results.folder import MODEL, read_epochs, read_run, rewrite_resul
 from recsys_ae.results.result import RESULT, RunResult, no_run, read_json, tracked, write_json
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
 from recsys_ae.splitting.split import Split
-from recsys_ae.tracking.address import resolve_uri, shown
-from recsys_ae.tracking.runs import find_run
 from recsys_ae.tracking.tracker import DatasetRecord, Tracker
 
 _SIZES = ("users", "items", "train_ratings", "holdout_ratings")
@@ -172,18 +169,12 @@ def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) ->
     return len(runs)
 
 
-def tracked_before(folder: Path, *, uri: str | None) -> list[str]:
-    """The ids of incomplete runs that the store has of a run folder, or of a benchmark and its runs.
-
-    Raises ConfigError where it has the run, or the benchmark, whole: nothing is tracked twice. StorageError
-    for a folder without results.
-    """
+def tracked_ids(folder: Path) -> list[str | None]:
+    """Under which ids a run folder was tracked, or a benchmark and after it its runs; None for one that was
+    not. Raises StorageError for a folder without results."""
     places = [folder, *runs_of(folder)] if is_benchmark(folder) else [folder]
-    ids = [read_json(place).get("run_id") for place in places]
-    found = [find_run(run_id, uri=uri) for run_id in ids if isinstance(run_id, str)]
-    if found and found[0] is not None and found[0].run_id == ids[0] and found[0].is_complete:
-        raise ConfigError(
-            f"{folder}: is tracked already as {found[0].run_id} in {shown(resolve_uri(uri))}; to track it "
-            "anew, delete that run first"
-        )
-    return [run.run_id for run in found if run is not None]
+    documents = [read_json(place) for place in places]
+    if not all(isinstance(document, dict) for document in documents):
+        raise no_run(folder)
+    found = (document.get("run_id") for document in documents)
+    return [run_id if isinstance(run_id, str) else None for run_id in found]

@@ -101,7 +101,8 @@ class Messenger(threading.Thread):
     def dismiss(self) -> None:
         """Make no more calls, and forget them; that at hand ends when it next sends or reads."""
         self._wire.cut = True
-        self._calls = SimpleQueue()
+        handed, self._calls = self._calls, SimpleQueue()
+        handed.put(None)  # in case that it waits there
         self.end()
 
     def end(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +86,21 @@ def find_run(run_id: str, *, uri: str | None = None) -> TrackedRun | None:
     if database is not None and not database.exists():
         return None
     return asked(address, find)
+
+
+def incomplete_runs(ids: Sequence[str | None], *, uri: str | None = None) -> list[str]:
+    """Those of the runs with these ids that the store has, the first of them in part only.
+
+    Raises TrackingError where it has the first whole: nothing is tracked twice.
+    """
+    found = {run_id: find_run(run_id, uri=uri) for run_id in ids if run_id is not None}
+    first = found.get(ids[0]) if ids[0] is not None else None
+    if first is not None and first.is_complete:
+        store = shown(resolve_uri(uri))
+        raise TrackingError(
+            f"the run is tracked already as {first.run_id} in {store}; to track it anew, delete that run first"
+        )
+    return [run_id for run_id, run in found.items() if run is not None]
 
 
 def delete_run(run_id: str, *, uri: str | None = None) -> None:

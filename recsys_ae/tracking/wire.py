@@ -15,12 +15,16 @@ _POOLS = "Mlflow"  # MLflow's threads for transfers are named like this
 _UNSENT = 128 * 1024  # bytes; more would count as sent, in the system's buffer, before a slow store has it
 
 
+class WireError(Exception):
+    """Enough of a store; no OSError, after which HTTP libraries would try again."""
+
+
 @dataclass(slots=True)
 class Wire:
     """The HTTP traffic of the thread that opened it, and of the threads that MLflow starts for transfers.
 
     `limit`: bytes that one answer may have, None without a limit. `sent`, `received`: bytes so far. Once
-    `cut` is set, everything that is sent or read raises OSError.
+    `cut` is set, everything that is sent or read raises WireError.
     """
 
     limit: int | None = None
@@ -36,7 +40,7 @@ class Wire:
 
     def check(self) -> None:
         if self.cut:
-            raise OSError("the store was given up")
+            raise WireError("the store was given up")
 
 
 _mine = threading.local()
@@ -98,7 +102,7 @@ class _Metered(io.RawIOBase):
         self._wire.received += n or 0
         self._n_read += n or 0
         if self._wire.limit is not None and self._n_read > self._wire.limit:
-            raise OSError(f"answered with more than {self._wire.limit >> 20} MiB")
+            raise WireError(f"answered with more than {self._wire.limit >> 20} MiB")
         return n
 
     def close(self) -> None:

@@ -94,7 +94,7 @@ def test_as_many_lists_as_promised_are_made_and_more_are_refused(served):
 
 def test_a_defect_of_ours_tells_the_client_nothing(served, monkeypatch, caplog):
     def fail(*what, **named):
-        raise OSError("/home/ann/secret/model.json")
+        raise OSError("/srv/ann/secret/model.json")
 
     monkeypatch.setattr(pyfunc, "top_lists", fail)
     code, found = answered(served["numbers"], lists_for(3))
