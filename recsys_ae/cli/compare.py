@@ -10,7 +10,7 @@ import typer
 
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, show_table
-from recsys_ae.errors import ConfigError, RecsysError
+from recsys_ae.errors import ConfigError, DataError, StorageError
 
 if TYPE_CHECKING:
     from recsys_ae.evaluation.comparison import Difference
@@ -42,7 +42,7 @@ def compare(
         against = _reference(runs, reference, experiment)
         compared = _compared(runs, against, metric, tracking_uri)
         parents = {run.parent_id for run in found}
-        without = [run.name for run in found if run not in runs and run.run_id not in parents]
+        without = [_name(run) for run in found if run not in runs and run.run_id not in parents]
         document = {
             "experiment": experiment,
             "metric": metric,
@@ -95,7 +95,7 @@ def _compared(
     from recsys_ae.evaluation.comparison import compare as compare_reports
     from recsys_ae.evaluation.report import Report
     from recsys_ae.metrics import find_metric
-    from recsys_ae.tracking.runs import download_report
+    from recsys_ae.tracking.runs import NoReportError, download_report
 
     metric = find_metric(name)
     if metric is None or name != f"test/{metric.key}" or not metric.columns:
@@ -105,7 +105,7 @@ def _compared(
     for run in [against, *(run for run in runs if run is not against)]:
         try:
             report = Report.from_parquet(download_report(run, uri=uri))
-        except RecsysError:
+        except (NoReportError, DataError, StorageError):
             report = None
         if report is None or report.sums(metric) is None:
             compared[run.run_id] = "not comparable: no values per user"
@@ -119,6 +119,11 @@ def _compared(
         found = compare_reports(reports, reference=against.run_id, metrics=[metric])
         compared |= {difference.name: difference for difference in found}
     return compared
+
+
+def _name(run: TrackedRun) -> str:
+    """A run whose process died is not running, whatever its store says."""
+    return f"{run.name} (died)" if run.status == "DIED" else run.name
 
 
 def _as_json(run: TrackedRun, metric: str, found: Difference | str | None) -> dict[str, Any]:
@@ -166,7 +171,7 @@ def _table(runs: list[TrackedRun], metric: str, compared: Mapping[str, Differenc
     decimals = error_decimals(errors) if is_rating_metric(metric) else DECIMALS
     rows = [
         {
-            "run": run.name,
+            "run": _name(run),
             "validated": _validated(run, metric),
             metric: run.metrics[metric],
             f"Δ {metric}": _cell(compared.get(run.run_id), decimals),

@@ -63,6 +63,7 @@ def make_tracker(
     if off:
         return NullTracker()
     from recsys_ae.tracking.mlflow_tracker import MlflowTracker
+    from recsys_ae.tracking.queue import QueuedTracker
 
     on_failure: Literal["raise", "warn"] = "raise" if must_work else "warn"
-    return MlflowTracker(experiment, name, uri=uri, folder=folder, on_failure=on_failure)
+    return QueuedTracker(MlflowTracker(experiment, name, uri=uri, folder=folder, on_failure=on_failure))

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from recsys_ae.models.storage import load_model
 from recsys_ae.results.benchmark import parent_metrics
 from recsys_ae.results.folder import MODEL, read_epochs, read_run, rewrite_result
-from recsys_ae.results.result import RESULT, RunResult, no_run, read_document, tracked
+from recsys_ae.results.result import RESULT, RunResult, no_run, read_document, rewrite_document, tracked
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import DatasetRecord, Tracker
@@ -114,9 +115,10 @@ def _tags(result: RunResult) -> dict[str, str]:
 
 
 def upload_run(folder: Path, tracker: Tracker) -> RunResult:
-    """Tell a tracker all of a finished run that it would have heard live."""
-    config, result = read_run(folder)
-    origin, epochs = result.origin, list(read_epochs(folder))
+    """Tell a tracker all of a finished run that it would have heard live, once the folder is known to be
+    whole."""
+    config, result, epochs = whole_run(folder)
+    origin = result.origin
     with tracker:
         tracker.params(config.model_dump(mode="json"))
         tracker.dataset(
@@ -128,20 +130,36 @@ def upload_run(folder: Path, tracker: Tracker) -> RunResult:
         return track_outcome(tracker, folder, result)
 
 
+def whole_run(folder: Path) -> tuple[ExperimentConfig, RunResult, list[tuple[int, dict[str, float]]]]:
+    """Config, result and curve of a run folder. Raises StorageError where any of its parts, the model too,
+    cannot be read."""
+    config, result = read_run(folder)
+    load_model(folder / MODEL)
+    return config, result, list(read_epochs(folder))
+
+
 def is_benchmark(folder: Path) -> bool:
     """Whether a folder holds a benchmark, with the run folders of its models in it."""
     return (folder / "page.html").exists() and any(folder.glob("*/seed-*/result.json"))
 
 
+def runs_of(folder: Path) -> list[Path]:
+    """The run folders of a benchmark."""
+    return sorted(path.parent for path in folder.glob("*/seed-*/result.json"))
+
+
 def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) -> int:
     """Tell a tracker of a whole benchmark: a parent with one nested run per model and seed, whose number is
-    returned."""
+    returned. All folders are read before anything is told."""
+    document, runs = read_document(folder), runs_of(folder)
     try:
-        metrics = parent_metrics(read_document(folder))
+        metrics = parent_metrics(document)
     except (KeyError, TypeError, AttributeError):
         raise no_run(folder) from None
-    runs = sorted(path.parent for path in folder.glob("*/seed-*/result.json"))
+    for run in runs:
+        whole_run(run)
     with tracker:
+        rewrite_document(folder, {**document, "run_id": tracker.run_id})
         track_benchmark(tracker, config)
         tracker.metrics(metrics)
         for path in sorted(path for path in folder.iterdir() if path.is_file()):
@@ -149,3 +167,14 @@ def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) ->
         for run in runs:
             upload_run(run, tracker.child(f"{run.parent.name}-{run.name}"))
     return len(runs)
+
+
+def tracked_ids(folder: Path) -> list[str | None]:
+    """Under which ids a run folder was tracked, or a benchmark and after it its runs; None for one that was
+    not. Raises StorageError for a folder without results."""
+    places = [folder, *runs_of(folder)] if is_benchmark(folder) else [folder]
+    documents = [read_json(place) for place in places]
+    if not all(isinstance(document, dict) for document in documents):
+        raise no_run(folder)
+    found = (document.get("run_id") for document in documents)
+    return [run_id if isinstance(run_id, str) else None for run_id in found]

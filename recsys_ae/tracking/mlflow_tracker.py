@@ -1,4 +1,4 @@
-"""Runs in MLflow, without ever being in a run's way."""
+"""Runs in MLflow: what a run tells, in the calls of a client. Whoever must not wait wraps it (`queue.py`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from recsys_ae.errors import TrackingError
 from recsys_ae.tracking import records
-from recsys_ae.tracking.store import artifact_root, connected, resolve_uri, shown
+from recsys_ae.tracking.address import artifact_root, resolve_uri, shown
+from recsys_ae.tracking.processes import has_died, process_tags
+from recsys_ae.tracking.runs import INCOMPLETE, search
+from recsys_ae.tracking.store import connected
 from recsys_ae.tracking.tracker import DatasetRecord, status_of
 
 if TYPE_CHECKING:
@@ -36,6 +39,17 @@ class _Link:
     on_failure: Literal["warn", "raise"]
     broken: bool = False
 
+    def give_up(self, sentence: str) -> None:
+        """What one failure of the store means for all runs that share it: one warning, or an error."""
+        if self.on_failure == "raise":
+            raise TrackingError(sentence)
+        if self.broken:
+            return
+        self.broken = True
+        log.warning("%s; tracking stops here, the run goes on and keeps all results on disk; once %s "
+                    "answers, upload them with: recsys-ae upload %s",
+                    sentence, shown(self.uri), self.folder or "RUN_FOLDER")  # fmt: skip
+
 
 class MlflowTracker:
     """One run of an experiment, as `Tracker` promises.
@@ -57,7 +71,7 @@ class MlflowTracker:
         on_failure: Literal["warn", "raise"] = "warn",
     ) -> None:
         self.run_id: str | None = None
-        self._link = _Link(resolve_uri(uri), experiment, folder, on_failure)
+        self.link = _Link(resolve_uri(uri), experiment, folder, on_failure)
         self._name = run_name
         self._tags = dict(tags or {})
         self._parent: MlflowTracker | None = None
@@ -67,14 +81,16 @@ class MlflowTracker:
 
     def __enter__(self) -> MlflowTracker:
         self._try("the run could not be opened", self._open)
+        if self._parent is None and self.run_id is not None:
+            self._in_peace(lambda client: close_dead_runs(client, self._experiment_id))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         status = status_of(kind)
-        if self.run_id is not None and self._link.broken:
-            self._close_in_peace(self.run_id, status)
+        if self.run_id is not None and self.link.broken:
+            self._close_incomplete(self.run_id, status)
         else:
             self._flush()
             self._log(
@@ -92,7 +108,7 @@ class MlflowTracker:
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Kept back and sent in batches: a call for each would cost more than many an epoch."""
-        if self._link.broken or self.run_id is None:
+        if self.link.broken or self.run_id is None:
             return
         self._waiting += records.metrics(values, step)
         if len(self._waiting) >= _FLUSH_AT or time.monotonic() - self._flushed > _FLUSH_AFTER:
@@ -107,14 +123,14 @@ class MlflowTracker:
         return self._log("the model was not logged", log_model, folder)
 
     def child(self, name: str) -> MlflowTracker:
-        nested = MlflowTracker(self._link.experiment, name, uri=self._link.uri)
-        nested._link, nested._parent = self._link, self
+        nested = MlflowTracker(self.link.experiment, name, uri=self.link.uri)
+        nested.link, nested._parent = self.link, self
         return nested
 
     def _open(self, client: MlflowClient) -> None:
-        parent, tags = self._parent, records.system_tags() | self._tags
+        parent, tags = self._parent, records.system_tags() | process_tags() | self._tags
         if parent is None:
-            self._experiment_id = experiment_id(client, self._link.experiment, self._link.uri)
+            self._experiment_id = experiment_id(client, self.link.experiment, self.link.uri)
         elif parent.run_id is None:
             raise TrackingError("the parent run is not open")
         else:
@@ -140,29 +156,41 @@ class MlflowTracker:
 
     def _try(self, loss: str, action: Callable[[MlflowClient], Answer]) -> Answer | None:
         """The answer of the store, None if it has failed now or before."""
-        if self._link.broken:
+        if self.link.broken:
             return None
         try:
-            with connected(self._link.uri, create=True) as client:
+            with connected(self.link.uri, create=True) as client:
                 return action(client)
         except TrackingError as error:
-            if self._link.on_failure == "raise":
+            if self.link.on_failure == "raise":
                 raise
-            self._link.broken = True
-            folder = self._link.folder or "RUN_FOLDER"
-            log.warning("%s: %s; tracking stops here, the run goes on and keeps all results on disk; once %s "
-                        "answers, upload them with: recsys-ae upload %s",
-                        loss, error, shown(self._link.uri), folder)  # fmt: skip
+            self.link.give_up(f"{loss}: {error}")
             return None
 
-    def _close_in_peace(self, run_id: str, status: str) -> None:
+    def _close_incomplete(self, run_id: str, status: str) -> None:
         """A run that lost something is closed if the store lives, marked, else left as it is."""
+
+        def close(client: MlflowClient) -> None:
+            client.set_tag(run_id, INCOMPLETE, "true")
+            client.set_terminated(run_id, status)
+
+        self._in_peace(close)
+
+    def _in_peace(self, action: Callable[[MlflowClient], None]) -> None:
+        """Does what is no loss where it fails."""
         try:
-            with connected(self._link.uri) as client:
-                client.set_tag(run_id, "recsys_ae.incomplete", "true")
-                client.set_terminated(run_id, status)
+            with connected(self.link.uri) as client:
+                action(client)
         except TrackingError as error:
             log.debug("%s", error)
+
+
+def close_dead_runs(client: MlflowClient, experiment_id: str) -> None:
+    """Runs of this user whose process on this host has died are no longer open: they were killed."""
+    for run in search(client, experiment_id, "attributes.status = 'RUNNING'"):
+        tags = run.data.tags
+        if has_died(run.info.status, tags) and tags.get("mlflow.user") == records.user():
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 def experiment_id(client: MlflowClient, name: str, uri: str) -> str:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext, save_model
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType
 
 from recsys_ae.data.ids import IdMap
-from recsys_ae.errors import DataError, UnknownIdError
+from recsys_ae.errors import RecsysError, UnknownIdError
 from recsys_ae.models.storage import StoredModel, load_model
 from recsys_ae.provenance import installed
 from recsys_ae.serving.lists import frame_of, recommend
+from recsys_ae.tracking.address import local_path
+from recsys_ae.tracking.messenger import own_work
+from recsys_ae.tracking.request import DEFAULT_N, brief, read_request
 from recsys_ae.types import PositionVector
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+log = logging.getLogger(__name__)
+
 MODEL_NAME = "model"
-DEFAULT_N = 10
 _REQUIRED = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scipy", "numba", "torch")
 _CODE = Path(__file__).with_name("served_model.py")
 
@@ -41,11 +50,12 @@ def log_model(client: MlflowClient, run_id: str, folder: Path) -> str:
     try:
         with tempfile.TemporaryDirectory() as temporary:
             packed = Path(temporary) / MODEL_NAME
-            pack(folder, packed, about=Model(
-                artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id,
-                model_id=logged.model_id,
-            ))  # fmt: skip
-            client.log_model_artifacts(logged.model_id, str(packed))
+            about = Model(artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id,
+                          model_id=logged.model_id)  # fmt: skip
+            with own_work():
+                pack(folder, packed, about=about)
+            with nullcontext() if local_path(logged.artifact_location) is None else own_work():
+                client.log_model_artifacts(logged.model_id, str(packed))
     except BaseException:
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
         raise
@@ -70,15 +80,23 @@ def pack(folder: Path, target: Path, *, about: Model | None = None) -> None:
 
 
 def signature(users: pd.Series, items: pd.Series) -> ModelSignature:
-    """In: user and, for pairs, item. Out: user, rank (of lists), item, score. Params: n, exclude_seen."""
-    user, item = ColSpec(_type_of(users), "user"), _type_of(items)
+    """In: user and, for pairs, item. Out: user, rank (of lists), item, score. Params: n, exclude_seen.
+
+    Where ids are integers, any value may come in: MLflow would make 1 of true and of 1.5, and nobody could
+    refuse it (`read_request` does).
+    """
+    user, item = _type_of(users), _type_of(items)
     return ModelSignature(
-        inputs=Schema([user, ColSpec(item, "item", required=False)]),
-        outputs=Schema([user, ColSpec(DataType.long, "rank", required=False), ColSpec(item, "item"),
-                        ColSpec(DataType.float, "score")]),
+        inputs=Schema([ColSpec(_taken(user), "user"), ColSpec(_taken(item), "item", required=False)]),
+        outputs=Schema([ColSpec(user, "user"), ColSpec(DataType.long, "rank", required=False),
+                        ColSpec(item, "item"), ColSpec(DataType.float, "score")]),
         params=ParamSchema([ParamSpec("n", DataType.long, DEFAULT_N),
                             ParamSpec("exclude_seen", DataType.boolean, True)]),
     )  # fmt: skip
+
+
+def _taken(kind: DataType) -> DataType | AnyType:
+    return AnyType() if kind == DataType.long else kind
 
 
 def _type_of(ids: pd.Series) -> DataType:
@@ -89,8 +107,9 @@ class FolderModel(PythonModel):
     """The recommender of a model folder, with the histories that it is stored with.
 
     `predict` reads column `user`, and `item` where given. Without it: one row per recommendation, columns
-    user, rank (1-based), item, score; params n (10) and exclude_seen (true). With it: user, item, score for
-    each pair, in the given order. Ids that the model does not know raise UnknownIdError.
+    user, rank (1-based), item, score; params n (10, cut to the catalogue) and exclude_seen (true). With it:
+    user, item, score for each pair, in the given order. What cannot be answered is an MlflowException of one
+    sentence, which a server sends to its client: without paths, without a trace.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -99,15 +118,16 @@ class FolderModel(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        params = params or {}
-        if "user" not in model_input:
-            raise DataError(
-                f"the table has no column user; its columns are: {', '.join(map(str, model_input))}"
-            )
-        if "item" in model_input:
-            return score_pairs(self._stored, model_input["user"], model_input["item"])
-        n, exclude_seen = int(params.get("n", DEFAULT_N)), bool(params.get("exclude_seen", True))
-        return top_lists(self._stored, model_input["user"], n=n, exclude_seen=exclude_seen)
+        try:
+            request = read_request(model_input, params or {}, n_items=len(self._stored.recommender.items))
+            if request.items is not None:
+                return score_pairs(self._stored, request.users, request.items)
+            return top_lists(self._stored, request.users, n=request.n, exclude_seen=request.exclude_seen)
+        except RecsysError as error:
+            raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from None
+        except Exception:
+            log.exception("a request was not answered")
+            raise MlflowException("the model could not answer this request", INTERNAL_ERROR) from None
 
 
 def top_lists(stored: StoredModel, users: pd.Series, *, n: int, exclude_seen: bool) -> pd.DataFrame:
@@ -139,6 +159,6 @@ def _positions(known: IdMap, ids: pd.Series, word: str) -> PositionVector:
     if len(unknown):
         raise UnknownIdError(
             f"{len(unknown)} of {len(ids)} values of column {word} are not in the model, the first is "
-            f"{ids.to_list()[unknown[0]]!r} in row {unknown[0]}; leave them out"
+            f"{brief(ids.to_list()[unknown[0]])} in row {unknown[0]}; leave them out"
         )
     return positions

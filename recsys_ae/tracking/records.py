@@ -58,7 +58,7 @@ def system_tags() -> dict[str, str]:
     "mlflow.source.git.dirty" says whether tracked files differ from the commit.
     """
     tags = {f"version.{name}": number for name, number in versions().items()}
-    tags |= {"platform": platform.platform(), "mlflow.user": _user(), "mlflow.source.type": "LOCAL",
+    tags |= {"platform": platform.platform(), "mlflow.user": user(), "mlflow.source.type": "LOCAL",
              "mlflow.source.name": Path(sys.argv[0] or "python").name}  # fmt: skip
     commit = commit_of(Path.cwd())
     if commit is not None:
@@ -115,7 +115,8 @@ def send_files(client: MlflowClient, run_id: str, path: Path) -> None:
         client.log_artifact(run_id, str(path))
 
 
-def _user() -> str:
+def user() -> str:
+    """Who runs this program."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no such user in the machine's list, as in some containers

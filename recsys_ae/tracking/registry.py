@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys_ae.errors import ConfigError, StorageError, TrackingError
-from recsys_ae.tracking.store import connected, local_path, resolve_uri, shown
+from recsys_ae.tracking.address import local_path, resolve_uri, shown
+from recsys_ae.tracking.store import asked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,7 +34,7 @@ def resolve_model(text: str, *, uri: str | None = None) -> Path:
     if re.match(r"(runs|models):", text):
         return _from_store(text, uri)
     if "://" in text:
-        raise ConfigError(f"{text}: not a model; give {_FORMS}")
+        raise ConfigError(f"{shown(text)}: not a model; give {_FORMS}")
     folder = Path(text).expanduser()
     if not folder.is_dir():
         raise StorageError(f"{text}: no such model folder; give {_FORMS}")
@@ -46,28 +47,35 @@ def register(model_uri: str, name: str, alias: str | None = None, *, uri: str | 
     match = _RUN.fullmatch(model_uri)
     if match is None:
         raise ConfigError(f"{model_uri}: only a run's model can be registered; give runs:/RUN_ID/model")
-    with connected(uri) as client:
-        logged = _logged_model(client, match[1], match[2], model_uri)
+    run_id, artifact = match.groups()
+
+    def add(client: MlflowClient) -> str:
+        logged = _logged_model(client, run_id, artifact, model_uri)
         if not client.search_registered_models(filter_string=f"name = '{name}'"):
             client.create_registered_model(name)
         version = client.create_model_version(
-            name, source=f"models:/{logged.model_id}", run_id=match[1], model_id=logged.model_id
+            name, source=f"models:/{logged.model_id}", run_id=run_id, model_id=logged.model_id
         ).version
         if alias is not None:
             client.set_registered_model_alias(name, alias, version)
-    return f"models:/{name}/{version}"
+        return f"models:/{name}/{version}"
+
+    return asked(uri, add)
 
 
 def _from_store(text: str, uri: str | None) -> Path:
     run, registered = _RUN.fullmatch(text), _REGISTERED.fullmatch(text)
     if run is None and registered is None:
         raise ConfigError(f"{text}: malformed model URI; give {_FORMS}")
-    with connected(uri) as client:
+
+    def find(client: MlflowClient) -> str:
         if run:
-            source = _logged_model(client, run[1], run[2], text).artifact_location
-        elif registered:
-            source = _source_of(client, registered[1], registered[2], registered[3], text)
-        return _model_in(_fetched(source, resolve_uri(uri)), text)
+            return _logged_model(client, run[1], run[2], text).artifact_location
+        assert registered is not None
+        return _source_of(client, registered[1], registered[2], registered[3], text)
+
+    source = asked(uri, find)
+    return _model_in(asked(uri, lambda _: _fetched(source, resolve_uri(uri)), downloads=True), text)
 
 
 def _logged_model(client: MlflowClient, run_id: str, name: str, text: str) -> LoggedModel:
@@ -79,7 +87,7 @@ def _logged_model(client: MlflowClient, run_id: str, name: str, text: str) -> Lo
         if not _is_missing(error):
             raise
         raise TrackingError(f"{text}: the tracking store {shown(client.tracking_uri)} has no run {run_id!r}; "
-                            "`recsys-ae compare EXPERIMENT` lists runs") from error  # fmt: skip
+                            "`recsys-ae compare EXPERIMENT` lists runs") from None  # fmt: skip
     for output in reversed(run.outputs.model_outputs if run.outputs else []):
         logged = client.get_logged_model(output.model_id)
         if logged.name == name:
@@ -104,7 +112,7 @@ def _source_of(client: MlflowClient, name: str, number: str, alias: str | None, 
         there_is = _what_there_is(client, name)
         raise TrackingError(
             f"{text}: the tracking store {shown(client.tracking_uri)} has {there_is}"
-        ) from error
+        ) from None
     source = client.get_model_version_download_uri(name, found.version)
     logged = re.fullmatch(r"models:/(m-[^/]+)", source)
     return client.get_logged_model(logged[1]).artifact_location if logged else source

@@ -1,4 +1,4 @@
-"""Where runs are kept: the store's address, its page, and a client that neither chatters nor hangs."""
+"""The store: a client of it that neither chatters nor hangs, and the page on it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,32 @@ import logging
 import os
 import re
 import sys
+import threading
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
+from typing import TYPE_CHECKING, TypeVar
 
 from recsys_ae.errors import ConfigError, RecsysError, TrackingError
+from recsys_ae.tracking.address import (
+    artifact_root,
+    database_of,
+    has_secrets,
+    holds_secret,
+    resolve_uri,
+    shown,
+)
+from recsys_ae.tracking.messenger import Messenger, OutOfPatience, Patience, own_work
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-DATABASE = "mlflow.db"
-ARTIFACTS = "mlartifacts"
+Answer = TypeVar("Answer")
 
 _CHATTERING = ("mlflow", "alembic", "sqlalchemy", "urllib3.connectionpool", "huey")
+_WARNING = r"(mlflow|alembic|sqlalchemy|urllib3|requests|pydantic|google|pandas|numpy)\b"  # modules below
 _OURS = {  # settings of MLflow while it works for us
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to --json
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -32,48 +40,13 @@ _OURS = {  # settings of MLflow while it works for us
 _DEFAULTS = {  # those that the user's environment may overrule
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's seven retries keep a dead server alive for minutes
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # an hour, if the server says so
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_FILE_STORE": "true",  # who names a file store means it
 }
-
-
-def resolve_uri(uri: str | None = None) -> str:
-    """The address of the store: `uri`, else MLFLOW_TRACKING_URI, else a database in the working folder.
-
-    Plain paths and relative databases become absolute, so that the address outlives a change of folder.
-    """
-    text = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DATABASE}"
-    if text.startswith("sqlite:///"):
-        path = Path(unquote(text.removeprefix("sqlite:///")))
-        return f"sqlite:///{path.absolute()}"
-    if "://" not in text and not text.startswith(("file:", "databricks")):
-        return Path(text).absolute().as_uri()
-    return text
-
-
-def database_of(uri: str) -> Path | None:
-    """The file of a SQLite address, None for all other stores."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-
-
-def artifact_root(uri: str) -> str | None:
-    """Where a store without a server keeps files: beside its database; None where the store decides."""
-    database = database_of(uri)
-    return None if database is None else (database.parent / ARTIFACTS).as_uri()
-
-
-def shown(uri: str) -> str:
-    """The address as messages show it: without a password."""
-    return re.sub(r"//[^/@]*@", "//", uri)
-
-
-def local_path(uri: str) -> Path | None:
-    """The local path behind a file: URI or a plain path, None for anything remote."""
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return Path(uri) if not parts.scheme else None
+_URL = re.compile(r"\w[\w+.-]*://[^\s'\"]+")
+_LONGEST_ANSWER = 256 * 1024 * 1024  # bytes, to one question; ten thousand runs have about 100 MB
 
 
 def ui_command(uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
@@ -94,6 +67,36 @@ def ui_command(uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5
     return command if root is None else [*command, "--default-artifact-root", root]
 
 
+def asked(
+    uri: str | None,
+    action: Callable[[MlflowClient], Answer],
+    *,
+    create: bool = False,
+    downloads: bool = False,
+) -> Answer:
+    """What the store at `uri` answers, as `connected`; TrackingError, too, where it is waited for more than
+    10 s. `downloads`: files are asked for, of any size; the time in which they arrive does not count."""
+    patience = Patience()
+    messenger = Messenger(limit=None if downloads else _LONGEST_ANSWER, downloads=downloads)
+
+    def call() -> Answer:
+        with connected(uri, create=create) as client:
+            return action(client)
+
+    try:
+        return messenger.ask(call, patience)
+    except OutOfPatience:
+        address = shown(resolve_uri(uri))
+        raise TrackingError(f"the tracking store {address} {out_of_patience(patience)}") from None
+    finally:
+        messenger.end()
+
+
+def out_of_patience(patience: Patience) -> str:
+    """What a store has done that was waited for in vain."""
+    return f"has not answered within {patience.seconds:g} s"
+
+
 @contextmanager
 def connected(uri: str | None = None, *, create: bool = False) -> Iterator[MlflowClient]:
     """A client of the store at `uri`; every failure inside leaves as a TrackingError of one sentence.
@@ -109,12 +112,14 @@ def connected(uri: str | None = None, *, create: bool = False) -> Iterator[Mlflo
 
             database = database_of(address)
             if database is not None and not database.exists():
-                _make_database(database)
+                with own_work():
+                    _make_database(database)
             yield MlflowClient(address, registry_uri=address)
     except RecsysError:
         raise
     except Exception as error:  # whatever a store raises, the user gets one kind of error
-        raise TrackingError(f"the tracking store {shown(address)} {_reason(error)}") from error
+        cause = None if has_secrets(address) else error  # which a traceback would show
+        raise TrackingError(f"the tracking store {shown(address)} {_reason(error, address)}") from cause
 
 
 def _check_database(address: str, *, create: bool) -> None:
@@ -143,30 +148,64 @@ def _make_database(path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def _calm(address: str) -> Iterator[None]:
-    """MLflow with our settings, quiet and quick to give up; each change is undone afterwards."""
-    with ExitStack() as undo:
+class _Calm:
+    """MLflow with our settings, quiet and quick to give up, while anybody in this process is at work with it.
+
+    Settings belong to the process: whoever comes first makes them, whoever leaves last undoes them.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._n_inside, self._undo = threading.Lock(), 0, ExitStack()
+
+    @contextmanager
+    def __call__(self, address: str) -> Iterator[None]:
+        with self._lock:
+            self._n_inside += 1
+            if self._n_inside == 1:
+                self._set()
+            if not address.startswith(("http", "file")):
+                self._hurry_databases()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_inside -= 1
+                if self._n_inside == 0:
+                    self._undo.close()
+
+    def _set(self) -> None:
+        undo = self._undo
         undo.callback(_restore, {name: os.environ.get(name) for name in (*_DEFAULTS, *_OURS)})
         os.environ.update(
             {name: value for name, value in _DEFAULTS.items() if name not in os.environ} | _OURS
         )
-        import mlflow  # noqa: F401  (sets its own log levels when first imported: before they are silenced)
+        with own_work():
+            import mlflow  # noqa: F401  (sets its own log levels when first imported: before they are silenced)
 
         # Libraries below log only errors: what matters of their warnings comes back as our own sentence.
         for logger in map(logging.getLogger, _CHATTERING):
             undo.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.CRITICAL)
-        undo.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        if not address.startswith(("http", "file")):
+        warnings.filterwarnings("ignore", module=_WARNING)
+        undo.callback(_unfilter, warnings.filters[0])
+
+    def _hurry_databases(self) -> None:
+        """A database that cannot be opened is given up after three attempts, not after ten in 100 seconds."""
+        with own_work():
             import mlflow.store.db.utils as databases
 
-            # A database that cannot be opened is given up after three attempts, not after ten in 100 seconds.
-            if hasattr(databases, "MAX_RETRY_COUNT"):  # else another version of MLflow: slower, not wrong
-                undo.callback(setattr, databases, "MAX_RETRY_COUNT", databases.MAX_RETRY_COUNT)
-                databases.MAX_RETRY_COUNT = 3
-        yield
+        # Another version of MLflow may have no such number: slower, not wrong.
+        if getattr(databases, "MAX_RETRY_COUNT", 0) > 3:
+            self._undo.callback(setattr, databases, "MAX_RETRY_COUNT", databases.MAX_RETRY_COUNT)
+            databases.MAX_RETRY_COUNT = 3
+
+
+_calm = _Calm()
+
+
+def _unfilter(entry: object) -> None:
+    with suppress(ValueError):  # others may have set all filters back in the meantime
+        warnings.filters.remove(entry)  # type: ignore[attr-defined]
 
 
 def _restore(before: Mapping[str, str | None]) -> None:
@@ -178,12 +217,18 @@ def _restore(before: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, address: str) -> str:
+    """What a store has done, in our words, or in those of a library where they give no secret away."""
     text = " ".join(str(error).split())
     if "Max retries exceeded" in text or "Connection refused" in text or "timed out" in text.lower():
         return "does not answer"
     if "unable to open database" in text or "readonly database" in text:
         return "cannot be opened or written to"
+    if "database is locked" in text:
+        return "is locked by another program"
     if "file is not a database" in text:
         return "is not an SQLite database"
-    return f"refused: {shown(text)[:300] or type(error).__name__}"
+    if too_long := re.search(r"answered with more than \d+ MiB", text):
+        return too_long[0]
+    said = text and not holds_secret(text, address)
+    return f"refused: {_URL.sub(lambda found: shown(found[0]), text)[:300] if said else type(error).__name__}"

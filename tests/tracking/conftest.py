@@ -34,7 +34,7 @@ def dead_server() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def model_folder() -> Callable[..., Path]:
     """The function that writes a small model to a folder and returns it."""
     return _write_model

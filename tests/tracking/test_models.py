@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
-from recsys_ae.errors import ConfigError, RecsysError, StorageError, TrackingError, UnknownIdError
+from recsys_ae.errors import ConfigError, RecsysError, StorageError, TrackingError
 from recsys_ae.models.storage import load_model
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 from recsys_ae.tracking.pyfunc import score_pairs, top_lists
@@ -122,10 +123,10 @@ def test_models_with_numbers_as_ids_are_served_through_mlflow(store, tmp_path, m
     model = mlflow.pyfunc.load_model(str(resolve_model(uri).parents[1]))
     assert model.predict(pd.DataFrame({"user": [3, 6]}), params={"n": 2})["user"].tolist() == [3, 3, 6, 6]
     with pytest.raises(
-        UnknownIdError, match="1 of 2 values of column user are not in the model, the first is 4"
+        MlflowException, match="1 of 2 values of column user are not in the model, the first is 4"
     ):
         model.predict(pd.DataFrame({"user": [3, 4]}))
-    with pytest.raises(UnknownIdError, match=r"column item .* the first is 7 in row 0"):
+    with pytest.raises(MlflowException, match=r"column item .* the first is 7 in row 0"):
         model.predict(pd.DataFrame({"user": [3], "item": [7]}))
 
 

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from recsys_ae.errors import ConfigError, TrackingError
+from recsys_ae.tracking.address import resolve_uri
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 from recsys_ae.tracking.runs import download_report, experiment_runs
-from recsys_ae.tracking.store import resolve_uri, ui_command
+from recsys_ae.tracking.store import ui_command
 
 
 def test_runs_come_back_with_all_that_was_logged(store):

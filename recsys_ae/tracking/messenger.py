@@ -1,0 +1,142 @@
+"""A thread that talks to a store, and how long others wait for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from recsys_ae.tracking.wire import Wire
+
+Answer = TypeVar("Answer")
+
+SECONDS = 8.0  # that a run, or a command, waits in all for a store that takes nothing in
+_GRACE = 2.0  # seconds more, while what was sent last is on its way
+_SLOWEST = 10_000  # bytes a second; what takes in less does not count as working
+_OVERHEAD = 2_000  # bytes of a call, beside what it tells
+_SLICE = 0.05  # seconds between two looks
+_LONGEST = 1.0  # seconds that one slice may cost, however long the machine slept
+
+
+class OutOfPatience(Exception):
+    """A store was waited for as long as agreed."""
+
+
+class Patience:
+    """The seconds that are left to wait for a store, over any number of calls.
+
+    Bytes that move pay for the time that they take on a slow line, and for up to 2 s after them.
+    """
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self.seconds = self.left = seconds
+        self._paid = 0.0
+
+    def spend(self, seconds: float, n_bytes: int) -> None:
+        """So long was waited, and so many bytes moved."""
+        self._paid += n_bytes / _SLOWEST
+        self.left -= max(0.0, seconds - self._paid)
+        self._paid = min(max(0.0, self._paid - seconds), _GRACE)
+
+    def renew(self) -> None:
+        self.left = self.seconds
+
+
+class Messenger(threading.Thread):
+    """Makes calls one after another, in the order in which they were handed over.
+
+    A call that hangs cannot be interrupted: such a messenger is dismissed. It makes no further call, its
+    connections are cut, and it is no reason for the process to go on. `limit`: bytes that an answer may have.
+    `downloads`: bytes that arrive are a sign of work, too, not only those that the store takes in.
+    """
+
+    def __init__(self, *, limit: int | None = None, downloads: bool = False) -> None:
+        super().__init__(name="recsys-ae-tracking", daemon=True)
+        self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any], int] | None] = SimpleQueue()
+        self._wire = Wire(limit)
+        self._downloads = downloads
+        self._n_own = 0
+        self._handed = self._done = 0  # bytes; each is counted by one thread alone
+        self.start()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that calls hold which are not done."""
+        return self._handed - self._done
+
+    @property
+    def is_dismissed(self) -> bool:
+        return self._wire.cut
+
+    def hand_over(self, call: Callable[[], Answer], size: int = 0) -> Future[Answer]:
+        """Queue a call that holds about `size` bytes; the future gets its answer, or what it raised."""
+        future: Future[Answer] = Future()
+        self._handed += size + _OVERHEAD
+        self._calls.put((call, future, size + _OVERHEAD))
+        return future
+
+    def ask(self, call: Callable[[], Answer], patience: Patience) -> Answer:
+        """The answer of a call, after all that was handed over before.
+
+        Time costs patience, except while the messenger works for itself (`own_work`), and while bytes move.
+        Raises OutOfPatience where none is left, and dismisses itself.
+        """
+        future = self.hand_over(call)
+        at, moved = time.monotonic(), self._moved()
+        while not future.done():
+            wait([future], timeout=_SLICE)
+            now, moved_now = time.monotonic(), self._moved()
+            if self._n_own == 0:
+                patience.spend(min(now - at, _LONGEST), moved_now - moved)
+            at, moved = now, moved_now
+            if patience.left <= 0 and not future.done():
+                self.dismiss()
+                raise OutOfPatience
+        return future.result()
+
+    def dismiss(self) -> None:
+        """Make no more calls, and forget them; that at hand ends when it next sends or reads."""
+        self._wire.cut = True
+        handed, self._calls = self._calls, SimpleQueue()
+        handed.put(None)  # in case that it waits there
+        self.end()
+
+    def end(self) -> None:
+        """Stop once everything that was handed over is done."""
+        self._calls.put(None)
+
+    def run(self) -> None:
+        self._wire.open()
+        while (handed := self._calls.get()) is not None and not self._wire.cut:
+            call, future, size = handed
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+            self._done += size
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        self._n_own += 1
+        try:
+            yield
+        finally:
+            self._n_own -= 1
+
+    def _moved(self) -> int:
+        return self._wire.sent + (self._wire.received if self._downloads else 0)
+
+
+@contextmanager
+def own_work() -> Iterator[None]:
+    """Within the block a messenger waits for no server: it imports, packs, or writes to this machine."""
+    thread = threading.current_thread()
+    if not isinstance(thread, Messenger):
+        yield
+        return
+    with thread.working():
+        yield

@@ -1,0 +1,70 @@
+"""Runs whose process is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from recsys_ae.tracking.mlflow_tracker import MlflowTracker
+from recsys_ae.tracking.processes import has_died, process_tags
+from recsys_ae.tracking.runs import experiment_runs
+
+OPEN = """
+import os, signal
+from recsys_ae.tracking.mlflow_tracker import MlflowTracker
+
+tracker = MlflowTracker("demo", "killed", on_failure="raise").__enter__()
+tracker.metrics({"test/rmse": 1.0})
+tracker._flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_run_is_shown_as_dead_and_closed_by_the_next(store, tmp_path):
+    killed = subprocess.run([sys.executable, "-c", OPEN], cwd=tmp_path, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [run.status for run in experiment_runs("demo")] == ["DIED"]
+    assert [run.status for run in experiment_runs("demo")] == ["DIED"]  # looking changes nothing
+    with MlflowTracker("demo", "alive"):
+        assert [run.status for run in experiment_runs("demo")] == ["KILLED", "RUNNING"]
+    with MlflowTracker("demo", "another"):
+        pass
+    assert [run.status for run in experiment_runs("demo")] == ["KILLED", "FINISHED", "FINISHED"]
+
+
+def test_runs_of_others_are_left_alone(store):
+    """Of another host nobody knows; of another user nobody may; without tags it is an older program's."""
+    client, dead = MlflowClient(store), process_tags() | {"recsys_ae.pid": "4194304"}
+    with MlflowTracker("demo", "first") as tracker:
+        experiment = client.get_run(tracker.run_id).info.experiment_id
+    tags = {
+        "other host": dead | {"recsys_ae.host": "elsewhere", "mlflow.user": os.environ.get("USER", "")},
+        "other user": dead | {"mlflow.user": "somebody else"},
+        "old": {},
+    }
+    for name, own in tags.items():
+        client.create_run(experiment, run_name=name, tags=own)
+    with MlflowTracker("demo", "next"):
+        pass
+    found = {run.info.run_name: run.info.status for run in client.search_runs([experiment])}
+    assert {name: found[name] for name in tags} == dict.fromkeys(tags, "RUNNING")
+
+
+def test_a_number_that_another_process_has_now_is_no_life_sign():
+    own = process_tags()
+    assert not has_died("RUNNING", own)
+    started = psutil.Process().create_time()
+    assert not has_died("RUNNING", own | {"recsys_ae.process_started": str(started + 1)})
+    assert has_died("RUNNING", own | {"recsys_ae.process_started": str(started - 1000)})
+    assert not has_died("FINISHED", own | {"recsys_ae.pid": "4194304"})
+
+
+@pytest.mark.parametrize("tags", [{"recsys_ae.pid": "x"}, {"recsys_ae.process_started": "soon"}])
+def test_tags_that_make_no_sense_say_nothing(tags):
+    assert not has_died("RUNNING", process_tags() | tags)
