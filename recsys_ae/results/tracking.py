@@ -173,7 +173,7 @@ def tracked_ids(folder: Path) -> list[str | None]:
     """Under which ids a run folder was tracked, or a benchmark and after it its runs; None for one that was
     not. Raises StorageError for a folder without results."""
     places = [folder, *runs_of(folder)] if is_benchmark(folder) else [folder]
-    documents = [read_json(place) for place in places]
+    documents = [read_document(place) for place in places]
     if not all(isinstance(document, dict) for document in documents):
         raise no_run(folder)
     found = (document.get("run_id") for document in documents)
