@@ -98,7 +98,8 @@ def incomplete_runs(ids: Sequence[str | None], *, uri: str | None = None) -> lis
     if first is not None and first.is_complete:
         store = shown(resolve_uri(uri))
         raise TrackingError(
-            f"the run is tracked already as {first.run_id} in {store}; to track it anew, delete that run first"
+            f"the run is tracked already as {first.run_id} in {store}; to track it anew, delete that run "
+            "first"
         )
     return [run_id for run_id, run in found.items() if run is not None]
 
