@@ -107,8 +107,11 @@ def _with_lists(commands: Commands, folder: Path) -> None:
 
 
 def _with_store(commands: Commands, folder: Path) -> None:
+    """A store that has seen a run before, so that it is not made anew in every case."""
     _trained(commands, folder)
-    assert commands.run(folder, UPLOAD).code == 0
+    shutil.copytree(folder / "out", folder / "other")
+    assert commands.run(folder, ("upload", "other", *UPLOAD[2:])).code == 0
+    shutil.rmtree(folder / "other")
 
 
 def _compared(folder: Path) -> Any:
@@ -202,7 +205,7 @@ class Tortured:
     def check_next_start(self, where: Path) -> None:
         """It succeeds, or finds the results there already, and nothing is left of what went wrong before."""
         again = self.commands.run(where, self.job.words)
-        if again.code == 0:
+        if again.code == 0 or "is tracked already" in again.err:
             assert self.job.found(where) == self.whole
         else:
             assert again.code == 2, again.err
