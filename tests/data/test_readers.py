@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +19,7 @@ from recsys_ae.data.configs import ColumnsConfig, DataConfig
 from recsys_ae.data.load import load_ratings
 from recsys_ae.data.readers.layout import text_layout
 from recsys_ae.data.readers.text import read_slowly, read_text
+from recsys_ae.training.interrupts import Terminated, terminated
 
 ROWS = [(1, "0012", 4.0, 100), (1, "7", 0.0, 101), (20, "7", 2.5, 90), (3, "0012", 5.0, 100)]
 FRAME = pd.DataFrame(ROWS, columns=["user", "item", "rating", "timestamp"])
@@ -190,3 +195,18 @@ def test_the_fast_and_the_slow_reader_agree(tmp_path_factory, rows, separator):
     ]
     assert fast.values.tolist() == slow["rating"].to_pylist() == [value for _, _, value in rows]
     assert fast.where(len(rows) - 1) == f"{path}, line {len(rows)}"
+
+
+def test_no_signal_is_lost_in_a_reader(tmp_path):
+    path, draws = tmp_path / "ratings.csv", np.random.default_rng(0)
+    path.write_text(TEXTS["ratings.csv"])
+
+    def read_until_a_signal_comes() -> None:
+        threading.Timer(draws.uniform(0, 0.01), os.kill, (os.getpid(), signal.SIGTERM)).start()
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            load_ratings(DataConfig(source=str(path)))
+
+    for _ in range(60):
+        with pytest.raises(Terminated), terminated():
+            read_until_a_signal_comes()

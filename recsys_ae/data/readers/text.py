@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -140,7 +141,7 @@ def _read_fast(layout: Layout, places: dict[str, int], as_text: Collection[str])
         str(step * place): pa.string() if role in as_text else TYPES[role] for role, place in places.items()
     }
     between = {str(place): pa.null() for place in range(width) if place % step}
-    with opened(layout.path) as file:
+    with opened(layout.path) as file, _signals_left_to_python():
         table = pacsv.read_csv(
             file,
             read_options=pacsv.ReadOptions(
@@ -160,6 +161,16 @@ def _read_fast(layout: Layout, places: dict[str, int], as_text: Collection[str])
             ),
         )
     return {role: table.column(str(step * place)) for role, place in places.items()}
+
+
+@contextmanager
+def _signals_left_to_python() -> Iterator[None]:
+    """Arrow would take signals over for as long as it reads a file, and loses some of them."""
+    pa.enable_signal_handlers(False)
+    try:
+        yield
+    finally:
+        pa.enable_signal_handlers(True)
 
 
 def _value(text: str, role: str, layout: Layout, number: int) -> float | None:
