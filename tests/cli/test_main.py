@@ -84,10 +84,11 @@ def test_signals_while_reading_end_with_their_code_and_a_sentence(tmp_path, numb
     path.write_text("user,item,rating,text\n" + "".join(f'{i},{i},3,"a\nb"\n' for i in range(500_000)))
     process = subprocess.Popen(
         [*PROCESS, "data", "describe", "ratings.csv"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # a shell starts what runs in the background with Ctrl-C ignored, and children inherit that
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert _until(lambda: _has_open(process.pid, path))
         process.send_signal(number)
