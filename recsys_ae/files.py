@@ -124,10 +124,10 @@ def sole_holder(path: Path) -> Iterator[bool]:
             with suppress(OSError):
                 _make(path, Path.touch)
             free = stack.enter_context(_held(path))
-            if free is not False or _is_there(path):  # else its holder has just removed it
+            if free is not False or os.path.lexists(path):  # else its holder has just removed it
                 break
         try:
-            yield free is not False or not _is_there(path)
+            yield free is not False or not os.path.lexists(path)
         finally:
             if free is not False:
                 _remove(path)
@@ -243,7 +243,7 @@ def _make(path: Path, make: Callable[[Path], None]) -> None:
 def _parents(path: Path) -> Iterator[None]:
     """Of the folders above `path`, those that did not exist before the block go again if nothing is in them
     after it."""
-    missing = [folder for folder in path.parents if not _is_there(folder)]
+    missing = [folder for folder in path.parents if not os.path.lexists(folder)]
     try:
         yield
     finally:
@@ -281,14 +281,6 @@ def _sync_one(path: Path) -> None:
             raise
     finally:
         os.close(handle)
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        path.lstat()
-    except OSError:
-        return False
-    return True
 
 
 def _remove(path: Path) -> None:

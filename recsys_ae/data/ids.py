@@ -126,6 +126,10 @@ class IdColumn:
         """The ids of these rows."""
         return replace(self, codes=self.codes[rows])
 
+    def n_distinct(self) -> int:
+        """How many different ids there are."""
+        return len(pd.unique(self.labels[self._used()]))
+
     def empty_rows(self) -> PositionVector:
         """Rows whose id is empty."""
         return np.flatnonzero(self.codes < 0)

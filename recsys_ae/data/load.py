@@ -144,10 +144,8 @@ def read_triples(config: DataConfig) -> Triples:
     source = _located(config)
     triples = _read(source, config)
     if source.dataset is not None:
-        counted = {
-            role: len(ids.mapped()[0]) for role, ids in (("users", triples.users), ("items", triples.items))
-        }
-        source.dataset.check(source.paths[0], rows=len(triples), **counted)
+        users, items = triples.users.n_distinct(), triples.items.n_distinct()
+        source.dataset.check(source.paths[0], rows=len(triples), users=users, items=items)
     return at_least(triples, config.filters.min_rating)
 
 

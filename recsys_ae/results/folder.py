@@ -128,7 +128,17 @@ def write_run(
     """
 
     def write(result: RunResult) -> None:
-        _write_run(result, config, model, histories, epochs, metric)
+        with replaced_folder(result.folder) as temporary:
+            (temporary / CONFIG).write_text(yaml_of(config), encoding="utf-8")
+            if epochs:
+                _write_epochs(temporary / EPOCHS, epochs, metric)
+                plot_curves(epochs, temporary / "curves.svg", metric=metric)
+            result.report.to_parquet(temporary / REPORT)
+            if result.report.predictions is not None:
+                found = result.report.predictions
+                plot_predictions(found.actual, found.predicted, temporary / "predictions.svg")
+            save_model(temporary / MODEL, model, histories=histories, info=_model_info(config, result))
+            write_document(temporary / RESULT, result.to_json(), files=checksums(temporary))
 
     try:
         write(result)
@@ -154,27 +164,6 @@ def _elsewhere(result: RunResult, write: Callable[[RunResult], None]) -> Path | 
             raise
         return place
     return None
-
-
-def _write_run(
-    result: RunResult,
-    config: ExperimentConfig,
-    model: Recommender,
-    histories: Histories,
-    epochs: Sequence[Epoch],
-    metric: Metric | None,
-) -> None:
-    with replaced_folder(result.folder) as temporary:
-        (temporary / CONFIG).write_text(yaml_of(config), encoding="utf-8")
-        if epochs:
-            _write_epochs(temporary / EPOCHS, epochs, metric)
-            plot_curves(epochs, temporary / "curves.svg", metric=metric)
-        result.report.to_parquet(temporary / REPORT)
-        if result.report.predictions is not None:
-            found = result.report.predictions
-            plot_predictions(found.actual, found.predicted, temporary / "predictions.svg")
-        save_model(temporary / MODEL, model, histories=histories, info=_model_info(config, result))
-        write_document(temporary / RESULT, result.to_json(), files=checksums(temporary))
 
 
 def read_run(folder: Path) -> tuple[ExperimentConfig, RunResult]:

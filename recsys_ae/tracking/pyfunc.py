@@ -19,13 +19,13 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
 from recsys_ae.data.ids import IdMap
-from recsys_ae.errors import RecsysError, UnknownIdError
+from recsys_ae.errors import RecsysError, UnknownIdError, brief
 from recsys_ae.models.storage import StoredModel, load_model
 from recsys_ae.provenance import installed
 from recsys_ae.serving.lists import frame_of, recommend
 from recsys_ae.tracking.address import local_path
 from recsys_ae.tracking.messenger import own_work
-from recsys_ae.tracking.request import DEFAULT_N, brief, read_request
+from recsys_ae.tracking.request import DEFAULT_N, read_request
 from recsys_ae.types import PositionVector
 
 if TYPE_CHECKING:

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys_ae.errors import ConfigError, DataError
+from recsys_ae.errors import QUOTED, ConfigError, DataError, brief
 
 DEFAULT_N = 10
 MOST_USERS = 100_000  # whose lists are made in one request
 MOST_ROWS = 1_000_000  # of an answer
-_LONGEST = 80  # characters of a value in a sentence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +40,7 @@ def read_request(table: Any, params: Mapping[str, Any], *, n_items: int) -> Requ
             raise DataError(f"the table has the column {name} more than once; send it once")
     if "user" not in table:
         names = ", ".join(map(str, table)) or "none"
-        raise DataError(f"the table has no column user; its columns are: {names[:_LONGEST]}")
+        raise DataError(f"the table has no column user; its columns are: {names[:QUOTED]}")
     if unknown := [name for name in params if name not in ("n", "exclude_seen")]:
         raise ConfigError(f"unknown parameter {brief(unknown[0])}; there are n and exclude_seen")
     items = table.get("item")
@@ -54,12 +53,6 @@ def read_request(table: Any, params: Mapping[str, Any], *, n_items: int) -> Requ
     if items is not None:
         _check_ids(items, "item")
     return Request(table["user"], items, n, bool(exclude_seen))
-
-
-def brief(value: Any) -> str:
-    """A value as sentences quote it."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _read_n(value: Any) -> int:
