@@ -190,17 +190,18 @@ def share_found_different(metric, n_users: int, n_seeds: int, *, fit_noise: floa
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("n_seeds", "fit_noise"), [(1, 0.0), *((n, noise) for n in (3, 5) for noise in (0.0, 0.08, 0.25))]
+    ("n_seeds", "fit_noise"), [(1, 0.0), *((n, noise) for n in (2, 3, 5) for noise in (0.0, 0.08, 0.25))]
 )
 @pytest.mark.parametrize("n_users", [30, 300, 900])
 @pytest.mark.parametrize("metric", [RMSE, MEAN], ids=["rmse", "ndcg"])
 def test_equal_models_are_found_to_differ_about_as_often_as_promised(metric, n_users, n_seeds, fit_noise):
     """Where there is one seed, the noise of the fit is not part of what is asked, so there is none.
 
-    With a noise of 0.08 the seeds of 900 users differ a little more than on MovieLens 100K.
+    With a noise of 0.08 the seeds of 900 users differ a little more than on MovieLens 100K. Two seeds without
+    noise are told from noisy ones so badly that fewer differences are found than promised.
     """
     share = share_found_different(metric, n_users, n_seeds, fit_noise=fit_noise, trials=3000)
-    assert 0.03 < share < 0.07
+    assert (0.015 if n_seeds == 2 else 0.03) < share < 0.07
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.evaluation.evaluator import evaluate
+from recsys_ae.evaluation.evaluator import evaluate, predict_holdout
 from recsys_ae.experiments.fit import fit_split
 from recsys_ae.models import configs as c
 from recsys_ae.settings.configs import ValidationConfig
@@ -86,3 +86,33 @@ def test_odd_shapes_are_predicted_about_as_well_as_by_the_biases(name, shape):
     biases = rmse(c.BiasesConfig())
     few = shape == "two values around zero"  # 40 ratings to test on
     assert rmse(MODELS[name]) <= (1.06 if few else 1.01) * biases + 1e-6
+
+
+def large_ratings_of(shape: str) -> Ratings:
+    rng = np.random.default_rng(1)
+    if shape == "100 items of 70,000 users":
+        users, items = cells(70_000, 100, 700_000)
+        tastes = np.einsum("er,er->e", rng.normal(size=(70_000, 2))[users], rng.normal(size=(100, 2))[items])
+        values = 3 + 0.7 * tastes + 0.6 * rng.normal(size=len(users))
+    else:  # half a million items with one rating
+        users, items = rng.integers(0, 5_000, 500_000), np.arange(500_000)
+        values = rng.normal(size=5_000)[users] + rng.normal(size=500_000)
+    return Ratings.from_triples(users, items, values.astype(np.float32))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config",
+    [c.ItemAutoRecConfig(), c.UserAutoRecConfig(), c.BiasedMFConfig()],
+    ids=lambda config: config.kind,
+)
+@pytest.mark.parametrize("shape", ["100 items of 70,000 users", "half a million items with one rating"])
+def test_large_odd_shapes_are_fitted_by_the_defaults(config, shape):
+    split = make_split(RandomSplitConfig(), large_ratings_of(shape), seed=0)
+
+    def rmse(model: c.ModelConfig) -> float:
+        fitted = fit_split(model, split, validation=ValidationConfig(), seed=0)
+        found = predict_holdout(fitted.model, split)
+        return float(np.sqrt(np.mean((found.predicted - found.actual) ** 2)))
+
+    assert rmse(config) <= 1.005 * rmse(c.BiasesConfig())
