@@ -34,6 +34,8 @@ CONFIGS: dict[str, c.ModelConfig] = {
         hidden=(12, 8), output="scaled", debias=None, l2=1.0, training=TRAINING
     ),
     "u-autorec-linear": c.UserAutoRecConfig(hidden=(8,), activation="identity", training=TRAINING),
+    "mult-dae": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=TRAINING),
+    "mult-vae": c.MultVAEConfig(hidden=(16,), code=8, anneal_epochs=10, positive=2.0, training=TRAINING),
     "mean": c.MeanConfig(),
     "biases": c.BiasesConfig(),
     "popularity": c.PopularityConfig(),
@@ -64,6 +66,8 @@ RANKS = {
     "als",
     "bpr",
     "item-knn",
+    "mult-dae",
+    "mult-vae",
 }
 FOLDS_IN = {
     "i-autorec",
@@ -75,6 +79,8 @@ FOLDS_IN = {
     "bayesian-mf",
     "als",
     "item-knn",
+    "mult-dae",
+    "mult-vae",
 }
 PERSONAL = [name for name, config in CONFIGS.items() if config.kind not in {"mean", "biases", "popularity"}]
 

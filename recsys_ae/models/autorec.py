@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from typing import TypeVar
@@ -13,17 +12,16 @@ import torch
 
 from recsys_ae.data.ratings import Ratings, select_rows
 from recsys_ae.models.biases import Biases, damped_means
-from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, TrainingConfig, UserAutoRecConfig
+from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, UserAutoRecConfig
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import RidgeFoldIn
 from recsys_ae.models.network import NetworkRecommender
-from recsys_ae.models.parts import make_architecture, make_objective, make_schedule, pick_device
+from recsys_ae.models.parts import make_architecture, make_objective
+from recsys_ae.models.trainee import train_network
 from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.rows import RowBatch
-from recsys_ae.rng import torch_generator, torch_seed
-from recsys_ae.training.gradient import AutogradStep, GradientTrainee, make_optimizer
-from recsys_ae.training.loop import shuffled_batches, train_epochs
-from recsys_ae.training.runner import EpochRules, Trained, TrainingOptions, run_training
+from recsys_ae.rng import torch_generator
+from recsys_ae.training.runner import Trained, TrainingOptions
 from recsys_ae.types import FloatMatrix
 
 _ROWS_AT_ONCE = 2048
@@ -65,35 +63,9 @@ def _train(
 ) -> Trained[R]:
     """Minimise the objective over standardised `rows`; `fitted` makes the recommender of the network as it
     is."""
-    training, seed = config.training, options.seed
-    network = start_network(config, rows, seed).to(pick_device(options.context.device))
-    objective = make_objective(config, n_observed=rows.n_observed).to(network.device)
-    optimizer = make_optimizer(training.optimizer, network.parameters(), learning_rate=training.learning_rate)
-    noise = torch.Generator(network.device)
-    sizes = np.diff(rows.matrix.indptr)
-    batch_size = rows_per_step(training, n_rows=int(np.count_nonzero(sizes)))
-
-    def batches(epoch: int) -> Iterator[RowBatch]:
-        noise.manual_seed(torch_seed(seed, "corruption", epoch))
-        for chosen in shuffled_batches(sizes, size=batch_size, seed=seed, epoch=epoch):
-            yield RowBatch.of(select_rows(rows.matrix, chosen), device=network.device)
-
-    step: AutogradStep[RowBatch] = AutogradStep(
-        partial(objective, network, generator=noise),
-        partial(objective.backward, network),
-        optimizer,
-        make_schedule(training.schedule, epochs=training.epochs),
-    )
-    epochs = partial(train_epochs, step, batches, max_epochs=training.epochs)
-    trainee = GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
-    rules = EpochRules(training.epochs, training.patience, training.validate_every)
-    return run_training(trainee, rules, options)
-
-
-def rows_per_step(training: TrainingConfig, *, n_rows: int) -> int:
-    """The batch size, as far as it keeps the steps of an epoch over `n_rows` within their bounds."""
-    largest, smallest = math.ceil(n_rows / training.min_steps), math.ceil(n_rows / training.max_steps)
-    return max(min(training.batch_size, largest), smallest)
+    network = start_network(config, rows, options.seed)
+    objective = make_objective(config, rows)
+    return train_network(network, objective, rows.matrix, config.training, options, fitted)
 
 
 def start_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoencoder:

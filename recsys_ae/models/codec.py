@@ -131,6 +131,10 @@ def _class_of(kind: str) -> Any:
             from recsys_ae.models.network import NetworkRecommender
 
             return NetworkRecommender
+        case "likes-network":
+            from recsys_ae.models.network import LikesNetworkRecommender
+
+            return LikesNetworkRecommender
         case "biases":
             return Biases
         case "ridge":

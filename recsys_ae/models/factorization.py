@@ -18,12 +18,12 @@ from scipy.sparse import csr_array, csr_matrix
 from threadpoolctl import threadpool_limits
 
 from recsys_ae.data.ratings import Ratings, entry_rows
-from recsys_ae.errors import DataError, DivergenceError
+from recsys_ae.errors import DivergenceError
 from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import ConfidenceFoldIn
 from recsys_ae.models.linear import LinearRecommender
-from recsys_ae.models.positives import confidences, least_liked, liked, positives
+from recsys_ae.models.positives import confidences, least_liked, likes_of
 from recsys_ae.rng import derived_seed
 from recsys_ae.training.runner import Trained, TrainingOptions
 from recsys_ae.types import Epoch, PositionVector
@@ -67,18 +67,13 @@ class Likes:
     @classmethod
     def of(cls, train: Ratings, config: ALSConfig | BPRConfig | ItemKNNConfig) -> Likes:
         """Raises DataError where nothing is liked."""
-        all_likes = positives(train.matrix, config.positive)
-        if all_likes.nnz == 0 and not (train.values > 0).any() and train.feedback == "counts":
-            raise DataError("no count is above 0: there is nothing to learn from")
-        if all_likes.nnz == 0:
-            raise DataError(
-                f"no rating is at or above {config.positive}; lower `positive` of model {config.kind!r}"
-            )
-        sizes = np.diff(all_likes.indptr)
+        likes = likes_of(train, config.positive, config.kind)
+        sizes = np.diff(likes.matrix.indptr)
         users, starts = np.flatnonzero(sizes), np.append(0, np.cumsum(sizes[sizes > 0]))
-        items, columns = np.unique(all_likes.indices, return_inverse=True)
-        matrix = csr_array((all_likes.data, columns, starts), shape=(len(users), len(items)))
-        return cls(matrix, train.values[liked(train.matrix, config.positive)], users, items)
+        items, columns = np.unique(likes.columns, return_inverse=True)
+        ones = np.ones(likes.n_observed, dtype=np.float32)
+        matrix = csr_array((ones, columns, starts), shape=(len(users), len(items)))
+        return cls(matrix, likes.values, users, items)
 
     def told(self, weights: float | np.ndarray) -> csr_matrix:
         """As the library takes it, which accepts csr_matrix only and wants 32-bit positions. `weights`: of

@@ -64,6 +64,10 @@ def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> 
             from recsys_ae.models.autorec import fit_user_autorec
 
             return fit_user_autorec(config, train, options)
+        case c.MultDAEConfig() | c.MultVAEConfig():
+            from recsys_ae.models.multinomial import fit_multinomial
+
+            return fit_multinomial(config, train, options)
         case c.BiasedMFConfig():
             from recsys_ae.models.biased_mf import fit_biased_mf
 

@@ -12,7 +12,8 @@ from scipy.sparse import csr_array
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.models.biases import Biases
-from recsys_ae.nn.autoencoder import Autoencoder
+from recsys_ae.models.positives import unit_rows
+from recsys_ae.nn.autoencoder import Autoencoder, Reconstruction
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.recommender import clipped
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
@@ -65,3 +66,35 @@ class NetworkRecommender:
         """What the network reads, and the (b,) user biases that it does not see."""
         of_users = self.biases.of_histories(history)
         return self.biases.standardised(history, of_users), of_users
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LikesNetworkRecommender:
+    """Reads what a user likes, seen in training or not, and scores all items by the log of their share of a
+    softmax, up to a constant of the user. The likes of a row have length 1 together.
+
+    `positive`: entries below it are no likes; None: all are. A user without likes gets the scores of an empty
+    row; items without likes in training come last.
+    """
+
+    users: IdMap
+    items: IdMap
+    network: Autoencoder
+    positive: float | None = None
+
+    kind: ClassVar[str] = "likes-network"
+    folds_in: ClassVar[bool] = True
+    predicts_ratings: ClassVar[bool] = False
+    ranks: ClassVar[bool] = True
+
+    @torch.inference_mode()
+    def score(self, batch: UserBatch) -> FloatMatrix:
+        return self._reconstructed(batch).dense().numpy()
+
+    @torch.inference_mode()
+    def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
+        pairs = torch.from_numpy(np.asarray(rows)), torch.from_numpy(np.asarray(items))
+        return self._reconstructed(batch).pairs(*pairs).numpy()
+
+    def _reconstructed(self, batch: UserBatch) -> Reconstruction:
+        return self.network(RowBatch.of(unit_rows(batch.history, self.positive)))

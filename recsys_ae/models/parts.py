@@ -15,13 +15,27 @@ from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.models import configs as c
 from recsys_ae.nn import corruption
 from recsys_ae.nn.autoencoder import Architecture
+from recsys_ae.nn.losses import masked_squared_error, multinomial
 from recsys_ae.nn.objective import Objective
-from recsys_ae.nn.penalties import L2Penalty
+from recsys_ae.nn.penalties import GaussianKL, L2Penalty
 from recsys_ae.training import gradient
 
 log = logging.getLogger(__name__)
 _WEIGHTS_PER_RATING = 100  # of a layer: half a million columns with one rating each need no 500 units
 _TIED_PRESENCE = 4.0  # about what a mean rating weighs beside a residual: 3.6 stars over a deviation of 0.9
+
+
+def make_multinomial_architecture(config: c.MultDAEConfig | c.MultVAEConfig, likes: Ratings) -> Architecture:
+    """The network for such likes: the decoder mirrors the encoder."""
+    widths = _widths(config.hidden, likes)
+    match config:
+        case c.MultDAEConfig():
+            encoder, decoder, code = widths, widths[-2::-1], None
+        case c.MultVAEConfig():
+            encoder, decoder, code = widths, widths[::-1], config.code
+        case _:
+            assert_never(config)
+    return Architecture(likes.n_items, encoder, decoder, config.activation, code=code)
 
 
 def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
@@ -59,12 +73,18 @@ def _widths(hidden: tuple[int, ...], rows: Ratings) -> tuple[int, ...]:
     return tuple(min(width, most) for width in hidden)
 
 
-def make_objective(config: c.AutoRecConfig, *, n_observed: int) -> Objective:
-    """What is minimised over rows with `n_observed` entries in all."""
+def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
+    """What is minimised over such rows."""
     penalties: dict[str, nn.Module] = {}
     if config.l2 > 0:
-        penalties["l2"] = L2Penalty(config.l2, n_observed=n_observed)
-    return Objective(corruption=make_corruption(config.corruption), penalties=penalties)
+        penalties["l2"] = L2Penalty(config.l2, n_observed=rows.n_observed)
+    if isinstance(config, c.MultVAEConfig) and config.beta > 0:
+        n_rows = np.count_nonzero(np.diff(rows.matrix.indptr))
+        penalties["kl"] = GaussianKL(
+            config.beta, anneal_epochs=config.anneal_epochs, entries_per_row=rows.n_observed / n_rows
+        )
+    loss = multinomial if isinstance(config, c.MultinomialConfig) else masked_squared_error
+    return Objective(corruption=make_corruption(config.corruption), loss=loss, penalties=penalties)
 
 
 def make_corruption(config: c.CorruptionConfig | None) -> corruption.Corruption:

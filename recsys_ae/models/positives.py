@@ -6,6 +6,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from recsys_ae.data.configs import Feedback
+from recsys_ae.data.ratings import Ratings
+from recsys_ae.errors import DataError
 from recsys_ae.types import BoolVector
 
 
@@ -26,6 +28,15 @@ def positives(matrix: csr_array, threshold: float | None) -> csr_array:
     return csr_array((ones, matrix.indices[kept], starts), shape=matrix.shape)
 
 
+def unit_rows(matrix: csr_array, threshold: float | None) -> csr_array:
+    """The same entries as `positives`, each divided by the root of their number in the row, so that rows have
+    length 1."""
+    ones = positives(matrix, threshold)
+    sizes = np.diff(ones.indptr)
+    values = np.repeat(1 / np.sqrt(np.maximum(sizes, 1)), sizes).astype(np.float32)
+    return csr_array((values, ones.indices, ones.indptr), shape=matrix.shape)
+
+
 def confidences(values: np.ndarray, alpha: float, mean_count: float | None) -> np.ndarray:
     """(n,) float64 confidences of liked entries: 1 + alpha each; of counts 1 + alpha · log2(1 + count /
     mean).
@@ -36,6 +47,16 @@ def confidences(values: np.ndarray, alpha: float, mean_count: float | None) -> n
     if not mean_count:
         return np.full(len(values), 1.0 + alpha)
     return 1.0 + alpha * np.log2(1.0 + values.astype(np.float64) / mean_count)
+
+
+def likes_of(train: Ratings, positive: float | None, kind: str) -> Ratings:
+    """The ratings at or above `positive`, None: all. Raises DataError where that is none."""
+    likes = train.keep(liked(train.matrix, positive))
+    if likes.n_observed:
+        return likes
+    if train.feedback == "counts" and not (train.values > 0).any():
+        raise DataError("no count is above 0: there is nothing to learn from")
+    raise DataError(f"no rating is at or above {positive}; lower `positive` of model {kind!r}")
 
 
 def liked(matrix: csr_array, threshold: float | None) -> BoolVector:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recsys_ae.nn.bottleneck import Bottleneck, Deterministic, Gaussian
+from recsys_ae.nn.bottleneck import Bottleneck, Deterministic, Drawn, Gaussian
 from recsys_ae.nn.layers import ACTIVATIONS, DenseLayers, SampledLinear, SparseLinear
 from recsys_ae.nn.rows import RowBatch
 
@@ -111,7 +111,8 @@ class Architecture:
     hidden layer has the same `activation`. `limits`: see `Decoder`; `presence`: see `SparseLinear`. With one
     encoder layer and no hidden decoder layer this is AutoRec (Sedhain et al. 2015, eq. 2):
     f(W · g(V r + mu) + b). `anchored`: the output layer reads how a row differs from an empty one, so that a
-    row with little to say says little: f(W · (g(V r + mu) - g(mu)) + b).
+    row with little to say says little: f(W · (g(V r + mu) - g(mu)) + b). `code`: size of a code that is drawn
+    from a normal distribution after the encoder; None: the encoding is the code.
     """
 
     n_columns: int
@@ -121,6 +122,7 @@ class Architecture:
     limits: tuple[float, float] | None = None
     presence: float | None = 0.0
     anchored: bool = False
+    code: int | None = None
 
 
 class Autoencoder(nn.Module):
@@ -142,8 +144,9 @@ class Autoencoder(nn.Module):
         """A network whose parameters are all 0: `start` draws them, `load_state_dict` puts others there."""
         a = architecture
         encoder = Encoder(a.n_columns, a.encoder, a.activation, presence=a.presence)
-        decoder = Decoder((a.encoder[-1], *a.decoder), a.n_columns, a.activation, a.limits)
-        network = cls(encoder, Deterministic(), decoder)
+        bottleneck = Deterministic() if a.code is None else Drawn(a.encoder[-1], a.code)
+        decoder = Decoder((a.code or a.encoder[-1], *a.decoder), a.n_columns, a.activation, a.limits)
+        network = cls(encoder, bottleneck, decoder)
         network.architecture = architecture
         return network
 
@@ -188,6 +191,7 @@ class Autoencoder(nn.Module):
         everywhere = torch.ones(len(last.bias), dtype=torch.bool)
         self.encoder.first.start(generator, everywhere if observed is None else torch.from_numpy(observed))
         self.encoder.rest.start(generator)
+        self.bottleneck.start(generator)
         self.decoder.hidden.start(generator)
         if means is not None:
             last.bias.copy_(self.decoder.unstretch(torch.from_numpy(means).float()))

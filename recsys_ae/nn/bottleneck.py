@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from recsys_ae.nn.layers import dense_layer, xavier_uniform
+
 
 @dataclass(frozen=True, slots=True)
 class Gaussian:
@@ -25,9 +27,39 @@ class Bottleneck(Protocol):
         self, encoding: Tensor, generator: torch.Generator | None
     ) -> tuple[Tensor, Gaussian | None]: ...
 
+    def start(self, generator: torch.Generator) -> None:
+        """Draw the parameters that training begins with."""
+        ...
+
 
 class Deterministic(nn.Module):
     """The encoding itself is the code."""
 
+    def start(self, generator: torch.Generator) -> None:
+        """There is nothing to draw."""
+
     def forward(self, encoding: Tensor, generator: torch.Generator | None) -> tuple[Tensor, None]:
         return encoding, None
+
+
+class Drawn(nn.Module):
+    """Codes drawn from a normal distribution whose mean and log-variance are linear in the encoding (Kingma
+    and Welling 2014); outside training the mean. All parameters are 0 until `start`."""
+
+    def __init__(self, width: int, code_size: int) -> None:
+        super().__init__()
+        self.posterior = dense_layer(width, 2 * code_size)
+
+    @torch.no_grad()
+    def start(self, generator: torch.Generator) -> None:
+        """Draw the weights."""
+        weight = self.posterior.weight
+        weight.copy_(xavier_uniform(weight.shape[0], weight.shape[1], generator))
+
+    def forward(self, encoding: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Gaussian]:
+        mean, log_variance = self.posterior(encoding).chunk(2, dim=1)
+        posterior = Gaussian(mean, log_variance)
+        if not self.training:
+            return mean, posterior
+        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+        return mean + torch.exp(log_variance / 2) * noise, posterior

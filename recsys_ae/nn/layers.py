@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from recsys_ae.nn.rows import RowBatch
 
 _PAIRS_AT_ONCE = 1 << 14  # pairs whose vectors fit into the processor's cache together
+_CELLS_AT_ONCE = 1 << 24  # outputs of a loss over all cells: 64 MB of them, and as much for their gradient
 
 
 def identity(x: Tensor) -> Tensor:
@@ -94,6 +95,11 @@ class SampledLinear(nn.Module):
         """(b, n_columns), every output."""
         return nn.functional.linear(hidden, self.weight, self.bias)
 
+    def log_loss(self, hidden: Tensor, batch: RowBatch) -> Tensor:
+        """() minus the log-likelihood of the observed entries of `batch`, each of which is a draw of a column
+        from the softmax over the outputs of its row."""
+        return _MultinomialLoss.apply(hidden, self.weight, self.bias, batch)
+
 
 class DenseLayers(nn.Module):
     """Layers between wide ones: `widths` of what goes in and of what each layer gives, so (8, 4) is one layer
@@ -102,7 +108,7 @@ class DenseLayers(nn.Module):
     def __init__(self, widths: Sequence[int], activation: str) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.layers = nn.ModuleList(_dense_layer(a, b) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(dense_layer(a, b) for a, b in pairwise(widths))
 
     @torch.no_grad()
     def start(self, generator: torch.Generator) -> None:
@@ -117,7 +123,8 @@ class DenseLayers(nn.Module):
         return hidden
 
 
-def _dense_layer(inputs: int, outputs: int) -> nn.Linear:
+def dense_layer(inputs: int, outputs: int) -> nn.Linear:
+    """A layer whose parameters are 0."""
     layer = nn.utils.skip_init(nn.Linear, inputs, outputs)  # torch's own draws are of the global generator
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -161,3 +168,35 @@ class _SampledProduct(torch.autograd.Function):
         by_column = ctx.batch.sparse_transposed(grad)
         ones = torch.ones(ctx.batch.n_rows, 1, dtype=grad.dtype, device=grad.device)
         return ctx.batch.sparse(grad) @ weight, by_column @ hidden, (by_column @ ones).squeeze(1), None
+
+
+class _MultinomialLoss(torch.autograd.Function):
+    """Σ over observed entries of log Σ exp(outputs of the row) - output. Outputs and their gradient are made
+    for a block of rows at a time, and never kept: memory does not grow with the number of rows."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, batch: RowBatch) -> Tensor:
+        total = hidden.new_zeros(())
+        trained = (hidden, weight, bias) if any(ctx.needs_input_grad) else ()
+        grads = [torch.zeros_like(each) for each in trained]
+        for rows in torch.arange(len(hidden)).split(max(1, _CELLS_AT_ONCE // len(bias))):
+            first, end = int(rows[0]), int(rows[-1]) + 1
+            outputs = torch.addmm(bias, hidden[first:end], weight.T)
+            sizes = batch.starts[first : end + 1].diff()
+            columns = batch.columns[batch.starts[first] : batch.starts[end]].long()
+            cells = torch.repeat_interleave(sizes) * len(bias) + columns
+            norms = outputs.logsumexp(dim=1, keepdim=True)
+            total += (norms.squeeze(1) * sizes).sum() - outputs.view(-1)[cells].sum()
+            if grads:
+                of_outputs = outputs.sub_(norms).exp_().mul_(sizes[:, None])
+                of_outputs.view(-1)[cells] -= 1
+                torch.mm(of_outputs, weight, out=grads[0][first:end])
+                grads[1].addmm_(of_outputs.T, hidden[first:end])
+                grads[2] += of_outputs.sum(dim=0)
+        ctx.save_for_backward(*grads)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        hidden, weight, bias = (each * grad for each in ctx.saved_tensors)
+        return hidden, weight, bias, None

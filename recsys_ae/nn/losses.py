@@ -15,3 +15,11 @@ def masked_squared_error(reconstruction: Reconstruction, clean: RowBatch) -> Mea
     """Squared error over the observed entries alone (rating units squared): the data term of Sedhain et al.
     2015, eq. 1, as a mean."""
     return Mean((reconstruction.at(clean) - clean.values).square().sum(), len(clean.values))
+
+
+def multinomial(reconstruction: Reconstruction, clean: RowBatch) -> Mean:
+    """Minus the log-likelihood of an observed entry, whatever its value, as a draw from the softmax over all
+    columns (Liang et al. 2018, eq. 2), as a mean over entries. All cells are computed, a block of rows at a
+    time."""
+    loss = reconstruction.decoder.last.log_loss(reconstruction.hidden, clean)
+    return Mean(loss, len(clean.values))

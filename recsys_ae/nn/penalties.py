@@ -59,6 +59,23 @@ class L2Penalty(nn.Module):
                 weight.grad.add_(weight, alpha=self.share)
 
 
+class GaussianKL(nn.Module):
+    """`weight` times the Kullback-Leibler divergence of the posterior of each code from the standard normal
+    (Kingma and Welling 2014, appendix B), for each of `entries_per_row` observed entries. The weight rises
+    from 0 in equal steps over the first `anneal_epochs` epochs (Liang et al. 2018, section 2.2.2)."""
+
+    def __init__(self, weight: float, *, anneal_epochs: int, entries_per_row: float) -> None:
+        super().__init__()
+        self.weight, self.anneal_epochs, self.entries_per_row = weight, anneal_epochs, entries_per_row
+
+    def forward(self, network: Autoencoder, reconstruction: Reconstruction, *, step: int, epoch: int) -> Mean:
+        assert reconstruction.posterior is not None, "the codes of this network are not drawn"
+        mean, log_variance = reconstruction.posterior.mean, reconstruction.posterior.log_variance
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
+        share = min(1.0, (epoch - 1) / self.anneal_epochs) if self.anneal_epochs else 1.0
+        return Mean(self.weight * share / self.entries_per_row * divergence, len(mean))
+
+
 def _weights(network: nn.Module) -> list[Tensor]:
     """The matrices of a network; a vector is a bias."""
     return [parameter for parameter in network.parameters() if parameter.dim() >= 2]

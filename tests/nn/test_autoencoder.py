@@ -195,3 +195,15 @@ def test_unstretch_is_the_inverse_of_stretch():
     outputs = torch.linspace(1.1, 4.9, 9)
     torch.testing.assert_close(network.stretch(network.unstretch(outputs)), outputs)
     assert torch.isfinite(network.unstretch(torch.tensor([1.0, 5.0]))).all()
+
+
+def test_codes_are_drawn_from_their_posterior_in_training_and_are_its_mean_otherwise():
+    network = drawn_network(Architecture(grid().n_items, (5,), code=3))
+    batch = RowBatch.of(grid().matrix)
+    told = network.eval()(batch)
+    torch.testing.assert_close(told.code, told.posterior.mean)
+    network.train()
+    generator = torch_generator(2, "test")
+    draws = torch.stack([network(batch, generator).code.detach() for _ in range(4000)])
+    torch.testing.assert_close(draws.mean(dim=0), told.posterior.mean, atol=0.1, rtol=0)
+    torch.testing.assert_close(draws.var(dim=0), told.posterior.log_variance.exp(), atol=0, rtol=0.15)

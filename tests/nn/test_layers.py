@@ -6,11 +6,13 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from scipy.sparse import csr_array
 from strategies import small_ratings
 
+from recsys_ae.nn import layers
 from recsys_ae.nn.layers import DenseLayers, SampledLinear, SparseLinear, _SampledProduct, _SparseProduct
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import torch_generator
@@ -85,6 +87,26 @@ def test_gradients_are_those_of_finite_differences(ratings):
         return _SampledProduct.apply(hidden, weight_out, bias_out, batch)
 
     assert torch.autograd.gradcheck(both, [tensor.requires_grad_() for tensor in (*weights, bias)])
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 100])
+@given(small_ratings(min_observed=1))
+def test_multinomial_loss_and_gradient_are_those_of_a_log_softmax(rows_at_once, ratings):
+    """Rows without entries and stored zeros included, whatever the blocks."""
+    batch = double_batch(ratings.matrix)
+    generator = torch_generator(3, "test")
+    sizes = [(ratings.n_users, 3), (ratings.n_items, 3), (ratings.n_items,)]
+    given = [torch.randn(size, dtype=torch.float64, generator=generator).requires_grad_() for size in sizes]
+    shares = torch.log_softmax(given[0] @ given[1].T + given[2], dim=1)
+    expected = -sum(shares[row, column] for row, column, _ in entries(ratings.matrix))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layers, "_CELLS_AT_ONCE", rows_at_once * ratings.n_items)
+        found = layers._MultinomialLoss.apply(*given, batch)
+    torch.testing.assert_close(found, expected)
+    for ours, theirs in zip(
+        *(torch.autograd.grad(3 * loss, given) for loss in (found, expected)), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_initial_weights_are_xavier_and_seeded():

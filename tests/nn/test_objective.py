@@ -18,8 +18,9 @@ from recsys_ae.models.network import NetworkRecommender
 from recsys_ae.nn.autoencoder import Architecture, Autoencoder, Decoder
 from recsys_ae.nn.bottleneck import Gaussian
 from recsys_ae.nn.corruption import mask
+from recsys_ae.nn.losses import Loss, masked_squared_error, multinomial
 from recsys_ae.nn.objective import Objective
-from recsys_ae.nn.penalties import L2Penalty
+from recsys_ae.nn.penalties import GaussianKL, L2Penalty
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import torch_generator
 from recsys_ae.training.gradient import AutogradStep, GradientTrainee, constant, make_optimizer
@@ -104,7 +105,15 @@ VARIANTS = {
     "deep decoder": (network_of(), {"l2": L2Penalty(3.0, n_observed=20)}),
     "tied": (tied(network_of(Architecture(PLAN.n_columns, (5,)))), {"l2": L2Penalty(3.0, n_observed=20)}),
     "variational": (variational(network_of()), {"kl": Divergence(), "l2": L2Penalty(3.0, n_observed=20)}),
+    "multinomial": (
+        network_of(Architecture(PLAN.n_columns, (5,), (4,), "tanh", code=3)),
+        {"kl": GaussianKL(0.7, anneal_epochs=0, entries_per_row=9.0)},
+    ),
 }
+
+
+def loss_of(name: str) -> Loss:
+    return multinomial if name == "multinomial" else masked_squared_error
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -113,7 +122,7 @@ def test_gradient_is_that_of_finite_differences(name):
     network, penalties = VARIANTS[name]
     network = network.double()
     batch = BATCH.with_values(BATCH.values.double())
-    objective = Objective(corruption=partial(mask, probability=0.5), penalties=penalties)
+    objective = Objective(corruption=partial(mask, probability=0.5), loss=loss_of(name), penalties=penalties)
 
     def terms():
         return objective(network, batch, step=5, epoch=1, generator=torch_generator(7, "test"))
@@ -150,12 +159,28 @@ def test_l2_is_half_of_lambda_times_the_squared_weights_without_biases(name):
     assert float(term.value) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize(("epoch", "share"), [(1, 0.0), (4, 0.3), (11, 1.0), (40, 1.0)])
+def test_kl_is_that_of_torch_and_rises_with_the_epochs(epoch, share):
+    network, _ = VARIANTS["multinomial"]
+    reconstruction = network.float()(BATCH)
+    found = GaussianKL(0.7, anneal_epochs=10, entries_per_row=9.0)(
+        network, reconstruction, step=99, epoch=epoch
+    )
+    mean, log_variance = reconstruction.posterior.mean, reconstruction.posterior.log_variance
+    normal = torch.distributions.Normal
+    divergence = torch.distributions.kl_divergence(
+        normal(mean, torch.exp(log_variance / 2)), normal(0.0, 1.0)
+    )
+    expected = 0.7 * share * float(divergence.detach().sum(dim=1).mean()) / 9
+    assert float(found.value) == pytest.approx(expected, rel=1e-5)
+
+
 def train(name: str, *, epochs: int = 3, context: Context | None = None):
     """Train a variant as models do, through the one loop and the one runner."""
     template, penalties = VARIANTS[name]
     state = {key: value.float().clone() for key, value in template.state_dict().items()}
     network = template.float()
-    objective = Objective(penalties=penalties)
+    objective = Objective(loss=loss_of(name), penalties=penalties)
     for buffer in objective.buffers():
         buffer.zero_()
     optimizer = make_optimizer("adam", network.parameters(), learning_rate=0.02)
