@@ -107,9 +107,9 @@ def discard(path: Path, *, place: Path | None = None) -> None:
 
 
 def remove_dead_claim(path: Path) -> None:
-    """Remove a claimed folder that is empty, and all that is left beside it, if its owner has died."""
+    """Remove a claimed folder that is empty, and what is left beside one, if its owner has died."""
     with _held(path) as free:
-        if free and path.is_dir() and not any(path.iterdir()):
+        if free:
             recover(path)
             _remove_empty(path)
 

@@ -10,7 +10,7 @@ from commands import call
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_ae.errors import LONGEST_SENTENCE, QUOTED, brief, cut, printable
+from recsys_ae.errors import LONGEST_SENTENCE, QUOTED, brief, cut, out_of_memory, printable, reason
 
 
 @given(st.text(max_size=200))
@@ -44,6 +44,20 @@ def test_sentences_have_a_length():
     assert printable("x" * 5_000) == "x" * (QUOTED - 1) + "…"
     assert len(printable("word " * 5_000)) == LONGEST_SENTENCE
     assert cut("abc", 2) == "a…"
+
+
+def test_a_reason_is_the_first_line_of_what_was_said_in_short():
+    assert reason(ValueError(" no such thing:\n  at line 3\n")) == "no such thing"
+    assert len(reason(ValueError("x" * 5_000))) == 120
+    assert reason(FileNotFoundError(2, "No such file or directory", "/srv/x")) == "No such file or directory"
+    assert reason(ValueError()) == "ValueError"
+
+
+def test_memory_that_ran_out_is_told_in_short():
+    said = out_of_memory(RuntimeError("CUDA out of memory. " + "Tried to allocate. " * 100 + "\nstack"))
+    assert len(said) < 400
+    assert "stack" not in said
+    assert out_of_memory(RuntimeError("no such file")) is None
 
 
 NOBODY = "there is no user of that name; write the whole path"

@@ -162,8 +162,6 @@ class MlflowTracker:
             with connected(self.link.uri, create=True) as client:
                 return action(client)
         except TrackingError as error:
-            if self.link.on_failure == "raise":
-                raise
             self.link.give_up(f"{loss}: {error}")
             return None
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from recsys_ae.errors import ConfigError, RecsysError, TrackingError
 from recsys_ae.tracking.address import (
+    address_of,
     artifact_root,
     database_of,
     has_secrets,
@@ -141,7 +142,7 @@ def _make_database(path: Path) -> None:
 
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        MlflowClient(f"sqlite:///{temporary}")
+        MlflowClient(address_of(temporary))
         with suppress(FileExistsError):
             os.link(temporary, path)  # unlike a renaming, it replaces nothing
     finally:

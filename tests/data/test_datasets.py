@@ -213,6 +213,13 @@ def test_titles(name, item, title, data_folder):
         assert set(load_ratings(DataConfig(source=name)).items.ids) <= set(titles)
 
 
+def test_titles_lie_beside_the_ratings_and_lines_without_one_are_left_out(tmp_path, monkeypatch):
+    folder = copied(tmp_path, ["1::2::3\n"], monkeypatch).parent
+    assert item_titles("movietweetings-100k")["0004936"] == "The Bank (1915)", "else those of the package"
+    (folder / "movies.dat").write_text("1::Heat (1995)::Crime\n\n2\n3::Ronin\n::Nobody's::Drama\n")
+    assert item_titles("movietweetings-100k") == {1: "Heat (1995)", 3: "Ronin"}
+
+
 def test_no_titles(no_data):
     assert item_titles("filmtrust") is None
     assert item_titles("ml-1m") is None
@@ -237,6 +244,12 @@ def test_folders_are_looked_through_in_order(tmp_path, monkeypatch):
 def test_unknown_names_are_answered_with_close_ones():
     with pytest.raises(DataError, match=r"'ml-2m' is no known dataset; perhaps ml-.* is meant; known are"):
         known("ml-2m")
+
+
+@pytest.mark.parametrize("name", ["~a\0b/x.csv", "x" * 300])
+def test_what_no_file_can_be_called_is_refused(name):
+    with pytest.raises(DataError, match="is no name of a file"):
+        load_ratings(DataConfig(source=name))
 
 
 def test_a_path_is_no_name(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -126,6 +127,26 @@ def test_other_files_in_the_folder_stay(tiny, tmp_path):
     (tmp_path / "tiny" / "notes.txt").write_text("mine")
     fetch("tiny", tmp_path)
     assert everything_in(tmp_path / "tiny") == ["README", "notes.txt", "u.data"]
+
+
+def test_ratings_are_put_in_place_last_so_that_what_was_cut_short_is_fetched_again(
+    tiny, tmp_path, monkeypatch
+):
+    replace, placed = Path.replace, []
+
+    def fail(self, target):
+        if placed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        placed.append(self.name)
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail)
+        with pytest.raises(DataError, match="No space left"):
+            fetch("tiny", tmp_path)
+    assert everything_in(tmp_path) == ["tiny", "tiny/README"]
+    fetch("tiny", tmp_path)
+    assert everything_in(tmp_path / "tiny") == ["README", "u.data"]
 
 
 def test_progress_is_told_in_bytes(tiny, tmp_path):

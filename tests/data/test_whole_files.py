@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bz2
 import csv
+import errno
+import gzip
 import io
 import lzma
 import os
@@ -23,7 +25,7 @@ from scipy import sparse
 
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_ratings, read_triples
-from recsys_ae.data.readers import unpacked
+from recsys_ae.data.readers import matrix, unpacked
 from recsys_ae.data.readers.counting import BLOCK_BYTES, RowsDiffer, check_lines
 from recsys_ae.errors import DataError
 
@@ -107,12 +109,48 @@ def test_line_breaks_in_columns_that_are_not_read_are_text(tmp_path):
         "plain",
         "5\n4\n3",
         "x, y, z, 1\n9",
+        "so\nwell, yes, it was, nice\nindeed",
+        "scores:\n1,2,3\nthe end",
     ]
-    frame = pd.DataFrame({"user": range(700), "item": range(700), "rating": 3, "title": texts * 100})
+    frame = pd.DataFrame({"user": range(900), "item": range(900), "rating": 3, "title": texts * 100})
     path = tmp_path / "ratings.csv"
     frame.to_csv(path, index=False)
     found = read_triples(DataConfig(source=str(path)))
     assert [found.users[row] for row in range(len(found))] == [str(user) for user in frame.user]
+
+
+def test_sentences_between_words_are_no_rows(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text('user,item,rating,title\nann,heat,3,"so\nI saw it, he did,3,really\nend"\nbob,heat,4,x\n')
+    assert len(read_triples(DataConfig(source=str(path)))) == 2
+
+
+def test_a_return_within_quotes_in_a_field_that_is_read_is_named(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text(HEADER + '1,"7\r7",5,Heat\n2,3,4,Ronin\n', newline="")
+    assert ", line 2: a line break stands within quotes in a field that is read" in sentence_of(path)
+
+
+def test_lines_are_numbered_as_in_the_file_after_rows_of_several(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text(HEADER + '1,2,3,"a\nb"\n2,2,3,c\n3,2,3\n')
+    assert sentence_of(path) == ", line 5: has 3 fields instead of 4"
+
+
+def test_a_field_without_end_is_named_with_its_line(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text(HEADER + f'1,2,3,"a\nb"\n2,2,3,{"x" * 200_000}\n')
+    assert sentence_of(path) == ", line 4: a field has more than 131,072 characters; shorten it"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['a,"b\nc",d\n', 'a"b",c\nd,e\n', 'a,"b"c\nd,e\n', '"b"c,a\nd,e\n', 'a,b\nc,d"\n', "a,b\nc,\0d\n"],
+)  # fmt: skip
+def test_lines_with_quotes_that_may_swallow_others_are_not_counted(text, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(RowsDiffer):
+        check_lines(tmp_path / "a.csv", "utf-8", 2, ",")
 
 
 @given(
@@ -158,14 +196,18 @@ def test_lines_are_counted_in_any_encoding(encoding, tmp_path):
 # Compressed files
 
 
+@pytest.mark.parametrize("block", [3, "stream", 1 << 18])
 @pytest.mark.parametrize(("suffix", "pack"), [(".bz2", bz2.compress), (".xz", lzma.compress)])
-def test_streams_that_follow_the_first_are_read_or_named(suffix, pack, tmp_path):
+def test_streams_that_follow_the_first_are_read_or_named(suffix, pack, block, tmp_path, monkeypatch):
+    """Wherever the blocks end in which the file is read."""
     parts = [pack(b"user,item,rating\n1,2,3\n"), pack(b"4,5,1\n")]
+    monkeypatch.setattr(unpacked, "BLOCK_BYTES", len(parts[0]) if block == "stream" else block)
     path = tmp_path / f"ratings.csv{suffix}"
     path.write_bytes(b"".join(parts))
     assert len(read_triples(DataConfig(source=str(path)))) == 2
-    path.write_bytes(b"".join(parts) + b"\0" * 8)
-    assert len(read_triples(DataConfig(source=str(path)))) == 2
+    for padded in (b"".join(parts) + b"\0" * 8, parts[0] + b"\0" * 8 + parts[1]):
+        path.write_bytes(padded)
+        assert len(read_triples(DataConfig(source=str(path)))) == 2
     path.write_bytes(parts[0] + b"garbage" + parts[1])
     assert "cannot be read" in sentence_of(path)
     path.write_bytes(parts[0] + parts[1][:-9])
@@ -176,7 +218,7 @@ def zstd(content: bytes) -> bytes:
     return pa.compress(content, "zstd", asbytes=True)
 
 
-@pytest.mark.parametrize("suffix", [".bz2", ".xz", ".zip", ".zst"])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zip", ".zst"])
 def test_what_unpacks_to_far_too_much_is_refused(suffix, tmp_path, monkeypatch):
     monkeypatch.setattr(unpacked, "UNSUSPICIOUS", 1 << 20)
     content, path = b"0" * (8 << 20), tmp_path / f"ratings.csv{suffix}"
@@ -185,7 +227,7 @@ def test_what_unpacks_to_far_too_much_is_refused(suffix, tmp_path, monkeypatch):
             archive.writestr("a.csv", content)
     else:
         pack: dict[str, Callable[[bytes], bytes]] = {
-            ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd,
+            ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd,
         }  # fmt: skip
         path.write_bytes(pack[suffix](content))
     assert "unpacks to more than 200 times its size" in sentence_of(path)
@@ -235,6 +277,19 @@ def test_an_arrow_stream_that_was_cut_between_batches_is_named(tmp_path):
     assert "is no whole Arrow file (the stream has no end)" in sentence_of(path)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "module", "function"), [("parquet", pq, "ParquetFile"), ("arrow", pa, "memory_map")]
+)
+def test_a_table_out_of_reach_is_not_called_damaged(suffix, module, function, tmp_path, monkeypatch):
+    def refuse(*given, **named):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    path = tmp_path / f"ratings.{suffix}"
+    path.write_bytes(b"")
+    monkeypatch.setattr(module, function, refuse)
+    assert sentence_of(path) == ": cannot be read (Permission denied); see that it is whole and yours to read"
+
+
 def rewritten(path: Path, **changes: np.ndarray) -> Path:
     sparse.save_npz(path, sparse.csr_array(np.eye(5)))
     arrays = dict(np.load(path))
@@ -265,6 +320,12 @@ def test_an_array_that_claims_a_million_million_rows_is_refused_before_room_is_m
         for name, content in (members | {"data.npy": claimed}).items():
             archive.writestr(name, content)
     assert "is no sparse matrix saved by scipy.sparse.save_npz (ValueError)" in sentence_of(path)
+
+
+def test_a_matrix_that_unpacks_to_far_too_much_is_refused(tmp_path, monkeypatch):
+    path = rewritten(tmp_path / "ratings.npz")
+    monkeypatch.setattr(matrix, "MOST_UNPACKED", 100)
+    assert sentence_of(path) == ": unpacks to more than 0 GiB; split it"
 
 
 def test_an_encrypted_member_is_refused(tmp_path):

@@ -62,9 +62,32 @@ def test_a_number_that_another_process_has_now_is_no_life_sign():
     started = psutil.Process().create_time()
     assert not has_died("RUNNING", own | {"recsys_ae.process_started": str(started + 1)})
     assert has_died("RUNNING", own | {"recsys_ae.process_started": str(started - 1000)})
+    assert has_died("RUNNING", own | {"recsys_ae.pid": "4194304"})
     assert not has_died("FINISHED", own | {"recsys_ae.pid": "4194304"})
+    assert not has_died("RUNNING", own | {"recsys_ae.pid": "4194304", "recsys_ae.host": "elsewhere"})
+
+
+def test_a_process_that_has_ended_and_nobody_has_asked_about_is_gone():
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        started = psutil.Process(process.pid).create_time()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        tags = {"recsys_ae.pid": str(process.pid), "recsys_ae.process_started": str(started)}
+        assert has_died("RUNNING", process_tags() | tags)
+
+
+def test_of_a_process_that_may_not_be_looked_at_nobody_can_tell(monkeypatch):
+    own = process_tags()
+
+    def refuse(process):
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil.Process, "create_time", refuse)
+    assert not has_died("RUNNING", own)
 
 
 @pytest.mark.parametrize("tags", [{"recsys_ae.pid": "x"}, {"recsys_ae.process_started": "soon"}])
 def test_tags_that_make_no_sense_say_nothing(tags):
-    assert not has_died("RUNNING", process_tags() | tags)
+    own = process_tags()
+    assert not has_died("RUNNING", own | tags)
+    for name in tags:
+        assert not has_died("RUNNING", {key: value for key, value in own.items() if key != name})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,6 +136,27 @@ def test_a_store_that_falls_behind_is_given_up_before_memory_is(folder, caplog, 
     assert "is 1 MiB behind" in caplog.text
 
 
+def test_what_was_told_may_change_afterwards(store):
+    values, late = {"train/total": 1.0}, threading.Event()
+    with QueuedTracker(MlflowTracker("demo", "x")) as tracker:
+        tracker._messenger.hand_over(lambda: late.wait(30))
+        tracker.params(values)
+        tracker.metrics(values, step=1)
+        values["train/total"] = 2.0
+        late.set()
+    run = MlflowClient(store).get_run(tracker.run_id)
+    assert run.data.params == {"train/total": "1.0"}
+    assert run.data.metrics == {"train/total": 1.0}
+
+
+def test_a_run_that_must_be_tracked_and_cannot_leaves_no_thread(dead_server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    tracker = MlflowTracker("demo", "x", uri=dead_server, on_failure="raise")
+    with pytest.raises(TrackingError, match="does not answer"), QueuedTracker(tracker):
+        pass
+    assert tracker.run_id is None
+
+
 def test_who_uploads_on_purpose_waits_and_hears_of_failures(folder):
     with serving("hangs", n_good=8) as server:
         tracker = MlflowTracker("demo", "x", uri=server.uri, on_failure="raise")
@@ -142,6 +165,15 @@ def test_who_uploads_on_purpose_waits_and_hears_of_failures(folder):
             QueuedTracker(tracker, seconds=1) as queued,
         ):
             [queued.artifact(path) for path in sorted(folder.iterdir())]
+
+
+def test_who_must_be_tracked_waits_as_long_for_each_call(store):
+    tracker = MlflowTracker("demo", "x", on_failure="raise")
+    with QueuedTracker(tracker, seconds=30) as queued:
+        queued._patience.spend(29.9, 0)
+        queued.params({"a": 1})
+        assert queued._patience.left > 10
+    assert experiment_runs("demo")[0].params == {"a": "1"}
 
 
 def test_a_locked_database_costs_its_seconds(store, folder, caplog):
@@ -177,6 +209,27 @@ def test_calls_are_made_in_order_and_what_they_raise_comes_back():
     assert not messenger.is_alive()
 
 
+def test_calls_that_are_made_wait_no_more():
+    messenger = Messenger()
+    for _ in range(3):
+        messenger.hand_over(lambda: None, size=1 << 20)
+    assert messenger.ask(lambda: messenger.waiting, Patience()) < 1 << 20
+    messenger.end()
+
+
+def test_who_is_dismissed_forgets_what_waits():
+    messenger, begun, late, told = Messenger(), threading.Event(), threading.Event(), threading.Event()
+    messenger.hand_over(lambda: begun.set() or late.wait(30))
+    messenger.hand_over(told.set)
+    begun.wait(30)
+    there = weakref.ref(told)
+    del told
+    assert there() is not None
+    messenger.dismiss()
+    assert there() is None
+    late.set()
+
+
 def test_own_work_costs_no_patience_and_waiting_does():
     def work() -> str:
         with own_work():
@@ -190,6 +243,23 @@ def test_own_work_costs_no_patience_and_waiting_does():
         messenger.ask(lambda: time.sleep(2), patience)
     assert messenger.is_dismissed
     assert patience.left <= 0
+
+
+def test_bytes_pay_for_a_slow_line_and_for_little_time_after_them():
+    patience = Patience(8.0)
+    patience.spend(20.0, 200_000)
+    assert patience.left == pytest.approx(8.0)
+    patience.spend(0.0, 10**9)
+    patience.spend(5.0, 0)
+    assert patience.left == pytest.approx(5.0)
+
+
+def test_a_machine_that_slept_has_not_waited(monkeypatch):
+    clock, looks = time.monotonic, itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + (3600 if next(looks) > 1 else 0))
+    messenger = Messenger()
+    assert messenger.ask(lambda: time.sleep(0.3) or "done", Patience(5.0)) == "done"
+    messenger.end()
 
 
 def test_settings_are_undone_when_the_last_has_left(store, monkeypatch):

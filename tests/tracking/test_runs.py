@@ -5,11 +5,19 @@ from __future__ import annotations
 import sys
 
 import pytest
+from mlflow import MlflowClient
 
 from recsys_ae.errors import ConfigError, TrackingError
 from recsys_ae.tracking.address import resolve_uri
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
-from recsys_ae.tracking.runs import download_report, experiment_runs
+from recsys_ae.tracking.runs import (
+    INCOMPLETE,
+    delete_run,
+    download_report,
+    experiment_runs,
+    find_run,
+    incomplete_runs,
+)
 from recsys_ae.tracking.store import ui_command
 
 
@@ -38,6 +46,53 @@ def test_an_unknown_experiment_lists_those_there_are(store):
             pass
     with pytest.raises(TrackingError, match=r"no experiment 'c'; it has: a, b$"):
         experiment_runs("c")
+
+
+def test_what_is_in_the_trash_is_not_there(store, tmp_path):
+    with MlflowTracker("demo", "kept"), MlflowTracker("demo", "run") as tracker:
+        pass
+    assert find_run(tracker.run_id).name == "run"
+    delete_run(tracker.run_id)
+    assert find_run(tracker.run_id) is None
+    assert incomplete_runs([tracker.run_id]) == []
+    assert [run.name for run in experiment_runs("demo")] == ["kept"]
+    client = MlflowClient(store)
+    client.delete_experiment(client.get_experiment_by_name("demo").experiment_id)
+    with pytest.raises(TrackingError, match="no experiment 'demo'; it has: none"):
+        experiment_runs("demo")
+
+
+def test_a_run_that_a_store_does_not_have_is_none(store, dead_server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert find_run("0" * 32) is None
+    assert find_run("no id at all") is None
+    assert find_run("0" * 32, uri=f"sqlite:///{tmp_path / 'none.db'}") is None
+    assert not (tmp_path / "none.db").exists()
+    with pytest.raises(TrackingError, match="does not answer"):
+        find_run("0" * 32, uri=dead_server)
+
+
+def test_runs_of_a_whole_run_are_not_tracked_again_and_parts_are_found(store):
+    whole, half = MlflowTracker("demo", "whole"), MlflowTracker("demo", "half")
+    for tracker in (whole, half):
+        with tracker:
+            pass
+    MlflowClient(store).set_tag(half.run_id, INCOMPLETE, "true")
+    assert incomplete_runs([half.run_id, None, whole.run_id, "0" * 32]) == [half.run_id, whole.run_id]
+    assert incomplete_runs([None, whole.run_id]) == [whole.run_id]
+    with pytest.raises(TrackingError, match=f"is tracked already as {whole.run_id}"):
+        incomplete_runs([whole.run_id, half.run_id])
+
+
+def test_all_runs_are_found_however_many_a_store_tells_at_once(store, monkeypatch):
+    for name in "abc":
+        with MlflowTracker("demo", name):
+            pass
+    whole = MlflowClient.search_runs
+    monkeypatch.setattr(
+        MlflowClient, "search_runs", lambda *given, **named: whole(*given, **named, max_results=2)
+    )
+    assert [run.name for run in experiment_runs("demo")] == ["a", "b", "c"]
 
 
 def test_an_empty_store_says_so(store):
@@ -81,6 +136,7 @@ def test_addresses_are_absolute_once_resolved(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert resolve_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
     assert resolve_uri("sqlite:///sub/x.db") == f"sqlite:///{tmp_path / 'sub' / 'x.db'}"
+    assert resolve_uri("sqlite:////srv/my%20runs/x.db") == "sqlite:////srv/my runs/x.db"
     assert resolve_uri("runs here") == (tmp_path / "runs here").as_uri()
     for same in (
         "http://localhost:5000",
@@ -89,6 +145,18 @@ def test_addresses_are_absolute_once_resolved(tmp_path, monkeypatch):
         (tmp_path / "m").as_uri(),
     ):
         assert resolve_uri(same) == same
+
+
+def test_a_folder_with_a_percent_sign_is_no_other_folder(store, tmp_path, monkeypatch):
+    folder = tmp_path / "a%20b%"
+    folder.mkdir()
+    (tmp_path / "mlflow.db").rename(folder / "mlflow.db")
+    monkeypatch.chdir(folder)
+    assert resolve_uri(resolve_uri()) == resolve_uri()
+    with MlflowTracker("demo", "run", on_failure="raise") as tracker:
+        tracker.artifact(folder / "mlflow.db")
+    assert [run.name for run in experiment_runs("demo")] == ["run"]
+    assert sorted(path.name for path in folder.iterdir()) == ["mlartifacts", "mlflow.db"]
 
 
 def test_the_page_runs_on_the_store_and_its_artifacts(store, tmp_path):

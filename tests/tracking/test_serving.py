@@ -128,6 +128,9 @@ def test_an_id_is_a_whole_number_or_a_text(values):
         ({"user": [1]}, {}, DataError),
         (pd.DataFrame({"x": [1]}), {}, DataError),
         (pd.DataFrame([[1, 1]], columns=["user", "user"]), {}, DataError),
+        (pd.DataFrame([[1, 1, 1]], columns=["user", "item", "item"]), {}, DataError),
+        (pd.DataFrame([[1] * 1000], columns=[f"c{place}" for place in range(1000)]), {}, DataError),
+        (pd.DataFrame({"user": [1]}), {"m" * 10_000: 1}, ConfigError),
         (pd.DataFrame({"user": [1]}), {"m": 1}, ConfigError),
         (pd.DataFrame({"user": [1]}), {"n": np.nan}, ConfigError),
         (pd.DataFrame({"user": [1]}), {"exclude_seen": 1}, ConfigError),
@@ -137,6 +140,13 @@ def test_requests_that_make_no_sense(table, params, error):
     with pytest.raises(error) as caught:
         read_request(table, params, n_items=3)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_what_a_user_has_seen_is_left_out_unless_asked_for():
+    table = pd.DataFrame({"user": [1]})
+    assert read_request(table, {}, n_items=3).exclude_seen
+    assert not read_request(table, {"exclude_seen": False}, n_items=3).exclude_seen
 
 
 def test_values_are_quoted_in_part(tmp_path: Path):

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -460,6 +461,20 @@ def test_a_state_whose_writer_was_killed_between_two_renames_is_resumed_from(tmp
     assert len(run(checkpoints=tmp_path, resume=True, on_epoch=told.append).epochs) == 10
     assert not told[0].seconds
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_a_state_that_cannot_be_put_back_ends_no_training(tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def fail(self, target):
+        if self.suffix == ".old":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return rename(self, target)
+
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    (tmp_path / "key").rename(tmp_path / ".key.0a1b2c3d.old")
+    monkeypatch.setattr(Path, "rename", fail)
+    assert len(run(checkpoints=tmp_path).epochs) == 10
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
