@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import csv
 import io
 import lzma
 import os
@@ -13,12 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import sparse
 
 from recsys_ae.data.configs import DataConfig
@@ -27,13 +23,6 @@ from recsys_ae.data.readers import unpacked
 from recsys_ae.data.readers.counting import BLOCK_BYTES, RowsDiffer, check_lines
 from recsys_ae.errors import DataError
 
-HEADER = "user,item,rating,title\n"
-N = 30_000
-
-
-def lines(n: int = N) -> list[str]:
-    return [f"{i},{i % 777},{i % 5 + 1},M{i}" for i in range(n)]
-
 
 def sentence_of(path: Path, **options) -> str:
     with pytest.raises(DataError) as raised:
@@ -41,99 +30,6 @@ def sentence_of(path: Path, **options) -> str:
     text = str(raised.value)
     assert text.startswith(str(path))
     return text.removeprefix(str(path))
-
-
-def with_line(number: int, text: str, rows: list[str]) -> None:
-    """`number`: of the line in the file, of which the header is the first."""
-    rows[number - 2] = text
-
-
-STRAY: list[tuple[str, dict[int, str], str]] = [
-    ("to the end", {100: '1000,777,5,"Heat'}, ", line 100: a quote opens here and is not closed"),
-    (
-        "to a quoted text",
-        {100: '1000,777,5,"Heat', 150: '7,8,5,"Heat, The"'},
-        ", line 100: a quote opens here and is closed amid a text in line 150; remove it",
-    ),
-    (
-        "to another stray quote",
-        {100: '1000,777,5,"Heat', 2000: '7,8,5,Ronin"'},
-        ", line 100: a quote opens here and is not closed within|takes in line 101, which looks like a row",
-    ),
-    (
-        "over one row",
-        {100: '1000,777,5,"Heat', 101: '7,8,5,Ronin"'},
-        ", line 100: a quote opens in this row and takes in line 101, which looks like a row of its own",
-    ),
-    ("amid a text", {100: '1000,777,5,"Heat" 2'}, ", line 100: a text goes on after the quote that ends it"),
-    ("in a used column", {100: '1000,"777,5,Heat'}, ", line 100: a quote opens here and is not closed"),
-    (
-        "a line break",
-        {100: '1000,"77\n7",5,Heat'},
-        ", line 100: a line break stands within quotes in a field",
-    ),
-    ("a NUL", {100: "10\x0000,777,5,Heat"}, ", line 100: holds a NUL"),
-    ("a NUL beside", {100: "1000,777,5,He\x00at"}, ", line 100: holds a NUL"),
-]
-
-
-@pytest.mark.parametrize(("changes", "said"), [case[1:] for case in STRAY], ids=[case[0] for case in STRAY])
-@pytest.mark.parametrize("early", [0, 20_000], ids=["early", "late"])
-def test_what_swallows_rows_is_named_with_its_line(changes, said, early, tmp_path):
-    rows = lines()
-    for number, text in changes.items():
-        with_line(number + early, text, rows)
-    path = tmp_path / "ratings.csv"
-    path.write_text(HEADER + "\n".join(rows) + "\n", newline="")
-    said = re.sub(r"line (\d+)", lambda found: f"line {int(found[1]) + early}", said)
-    assert re.search(said, sentence_of(path))
-
-
-def test_a_quote_that_is_never_closed_is_named_where_it_opens(tmp_path):
-    path = tmp_path / "ratings.csv"
-    path.write_text('user,item,rating,title,text\n1,2,3,"a ""b""\nc ""d""","\n2,2,3,,c\nd\n')
-    with pytest.raises(
-        DataError, match=r"line 3: a quote opens here and is not closed; close it or remove it"
-    ):
-        read_triples(DataConfig(source=str(path)))
-
-
-def test_line_breaks_in_columns_that_are_not_read_are_text(tmp_path):
-    texts = [
-        "Loved it,\nreally",
-        "1,2\n3",
-        "a\r\n\r\nb",
-        'she said "no"\n',
-        "plain",
-        "5\n4\n3",
-        "x, y, z, 1\n9",
-    ]
-    frame = pd.DataFrame({"user": range(700), "item": range(700), "rating": 3, "title": texts * 100})
-    path = tmp_path / "ratings.csv"
-    frame.to_csv(path, index=False)
-    found = read_triples(DataConfig(source=str(path)))
-    assert [found.users[row] for row in range(len(found))] == [str(user) for user in frame.user]
-
-
-@given(
-    rows=st.lists(
-        st.tuples(*[st.integers(0, 9)] * 2, st.integers(1, 5), st.text("ab,\"\n\r5 é", max_size=8)),
-        min_size=1, max_size=30,
-    ),
-    stray=st.integers(0, 40),
-)  # fmt: skip
-def test_a_file_with_a_stray_quote_gives_all_rows_or_none(rows, stray, tmp_path_factory):
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerows([["user", "item", "rating", "title"], *rows])
-    text = buffer.getvalue()
-    text = text if stray >= len(text) else text[:stray] + '"' + text[stray:]
-    path = tmp_path_factory.mktemp("stray") / "ratings.csv"
-    path.write_text(text, newline="")
-    try:
-        found = read_triples(DataConfig(source=str(path), feedback="ratings"))
-    except DataError:
-        return
-    assert len(found) == len(rows)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

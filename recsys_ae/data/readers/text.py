@@ -93,8 +93,8 @@ def read_slowly(layout: Layout, places: dict[str, int], as_text: Collection[str]
             raise DataError(
                 f"{layout.path}, line {number}: has {len(fields)} fields instead of {len(layout.names)}"
             )
-        if record.further:
-            check_breaks(record, layout.separator, list(places.values()), layout.path)
+        if record.lines:
+            check_breaks(record, layout.separator, places, layout.path)
         for role, place in places.items():
             text = fields[place]
             is_text = role in ("user", "item") or role in as_text
