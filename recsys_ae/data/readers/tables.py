@@ -115,8 +115,8 @@ def triples_of(
     found = {role: table.column(name) for role, name in reading.columns.items()}
     called = {role: f"{path}, column {brief(name)}" for role, name in reading.columns.items()}
     return Triples(
-        _ids(found["user"], called["user"]),
-        _ids(found["item"], called["item"]),
+        _ids(found["user"], called["user"], place),
+        _ids(found["item"], called["item"], place),
         _numbers(found["rating"], called["rating"], place) if "rating" in found else None,
         _times(found["timestamp"], called["timestamp"], place) if "timestamp" in found else None,
         place,
@@ -162,13 +162,32 @@ def _arrow_column(series: pd.Series) -> pa.Array:
         return convert(series.map(str, na_action="ignore"), type=pa.string())
 
 
-def _ids(column: pa.ChunkedArray, name: str) -> IdColumn:
+def _ids(column: pa.ChunkedArray, name: str, where: Where) -> IdColumn:
+    """Raises DataError at a number that is not whole, or so large that another may have been rounded to it,
+    and at a text that holds a NUL."""
     kind = _plain_type(column.type)
     if types.is_null(kind):
         return IdColumn.of_arrow(column.cast(pa.string()))
     if not (types.is_integer(kind) or types.is_floating(kind) or _is_text(kind)):
         raise DataError(f"{name}: holds {column.type}; ids must be whole numbers or text")
-    return IdColumn.of_arrow(column.cast(pa.string()) if types.is_string_view(kind) else column)
+    if types.is_floating(kind):
+        values = column.cast(kind).to_numpy()
+        exact = 2.0 ** (np.finfo(values.dtype).nmant + 1)
+        for row in np.flatnonzero((values != np.trunc(values)) & (values == values) | (abs(values) >= exact))[
+            :1
+        ]:
+            raise DataError(f"{where(int(row))}: {no_id(float(values[row]))}")
+    ids = IdColumn.of_arrow(column.cast(pa.string()) if types.is_string_view(kind) else column)
+    if _is_text(kind) and (wrong := [code for code, label in enumerate(ids.labels) if "\0" in label]):
+        row = int(np.flatnonzero(np.isin(ids.codes, wrong))[0])
+        raise DataError(f"{where(row)}: the id {brief(ids[row])} holds a NUL, which no text does; remove it")
+    return ids
+
+
+def no_id(value: Any) -> str:
+    """The end of a sentence on an id that is none."""
+    advice = "write ids as whole numbers below 2^53 or as text"
+    return f"the id {brief(value)} is neither text nor a number that is surely whole; {advice}"
 
 
 def _numbers(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray:
