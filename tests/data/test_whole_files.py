@@ -89,6 +89,66 @@ def test_what_unpacks_to_far_too_much_is_refused(suffix, tmp_path, monkeypatch):
     assert "unpacks to more than 0 GiB" in sentence_of(path)
 
 
+def as_parquet(path: Path, table: pa.Table) -> None:
+    pq.write_table(table, path, compression="zstd")
+
+
+def as_ipc(path: Path, table: pa.Table) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_file(path, table.schema, options=options) as file:
+        file.write_table(table, max_chunksize=50_000)
+
+
+def as_stream(path: Path, table: pa.Table) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(path, table.schema, options=options) as file:
+        file.write_table(table, max_chunksize=50_000)
+
+
+def as_npz(path: Path, table: pa.Table) -> None:
+    rows = table.to_pandas()
+    sparse.save_npz(path, sparse.coo_array((rows.rating, (rows.index % 9, rows.index % 9))))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("a.parquet", as_parquet), ("a.arrow", as_ipc), ("b.arrow", as_stream), ("a.npz", as_npz)],
+)
+@pytest.mark.parametrize("user", [7, "x" * 200], ids=["number", "text"])
+def test_tables_that_unpack_to_far_too_much_are_refused_before_they_are_read(
+    name, write, user, tmp_path, monkeypatch
+):
+    n = 400_000
+    table = pa.table({"user": pa.array([user]).take(np.zeros(n, dtype=int)), "item": np.zeros(n, dtype=int),
+                      "rating": np.ones(n)})  # fmt: skip
+    write(path := tmp_path / name, table)
+    monkeypatch.setattr(unpacked, "UNSUSPICIOUS", 1 << 20)
+    monkeypatch.setattr(unpacked, "MOST_RATIO", 30)
+    assert "unpacks to more than 30 times its size" in sentence_of(path)
+    monkeypatch.setattr(unpacked, "MOST_UNPACKED", 1 << 20)
+    assert "unpacks to more than 0 GiB" in sentence_of(path)
+
+
+def test_texts_that_repeat_in_a_parquet_file_take_the_room_of_one(tmp_path):
+    n, long = 100_000, "x" * 100_000  # 10 GB, one after the other
+    users = pa.DictionaryArray.from_arrays(np.zeros(n, dtype=np.int32), [long])
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"user": users, "item": range(n), "rating": [3.0] * n}), path, store_schema=False)
+    found = read_triples(DataConfig(source=str(path)))
+    assert len(found) == n
+    assert found.users[n - 1] == long
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
+@pytest.mark.parametrize("stored", [True, False])
+def test_texts_of_every_kind_are_read_from_parquet(kind, stored, tmp_path):
+    users, path = ["b", "a", "é" * 90, "b"], tmp_path / "a.parquet"
+    table = pa.table({"user": pa.array(users, kind), "item": range(4), "rating": [3.0, 1, 2, 5]})
+    pq.write_table(table, path, row_group_size=2, store_schema=stored)
+    found = read_triples(DataConfig(source=str(path))).users
+    assert [found[row] for row in range(4)] == users
+
+
 def test_a_line_without_end_does_not_fill_the_memory(tmp_path):
     path = tmp_path / "ratings.csv"
     path.write_bytes(b"0" * (17 << 20))

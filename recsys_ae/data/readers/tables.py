@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
+from pyarrow.dataset import IpcFileFormat
 
 from recsys_ae.data.columns import Holds, Reading, read_as
 from recsys_ae.data.configs import ColumnsConfig, Feedback
@@ -20,6 +21,7 @@ from recsys_ae.data.readers.counting import check_rows
 from recsys_ae.data.readers.layout import SAMPLED, held_by
 from recsys_ae.data.readers.numbers import moments
 from recsys_ae.data.readers.opened import is_compressed, opened
+from recsys_ae.data.readers.unpacked import check_unpacked
 from recsys_ae.data.schema import Triples, Where, rating_values
 from recsys_ae.errors import DataError, brief, reason
 
@@ -34,8 +36,12 @@ def read_parquet(path: Path, columns: ColumnsConfig, feedback: Feedback | None) 
             reading = reading_of(
                 file.schema_arrow, columns, feedback, path, "parquet", first=partial(_first_of, file)
             )
-            table = file.read(columns=sorted(reading.columns.values()))
+            names = sorted(reading.columns.values())
             n_rows = file.metadata.num_rows
+            check_unpacked(path, max(n_rows * _row_bytes(file.schema_arrow, names), _unpacked(file, names)))
+        texts = [name for name in names if _is_text(file.schema_arrow.field(name).type)]
+        with pq.ParquetFile(_whole(path), read_dictionary=texts, page_checksum_verification=True) as file:
+            table = file.read(columns=names)  # texts that repeat stay as short as they are in the file
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # not damaged, but out of reach
             raise
@@ -49,12 +55,18 @@ def read_arrow(path: Path, columns: ColumnsConfig, feedback: Feedback | None) ->
     try:
         source = pa.memory_map(str(path)) if not is_compressed(path) else pa.BufferReader(_whole(path))
         try:
-            table = pa.ipc.open_file(source).read_all()
+            reader = pa.ipc.open_file(source)
+            source.seek(0)
+            n_rows = IpcFileFormat().make_fragment(source.read_buffer()).count_rows()
+            check_unpacked(path, n_rows * _row_bytes(reader.schema, reader.schema.names))
+            batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+            table = _joined(batches, reader.schema, path)
         except pa.ArrowInvalid:
             source.seek(max(0, source.size() - len(END_OF_STREAM)))
             is_whole = source.read() == END_OF_STREAM
             source.seek(0)
-            table = pa.ipc.open_stream(source).read_all()
+            with pa.ipc.open_stream(source) as reader:
+                table = _joined(reader, reader.schema, path)
             if not is_whole:
                 raise pa.ArrowInvalid("the stream has no end") from None
     except (pa.ArrowException, OSError) as error:
@@ -64,6 +76,17 @@ def read_arrow(path: Path, columns: ColumnsConfig, feedback: Feedback | None) ->
     return triples_of(
         table, reading_of(table.schema, columns, feedback, path, "arrow", first=table.column), path
     )
+
+
+def _joined(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> pa.Table:
+    """The table of all batches, which ends where they are too much."""
+    read: list[pa.RecordBatch] = []
+    n_bytes = 0
+    for batch in batches:
+        read.append(batch)
+        n_bytes += batch.nbytes
+        check_unpacked(path, n_bytes)
+    return pa.Table.from_batches(read, schema)
 
 
 def read_table(table: Any, columns: ColumnsConfig, feedback: Feedback | None) -> Triples:
@@ -137,6 +160,25 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
 
 def _is_text(kind: pa.DataType) -> bool:
     return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
+def _row_bytes(schema: pa.Schema, names: list[str]) -> int:
+    """At least how many bytes a row of these columns takes in memory."""
+
+    def width(kind: pa.DataType) -> int:
+        try:
+            return -(-kind.bit_width // 8)
+        except ValueError:  # of no fixed width
+            return 4
+
+    return sum(width(field.type) for field in schema if field.name in names)
+
+
+def _unpacked(file: pq.ParquetFile, names: list[str]) -> int:
+    """The size of the pages of these columns, as a parquet file states it."""
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
+    return sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in names)
 
 
 def _whole(path: Path) -> Any:
