@@ -144,13 +144,11 @@ def _read(
                 )
             case _:
                 assert_never(format)
+    except MemoryError:  # which Arrow's own is, too
+        raise
     except (OSError, pa.ArrowException, NotImplementedError, *DAMAGED) as error:
         raise DataError(
             f"{path}: cannot be read ({reason(error)}); see that it is whole and yours to read"
-        ) from error
-    except MemoryError as error:
-        raise DataError(
-            f"{path}: does not fit into the memory; read fewer columns or a part of it"
         ) from error
     return triples
 

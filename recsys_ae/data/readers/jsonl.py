@@ -44,6 +44,8 @@ def read_jsonl(path: Path, columns: ColumnsConfig, feedback: Feedback | None, en
         if any(map(pa.types.is_timestamp, kinds)):
             table = _table(path, names)  # ids that look like dates stay as they are
         check_lines(path, encoding, table.num_rows)
+    except MemoryError:  # the slow reader needs far more
+        raise
     except (pa.ArrowException, UnicodeError, RowsDiffer):
         table, reading = _read_slowly(path, encoding, columns, feedback)
     return triples_of(table, reading, path, where=where)

@@ -42,6 +42,8 @@ def read_parquet(path: Path, columns: ColumnsConfig, feedback: Feedback | None) 
         texts = [name for name in names if _is_text(file.schema_arrow.field(name).type)]
         with pq.ParquetFile(_whole(path), read_dictionary=texts, page_checksum_verification=True) as file:
             table = file.read(columns=names)  # texts that repeat stay as short as they are in the file
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # not damaged, but out of reach
             raise
@@ -69,6 +71,8 @@ def read_arrow(path: Path, columns: ColumnsConfig, feedback: Feedback | None) ->
                 table = _joined(reader, reader.schema, path)
             if not is_whole:
                 raise pa.ArrowInvalid("the stream has no end") from None
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise

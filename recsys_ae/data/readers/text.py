@@ -62,6 +62,8 @@ def read_text(
         found = _read_fast(layout, reading.places, as_text)
         n_lines = len(found["user"]) + layout.has_header
         check_lines(path, encoding, n_lines, layout.separator if layout.quoted else "")
+    except MemoryError:  # the slow reader needs far more
+        raise
     except (pa.ArrowException, UnicodeError, RowsDiffer):
         found = read_slowly(layout, reading.places, as_text)
     if "rating" in found and "rating" in as_text:
