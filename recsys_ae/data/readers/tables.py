@@ -117,6 +117,8 @@ def reading_of(
 
     def holds(place: int) -> Holds:
         kind = _plain_type(schema.field(place).type)
+        if types.is_integer(kind) and not schema.names[place]:
+            return held_by(str(value) for value in first(place)[:SAMPLED].to_pylist())
         if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
             return "numbers"
         if types.is_boolean(kind):
@@ -124,7 +126,7 @@ def reading_of(
         if not _is_text(kind):
             return "else"
         means = held_by(text for text in first(place)[:SAMPLED].to_pylist() if text is not None)
-        return "nearly" if means == "numbers" else means
+        return "nearly" if means in ("numbers", "index") else means
 
     return read_as(schema.names, columns, feedback, path, holds=holds, format=format)
 
