@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from typing import Any
 
@@ -56,6 +57,12 @@ def brief(value: Any) -> str:
 def cut(text: str, most: int = QUOTED) -> str:
     """A text in at most so many characters, with a dot of three where something is missing at its end."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def without_secrets(text: str) -> str:
+    """A text in which an address that may hold a password or a token, such as https://me:word@host/a?key, is
+    its scheme alone."""
+    return re.sub(r"\b([A-Za-z][A-Za-z0-9+.-]*):/+(?=\S*[@?#])\S*", r"\1://…", text)
 
 
 def reason(error: Exception) -> str:

@@ -128,3 +128,25 @@ def test_a_user_list_longer_than_any_name_is_a_list(tmp_path, monkeypatch):
     found = call("recommend", "run/model", "--users", users, "-n", str(10**23), "--json")
     assert found.code == 0
     assert found.document["users"] == 300
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:hush@host/x?key=hush", "s3://me:hush@host/*.csv", "a://h/x#hush"]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data", "describe", "{}"],
+        ["data", "describe", "{}", "--set", "nonsense=1"],
+        ["data", "describe", "good.csv", "--set", "source={}"],
+        ["train", "{}"],
+        ["train", "--data", "{}", "--model", "biases", "--no-tracking"],
+        ["train", "--data", "good.csv", "--model", "biases", "--no-tracking", "--set", "data.source={}"],
+    ],
+    ids=" ".join,
+)
+def test_sentences_on_addresses_say_no_password(words, address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = call(*(word.format(address) for word in words))
+    assert outcome.code == 2
+    assert "hush" not in outcome.err + outcome.out

@@ -25,7 +25,8 @@ ROOM_BYTES = 2 << 30  # address space of a case, beyond what the process has
 SECONDS = 20  # of a case
 TARGETS: dict[str, str] = {
     "text": "texts", "compressed": "texts",
-    "jsonl": "tables", "parquet": "tables", "pages": "tables", "arrow": "tables", "npz": "tables",
+    "jsonl": "tables", "ids": "tables", "parquet": "tables", "pages": "tables", "arrow": "tables",
+    "npz": "tables",
     "yaml": "words", "set": "words", "uri": "words", "model": "folders",
 }  # fmt: skip
 Run = Callable[[Any, Path], bool]  # one case in a folder of its own: whether it was accepted
