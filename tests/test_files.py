@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from recsys_ae import files
-from recsys_ae.errors import StorageError
+from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.files import (
+    check_writable,
     claimed,
     discard,
     recover,
@@ -283,3 +284,35 @@ def test_a_folder_that_is_aside_for_a_moment_cannot_be_claimed(tmp_path):
         with pytest.raises(BlockingIOError), claimed(tmp_path / "place"):
             pass
         assert names(tmp_path) == [f".place.{ID}.old"]
+
+
+@pytest.mark.parametrize("length", [128, 129, 241, 242, 255])
+def test_names_of_any_length_that_a_file_can_have_are_replaced_and_recovered(tmp_path, length):
+    place = tmp_path / ("é" * (length // 2) + "x" * (length % 2))
+    write(place, "old")
+    os.utime(place, (1000, 1000))
+    with replaced_folder(place) as temporary:
+        (left,) = set(tmp_path.iterdir()) - {place}
+        assert left == temporary
+        (temporary / "file").write_text("new")
+    assert (place / "file").read_text() == "new"
+    aside = files._beside(place, "old")
+    place.rename(aside)  # as by a kill between two renames
+    other = folder_of(tmp_path / ("é" * (length // 2) + "y" * (length % 2))[:-1], "another's")
+    recover(other)
+    assert aside.exists()
+    recover(place)
+    assert (place / "file").read_text() == "new"
+    assert names(tmp_path) == sorted([place.name, other.name])
+
+
+def test_a_name_that_nothing_can_have_is_said_before_the_work(tmp_path):
+    worked = []
+    with pytest.raises(StorageError, match="File name too long"), replaced(tmp_path / ("x" * 256)):
+        worked.append(True)
+    assert (worked, names(tmp_path)) == ([], [])
+    too_long = (tmp_path / ("x" * 256), tmp_path / "a" / ("é" * 128), tmp_path.joinpath(*["x" * 200] * 20))
+    for path in too_long:
+        with pytest.raises(ConfigError, match=r"--out .*: cannot be made \(File name too long\); choose a "):
+            check_writable(path, "--out")
+    check_writable(tmp_path / ("é" * 127), "--out")

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from recsys_ae.errors import StorageError
-from recsys_ae.files import discard, recover, replaced_folder, sole_holder, write_arrays
-from recsys_ae.seals import FILES, check_files, checksums, read_sealed, write_sealed
+from recsys_ae.files import discard, recover, replaced_folder, sole_holder
+from recsys_ae.seals import FILES, check_files, checksums, read_sealed, write_arrays, write_sealed
 from recsys_ae.types import Epoch
 
 log = logging.getLogger(__name__)
