@@ -38,8 +38,9 @@ class Context:
 
     `device`: "auto", "cpu" or "cuda". `checkpoints`: folder that holds the states of unfinished trainings,
     each under its key; None keeps none. `resume`: continue from there. `keep_state`: a training that came to
-    its end leaves its state too, for the sake of work that follows and may be stopped. `on_epoch`: told of
-    each epoch (progress bar, tracker). `anyway`: fit a model even to data that it is not meant for.
+    its end leaves its state too, for the sake of what follows: that may be stopped, or find no room.
+    `on_epoch`: told of each epoch (progress bar, tracker). `anyway`: fit a model even to data that it is not
+    meant for.
     """
 
     device: str = "auto"
