@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shutil
+from pathlib import Path
 
 import pytest
-from commands import call
+from commands import call, rating_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,6 +106,63 @@ def test_ids_do_not_reach_the_terminal_either(tmp_path, monkeypatch):
     assert found.code == 0
     assert "\\x1b]0;3\\x07" in found.out
     assert found.out.replace("\n", "").isprintable()
+
+
+EVIL = "\x1b]0;pwn\x07\x1b[2J\u202e"
+STORE = ("--tracking-uri", "sqlite:///mlflow.db")
+
+
+@pytest.fixture
+def attacked(fresh_database, tmp_path, monkeypatch):
+    """A working folder in which all names would be obeyed by a terminal: of ratings, a run and its folder, an
+    experiment and others' runs in it."""
+    import mlflow
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(fresh_database, "mlflow.db")
+    Path(f"{EVIL}.csv").write_text("\n".join(rating_lines()))
+    words = ("--data", f"{EVIL}.csv", "--model", "biases", "--experiment", EVIL, *STORE)
+    outcome = call("train", *words, "--out", f"run{EVIL}")
+    assert outcome.code == 0, outcome.err
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name(EVIL).experiment_id
+    for metrics in ({}, {"test/rmse": 0.01}, {"test/rmse": 9.0}):
+        run = client.create_run(experiment, run_name=f"other{EVIL}\nrun").info.run_id
+        for name, value in metrics.items():
+            client.log_metric(run, name, value)
+        client.set_terminated(run)
+    return outcome
+
+
+MODEL = f"run{EVIL}/model"
+SHOWN = {
+    "compare": ("compare", EVIL, *STORE),
+    "compare with one": ("compare", EVIL, *STORE, "--reference", f"other{EVIL}\nrun"),
+    "compare in JSON": ("compare", EVIL, *STORE, "--json"),
+    "recommend": ("recommend", MODEL, "--out", f"lists{EVIL}.csv"),
+    "show lists": ("recommend", MODEL, "--users", "u001"),
+    "evaluate": ("evaluate", MODEL),
+    "describe": ("data", "describe", f"{EVIL}.csv"),
+    "train": ("train", "--data", f"{EVIL}.csv", "--model", "mean", "--no-tracking", "--out", f"two{EVIL}"),
+    "upload": ("upload", f"run{EVIL}", "--tracking-uri", "sqlite:///other.db"),
+    "benchmark": ("benchmark", f"{EVIL}.yaml", "--no-tracking", "--out", f"three{EVIL}"),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_no_command_says_what_a_terminal_obeys(name, attacked, fresh_database):
+    shutil.copy(fresh_database, "other.db")
+    Path(f"{EVIL}.yaml").write_text(
+        f"name: two\ndata: {{source: {json.dumps(EVIL + '.csv')}}}\nreference: biases\nseeds: [0]\nmodels:\n"
+        "- {name: biases, model: {kind: biases}}\n- {name: mean, model: {kind: mean}}\n"
+    )
+    outcome = call(*SHOWN[name])
+    assert outcome.code == 0, outcome.err
+    for said in (attacked.out, attacked.err, outcome.out, outcome.err):
+        assert said.replace("\n", "").isprintable()
+    assert "\nrun" not in outcome.out
+    if name not in ("evaluate", "show lists"):
+        assert "\\u202e" in outcome.out
 
 
 def test_a_user_list_longer_than_any_name_is_a_list(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering, show_table
+from recsys_ae.cli.answer import answering, show_table, tell
 from recsys_ae.errors import ConfigError, DataError, StorageError
 
 if TYPE_CHECKING:
@@ -203,15 +203,15 @@ def _show(
 
     show_table(_table(runs, metric, compared), aside=["started", "run id"])
     if higher_is_better(metric) is None:
-        print(f"sorted highest first: it is not known whether a high or a low {metric} is better")
+        tell(f"sorted highest first: it is not known whether a high or a low {metric} is better")
     differences = [found for found in compared.values() if not isinstance(found, str)]
     for note in difference_notes(differences, against.name):
-        print(note)
+        tell(note)
     if (relevant := _relevant(against, metric)) and not _differ_in_relevance(runs, metric):
-        print(f"relevant: {relevant}")
+        tell(f"relevant: {relevant}")
     if without:
-        print(f"without {metric}: {', '.join(dict.fromkeys(without))}")
+        tell(f"without {metric}: {', '.join(dict.fromkeys(without))}")
     reasons = (found for found in compared.values() if isinstance(found, str) and found != _REFERENCE)
     for reason in dict.fromkeys(reasons):
         names = dict.fromkeys(run.name for run in runs if compared.get(run.run_id) == reason)
-        print(f"{reason}: {', '.join(names)}")
+        tell(f"{reason}: {', '.join(names)}")
