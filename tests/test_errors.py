@@ -50,12 +50,17 @@ def test_sentences_have_a_length():
 
 
 NOBODY = "there is no user of that name; write the whole path"
+HOMELESS = "no user whose home folder a '~' could mean"
 WORDS: list[tuple[str, str]] = [
     ("data describe ~nosuchuser/x.csv", NOBODY),
     ("data describe good.csv --set source=~nosuchuser/x", NOBODY),
     ("train --model biases --data good.csv --set split.kind=predefined --set split.train=~nosuchuser/a "
      "--set split.test=b", NOBODY),
-    ("recommend ~nosuchuser/model --users 1", "no user whose home folder a '~' could mean"),
+    ("recommend ~nosuchuser/model --users 1", HOMELESS),
+    ("train --data good.csv --model biases --no-tracking --out ~nosuchuser/run", HOMELESS),
+    ("benchmark two.yaml --no-tracking --out ~nosuchuser/run", HOMELESS),
+    ("recommend model --out ~nosuchuser/lists.csv", HOMELESS),
+    ("data fetch ml-100k --folder ~nosuchuser/data", HOMELESS),
     ("data describe " + "x" * 300, "is no name of a file (File name too long)"),
     ("recommend " + "x" * 300 + " --users 1", "File name too long"),
     ("train --data good.csv --model biases --no-tracking --out " + "x" * 300, "File name too long"),
@@ -87,6 +92,36 @@ def test_names_that_no_file_can_have_are_refused_in_a_short_sentence(words, said
     assert len(outcome.err) < 500
 
 
+STORE = ("--tracking-uri", "sqlite:///mlflow.db")
+LONG = "z" * 900
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((LONG,), f"has no experiment '{'z' * 79}…'; it has: "),
+        (("mine", "--metric", LONG), f"no run of experiment 'mine' has the metric '{'z' * 79}…'; choose one"),
+        (
+            ("mine", "--reference", LONG),
+            f"--reference '{'z' * 79}…': no such run in experiment 'mine'; it ha",
+        ),
+    ],
+)
+def test_values_that_compare_quotes_are_short(words, said, fresh_database, tmp_path, monkeypatch):
+    import mlflow
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(fresh_database, "mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    client.create_experiment("y" * 200)
+    run = client.create_run(client.create_experiment("mine"), run_name="x" * 200).info.run_id
+    client.log_metric(run, "test/rmse", 0.5)
+    outcome = call("compare", *words, *STORE)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in outcome.err
+    assert max(map(len, outcome.err.split())) <= 90
+
+
 def test_names_in_what_was_read_do_not_reach_the_terminal_either(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").write_text("user,item,rating,\x1b[31mred\n1,2,3,4\n")
@@ -109,7 +144,6 @@ def test_ids_do_not_reach_the_terminal_either(tmp_path, monkeypatch):
 
 
 EVIL = "\x1b]0;pwn\x07\x1b[2J\u202e"
-STORE = ("--tracking-uri", "sqlite:///mlflow.db")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def benchmark(
     config: Annotated[Path, typer.Argument(help="Benchmark file (YAML).")],
     overrides: options.Overrides = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the results; default: runs/NAME-TIME.")] = None,
+    out: options.Out = None,
     device: options.DeviceOption = options.Device.auto,
     threads: options.Threads = None,
     experiment: options.Experiment = None,

@@ -10,7 +10,7 @@ import typer
 
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, show_table, tell
-from recsys_ae.errors import ConfigError, DataError, StorageError
+from recsys_ae.errors import ConfigError, DataError, StorageError, brief, cut
 
 if TYPE_CHECKING:
     from recsys_ae.evaluation.comparison import Difference
@@ -65,7 +65,7 @@ def _sorted(runs: list[TrackedRun], metric: str, experiment: str) -> list[Tracke
     if not having:
         known = sorted({name for run in runs for name in run.metrics if is_test_metric(name)})
         hint = advice(metric, known) if known else "train a model first"
-        raise ConfigError(f"no run of experiment {experiment!r} has the metric {metric!r}; {hint}")
+        raise ConfigError(f"no run of experiment {brief(experiment)} has the metric {brief(metric)}; {hint}")
     high = higher_is_better(metric) is not False
     return sorted(having, key=lambda run: (sort_key(run.metrics[metric], higher_is_better=high), run.started))
 
@@ -84,8 +84,10 @@ def _reference(runs: list[TrackedRun], wanted: str | None, experiment: str) -> T
     for run in runs:
         if wanted in (run.run_id, run.name):
             return run
-    names = ", ".join(dict.fromkeys(run.name for run in runs))
-    raise ConfigError(f"--reference {wanted}: no such run in experiment {experiment!r}; it has: {names}")
+    names = ", ".join(dict.fromkeys(cut(run.name) for run in runs))
+    raise ConfigError(
+        f"--reference {brief(wanted)}: no such run in experiment {brief(experiment)}; it has: {names}"
+    )
 
 
 def _compared(

@@ -61,7 +61,10 @@ def describe(
 def fetch(
     name: Annotated[str, typer.Argument(help="A known dataset, see data list.")],
     folder: Annotated[
-        Path | None, typer.Option(help="Where to put it; default: RECSYS_AE_DATA, else the cache.")
+        Path | None,
+        typer.Option(
+            help="Where to put it; default: RECSYS_AE_DATA, else the cache.", callback=options.at_home
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:

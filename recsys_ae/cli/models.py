@@ -24,7 +24,9 @@ def recommend(
     model: options.StoredModel,
     users: Annotated[str, typer.Option(help="all, a file with one id per line, or 12,40,41.")] = "all",
     n: Annotated[int, typer.Option("-n", min=1, help="Length of the lists.")] = 10,
-    out: Annotated[Path | None, typer.Option(help="File to write: .parquet or .csv.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .parquet or .csv.", callback=options.at_home)
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(help="Newer ratings to read instead of those of training: a known dataset or paths."),

@@ -30,7 +30,7 @@ def train(
     ] = None,
     model: Annotated[str | None, typer.Option(help="With --data: the kind of model, e.g. i-autorec.")] = None,
     overrides: options.Overrides = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME-TIME.")] = None,
+    out: options.Out = None,
     seed: Annotated[int | None, typer.Option(help="The same as --set seed=N.")] = None,
     device: options.DeviceOption = options.Device.auto,
     threads: options.Threads = None,
