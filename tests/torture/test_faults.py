@@ -1,4 +1,5 @@
-"""Each system call that changes a file fails, or is the last, in turn: nothing whole is ever lost."""
+"""Each system call that changes a file fails, finds the disk full or is the last, in turn: nothing whole is ever
+lost. In the long jobs each of them does one of the three."""
 
 from __future__ import annotations
 
