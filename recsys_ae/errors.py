@@ -75,7 +75,11 @@ def printable(text: str) -> str:
     """One line of bounded length without control characters, which a terminal would obey: what has no shape
     of its own (escape sequences, marks of direction, halves of characters) is written as Python writes it."""
     words = (cut(word) if len(word) > LONGEST_WORD else word for word in text.split())
-    line = cut(" ".join(words), LONGEST_SENTENCE)
+    return visible(cut(" ".join(words), LONGEST_SENTENCE))
+
+
+def visible(line: str) -> str:
+    """A line whose control characters are written as Python writes them; its blanks stay."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 

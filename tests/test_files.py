@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from recsys_ae import files
-from recsys_ae.errors import StorageError
+from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.files import (
+    check_writable,
     claimed,
     discard,
     recover,
@@ -22,9 +23,8 @@ from recsys_ae.files import (
     replaced,
     replaced_folder,
     sole_holder,
-    write_arrays,
 )
-from recsys_ae.seals import check_files, checksums, read_sealed, write_sealed
+from recsys_ae.seals import check_files, checksums, read_sealed, write_arrays, write_sealed
 
 ID = "0a1b2c3d"
 
@@ -424,3 +424,35 @@ def test_a_pipe_among_the_leftovers_is_removed_and_not_waited_for(tmp_path):
 def test_arrays_that_cannot_be_written_are_an_error_of_the_system(tmp_path):
     with pytest.raises(OSError, match="No such file or directory"):
         write_arrays(tmp_path / "nowhere" / "a.safetensors", {"a": np.ones(3)})
+
+
+@pytest.mark.parametrize("length", [128, 129, 241, 242, 255])
+def test_names_of_any_length_that_a_file_can_have_are_replaced_and_recovered(tmp_path, length):
+    place = tmp_path / ("é" * (length // 2) + "x" * (length % 2))
+    write(place, "old")
+    os.utime(place, (1000, 1000))
+    with replaced_folder(place) as temporary:
+        (left,) = set(tmp_path.iterdir()) - {place}
+        assert left == temporary
+        (temporary / "file").write_text("new")
+    assert (place / "file").read_text() == "new"
+    aside = files._beside(place, "old")
+    place.rename(aside)  # as by a kill between two renames
+    other = folder_of(tmp_path / ("é" * (length // 2) + "y" * (length % 2))[:-1], "another's")
+    recover(other)
+    assert aside.exists()
+    recover(place)
+    assert (place / "file").read_text() == "new"
+    assert names(tmp_path) == sorted([place.name, other.name])
+
+
+def test_a_name_that_nothing_can_have_is_said_before_the_work(tmp_path):
+    worked = []
+    with pytest.raises(StorageError, match="File name too long"), replaced(tmp_path / ("x" * 256)):
+        worked.append(True)
+    assert (worked, names(tmp_path)) == ([], [])
+    too_long = (tmp_path / ("x" * 256), tmp_path / "a" / ("é" * 128), tmp_path.joinpath(*["x" * 200] * 20))
+    for path in too_long:
+        with pytest.raises(ConfigError, match=r"--out .*: cannot be made \(File name too long\); choose a "):
+            check_writable(path, "--out")
+    check_writable(tmp_path / ("é" * 127), "--out")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering
+from recsys_ae.cli.answer import answering, tell
 
 if TYPE_CHECKING:
     from recsys_ae.tracking.tracker import Tracker
@@ -57,11 +57,11 @@ def upload(
             tracker = tracker_of(comparison.name, comparison.name)
             n_runs = upload_benchmark(folder, comparison, tracker)
             text = f"uploaded {n_runs} runs of {folder}"
-            say({"run_id": tracker.run_id, "runs": n_runs}, lambda: print(text))
+            say({"run_id": tracker.run_id, "runs": n_runs}, lambda: tell(text))
         else:
             config, _ = read_run(folder)
             result = upload_run(folder, tracker_of(config.data.name, config.name))
-            text = f"uploaded {folder} as run {result.run_id}\nmodel: {result.model}"
-            say(result.to_json(), lambda: print(text))
+            lines = (f"uploaded {folder} as run {result.run_id}", f"model: {result.model}")
+            say(result.to_json(), lambda: tell(*lines))
         for run_id in incomplete:
             delete_run(run_id, uri=tracking_uri)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys_ae.errors import TrackingError
+from recsys_ae.errors import TrackingError, brief, cut
 from recsys_ae.evaluation.report import REPORT
 from recsys_ae.tracking.address import database_of, resolve_uri, shown
 from recsys_ae.tracking.processes import has_died
@@ -60,9 +60,10 @@ def experiment_runs(experiment: str, *, uri: str | None = None) -> list[TrackedR
     def find(client: MlflowClient) -> list[TrackedRun]:
         found = client.get_experiment_by_name(experiment)
         if found is None or found.lifecycle_stage == "deleted":
-            names = (other.name for other in client.search_experiments() if other.name != "Default")
+            names = (cut(other.name) for other in client.search_experiments() if other.name != "Default")
+            known = ", ".join(sorted(names)) or "none"
             raise TrackingError(f"the tracking store {shown(resolve_uri(uri))} has no experiment "
-                                f"{experiment!r}; it has: {', '.join(sorted(names)) or 'none'}")  # fmt: skip
+                                f"{brief(experiment)}; it has: {known}")  # fmt: skip
         return [_tracked(run) for run in search(client, found.experiment_id)]
 
     return asked(uri, find)
@@ -127,7 +128,7 @@ def download_report(run: TrackedRun, *, uri: str | None = None) -> Path:
 
     def fetch(client: MlflowClient) -> Path:
         if all(entry.path != REPORT for entry in client.list_artifacts(run.run_id)):
-            raise NoReportError(f"run {run.name} ({run.run_id}, status {run.status}) has no {REPORT}; "
+            raise NoReportError(f"run {brief(run.name)} ({run.run_id}, status {run.status}) has no {REPORT}; "
                                 "only runs that reached the evaluation can be compared in pairs")  # fmt: skip
         return Path(client.download_artifacts(run.run_id, REPORT))
 

@@ -47,7 +47,7 @@ def fuzz(target: str, cases: int, seed: int, folder: Path) -> Counter[str]:
 
 def called(*words: str) -> bool:
     """Whether the command line accepts these words. Fails unless it ends with exit code 0, or with 2 and one
-    line of printable text."""
+    line, and says printable text alone."""
     from commands import call
 
     outcome = call(*words)
@@ -56,8 +56,9 @@ def called(*words: str) -> bool:
         *_, said, end = outcome.err.split("\n")
         assert said.startswith("error: "), outcome.err
         assert end == "", outcome.err
-    text = outcome.err.replace("\n", "")
-    assert text.isprintable(), f"control characters: {text!r}"
+    for said in (outcome.out, outcome.err):
+        text = said.replace("\n", "")
+        assert text.isprintable(), f"control characters: {text!r}"
     assert max(map(len, outcome.err.split("\n"))) < 2_100, "a sentence is short"
     return outcome.code == 0
 
