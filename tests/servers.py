@@ -117,8 +117,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         if chunked:
             self.rfile.readline()
+        start, n_read = time.monotonic(), 0
         while left and (part := self.rfile.read(min(left, 8192))):
-            time.sleep(len(part) / self.server.bytes_per_second)
+            n_read += len(part)
+            time.sleep(max(0.0, start + n_read / self.server.bytes_per_second - time.monotonic()))
             left -= len(part)
             self.server.n_body_bytes += len(part)
             if len(parts) < 200:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from recsys_ae.errors import TrackingError
 from recsys_ae.tracking import records
 from recsys_ae.tracking.address import artifact_root, resolve_uri, shown
+from recsys_ae.tracking.messenger import own_work
 from recsys_ae.tracking.processes import has_died, process_tags
 from recsys_ae.tracking.runs import INCOMPLETE, search
 from recsys_ae.tracking.store import connected
@@ -118,7 +119,8 @@ class MlflowTracker:
         self._log(f"{path.name} was not logged", records.send_files, path)
 
     def model(self, folder: Path) -> str | None:
-        from recsys_ae.tracking.pyfunc import log_model
+        with own_work():
+            from recsys_ae.tracking.pyfunc import log_model
 
         return self._log("the model was not logged", log_model, folder)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-
+_MOST_PAGES = 1000  # of up to 1000 runs each
 INCOMPLETE = "recsys_ae.incomplete"  # the tag of a run of which the store did not get everything
 
 
@@ -110,15 +110,18 @@ def delete_run(run_id: str, *, uri: str | None = None) -> None:
 
 
 def search(client: MlflowClient, experiment_id: str, text: str = "") -> Iterator[Run]:
-    """All runs of an experiment for which a filter holds, oldest first."""
+    """All runs of an experiment for which a filter holds, oldest first. Raises TrackingError for a store that
+    always has one more page."""
     token = None
-    while True:
+    for _ in range(_MOST_PAGES):
         page = client.search_runs([experiment_id], text, order_by=["attributes.start_time ASC"],
                                   page_token=token)  # fmt: skip
         yield from page
         token = page.token
-        if not token:
+        if not token or not page:
             return
+    raise TrackingError(f"the tracking store {shown(client.tracking_uri)} lists more than {_MOST_PAGES} pages "
+                        "of runs; is it one of MLflow?")  # fmt: skip
 
 
 def download_report(run: TrackedRun, *, uri: str | None = None) -> Path:

@@ -23,7 +23,7 @@ from recsys_ae.tracking.address import (
     resolve_uri,
     shown,
 )
-from recsys_ae.tracking.messenger import Messenger, OutOfPatience, Patience, own_work
+from recsys_ae.tracking.messenger import SLOWEST, Messenger, OutOfPatience, Patience, own_work
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -76,7 +76,7 @@ def asked(
 ) -> Answer:
     """What the store at `uri` answers, as `connected`; TrackingError, too, where it is waited for more than
     10 s. `downloads`: files are asked for, of any size; the time in which they arrive does not count."""
-    patience = Patience()
+    patience = Patience(rate=SLOWEST)
     messenger = Messenger(limit=None if downloads else _LONGEST_ANSWER, downloads=downloads)
 
     def call() -> Answer:
@@ -108,7 +108,8 @@ def connected(uri: str | None = None, *, create: bool = False) -> Iterator[Mlflo
     _check_database(address, create=create)
     try:
         with _calm(address):
-            from mlflow import MlflowClient
+            with own_work():
+                from mlflow import MlflowClient
 
             database = database_of(address)
             if database is not None and not database.exists():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from commands import call, succeed
 from mlflow import MlflowClient
+from servers import serving
 
 from recsys_ae.tracking.processes import process_tags
 from recsys_ae.tracking.runs import experiment_runs
@@ -106,3 +107,19 @@ def test_a_benchmark_is_tracked_once_and_its_folder_says_where(ratings, store):
     runs = experiment_runs("small")
     assert {run.parent_id for run in runs} == {None, second}
     assert len(runs) == 2
+
+
+def test_a_benchmark_of_which_a_store_got_a_part_is_uploaded_whole(ratings, store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    Path("small.yaml").write_text(
+        f"name: small\ndata: {{source: {ratings}}}\nseeds: [0, 1]\ntrials: 1\nreference: biases\n"
+        "models: [{name: biases, model: {kind: biases}}]\n"
+    )
+    with serving("dies", n_good=10) as server:
+        words = ("benchmark", "small.yaml", "--out", "out", "--quiet", "--tracking-uri", server.uri)
+        (warning,) = [line for line in succeed(*words).err.splitlines() if line.startswith("warning:")]
+    assert warning.endswith("upload them with: recsys-ae upload out")
+    parent = succeed("upload", "out", "--json").document["run_id"]
+    runs = {run.name: run for run in experiment_runs("small")}
+    assert {run.status for run in runs.values()} == {"FINISHED"}
+    assert {name for name, run in runs.items() if run.parent_id == parent} == {"biases-seed-0", "biases-seed-1"}
