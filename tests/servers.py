@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,7 +24,7 @@ class TrackingServer(ThreadingHTTPServer):
 
     The first `n_good` requests are answered, the rest in one of `WAYS` (None: well, too). `delay`: seconds
     before each good answer; `bytes_per_second`: of the bodies that it reads, with a `small_buffer` before it
-    as on a slow line. `paths` counts what was asked.
+    as on a slow line. `paths` counts what was asked; `heard` is called with each before it is answered.
     """
 
     daemon_threads = True
@@ -38,6 +38,7 @@ class TrackingServer(ThreadingHTTPServer):
         delay: float = 0.0,
         bytes_per_second: float = 1e12,
         small_buffer: bool = False,
+        heard: Callable[[str], object] = str,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler, bind_and_activate=False)
         if small_buffer:
@@ -45,6 +46,7 @@ class TrackingServer(ThreadingHTTPServer):
         self.server_bind()
         self.server_activate()
         self.way, self.n_good, self.delay, self.bytes_per_second = way, n_good, delay, bytes_per_second
+        self.heard = heard
         self.lock, self.stopped = threading.Lock(), threading.Event()
         self.paths: Counter[str] = Counter()
         self.n_requests = self.n_body_bytes = 0
@@ -68,6 +70,8 @@ class TrackingServer(ThreadingHTTPServer):
                  f"{self.uri}/api/2.0/mlflow-artifacts/artifacts/1/models/{self.model_id}/artifacts",
                  "creation_timestamp_ms": 1, "last_updated_timestamp_ms": 1,
                  "status": "LOGGED_MODEL_PENDING"}  # fmt: skip
+        if path == "runs/create":
+            self.tags |= {tag["key"]: tag["value"] for tag in document.get("tags", [])}
         if path == "runs/set-tag":
             self.tags[document["key"]] = document["value"]
         if path == "runs/update":
@@ -133,6 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.paths[path or self.command] += 1
             document = json.loads(body) if path and body else {}
+            self.server.heard(path)
             told = self.server.answer(path, parse_qs(parts.query), document)
         self._send(200, json.dumps(told).encode())
 

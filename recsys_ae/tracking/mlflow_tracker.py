@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -81,9 +82,14 @@ class MlflowTracker:
         self._flushed = time.monotonic()
 
     def __enter__(self) -> MlflowTracker:
-        self._try("the run could not be opened", self._open)
-        if self._parent is None and self.run_id is not None:
-            self._in_peace(lambda client: close_dead_runs(client, self._experiment_id))
+        try:
+            self._try("the run could not be opened", self._open)
+            if self._parent is None and self.run_id is not None:
+                self._in_peace(lambda client: close_dead_runs(client, self._experiment_id))
+        except BaseException as error:  # nobody else closes what was opened
+            with suppress(TrackingError):
+                self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
@@ -138,8 +144,9 @@ class MlflowTracker:
         else:
             self._experiment_id = parent._experiment_id
             tags["mlflow.parentRunId"] = parent.run_id
-        self.run_id = client.create_run(self._experiment_id, run_name=self._name).info.run_id
-        records.send(client, self.run_id, tags=tags)
+        # In one call: of a run without tags nobody could tell that its process has died.
+        run = client.create_run(self._experiment_id, run_name=self._name, tags=records.tag_texts(tags))
+        self.run_id = run.info.run_id
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from recsys_ae.errors import TrackingError
 from recsys_ae.tracking.address import shown
 from recsys_ae.tracking.messenger import DECENT, SECONDS, SLOWEST, Messenger, OutOfPatience, Patience
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
@@ -45,8 +47,8 @@ class QueuedTracker:
             self._messenger = Messenger(limit=_LONGEST_ANSWER)
         try:
             self._ask("the run could not be opened", self._tracker.__enter__)
-        except BaseException:
-            self._messenger.dismiss()
+        except BaseException as error:
+            self._close_after(error)
             raise
         self.run_id = self._tracker.run_id if not self._messenger.is_dismissed else None
         return self
@@ -59,6 +61,13 @@ class QueuedTracker:
         finally:
             if self._messenger is not None and self._parent is None:
                 self._messenger.end()
+
+    def _close_after(self, error: BaseException) -> None:
+        """Opening was interrupted, such as by Ctrl-C, and may have reached the store: then the run is closed."""
+        with suppress(TrackingError):
+            self.__exit__(type(error), error, error.__traceback__)
+        if self._messenger is not None and self._parent is None:
+            self._messenger.dismiss()
 
     def params(self, values: Mapping[str, Any]) -> None:
         self._tell("the config was not logged", self._tracker.params, dict(values))
