@@ -16,7 +16,7 @@ from recsys_ae.tracking import records
 from recsys_ae.tracking.address import artifact_root, resolve_uri, shown
 from recsys_ae.tracking.messenger import own_work
 from recsys_ae.tracking.processes import has_died, process_tags
-from recsys_ae.tracking.runs import INCOMPLETE, search
+from recsys_ae.tracking.runs import INCOMPLETE, PARENT, search
 from recsys_ae.tracking.store import connected
 from recsys_ae.tracking.tracker import DatasetRecord, status_of
 
@@ -143,7 +143,7 @@ class MlflowTracker:
             raise TrackingError("the parent run is not open")
         else:
             self._experiment_id = parent._experiment_id
-            tags["mlflow.parentRunId"] = parent.run_id
+            tags[PARENT] = parent.run_id
         # In one call: of a run without tags nobody could tell that its process has died.
         run = client.create_run(self._experiment_id, run_name=self._name, tags=records.tag_texts(tags))
         self.run_id = run.info.run_id
@@ -196,7 +196,7 @@ class MlflowTracker:
 
 def close_dead_runs(client: MlflowClient, experiment_id: str) -> None:
     """Runs of this user whose process on this host has died are no longer open: they were killed."""
-    for run in search(client, experiment_id, "attributes.status = 'RUNNING'"):
+    for run in search(client, [experiment_id], "attributes.status = 'RUNNING'"):
         tags = run.data.tags
         if has_died(run.info.status, tags) and tags.get("mlflow.user") == records.user():
             client.set_terminated(run.info.run_id, "KILLED")

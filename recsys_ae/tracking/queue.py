@@ -63,7 +63,7 @@ class QueuedTracker:
                 self._messenger.end()
 
     def _close_after(self, error: BaseException) -> None:
-        """Opening was interrupted, such as by Ctrl-C, and may have reached the store: then the run is closed."""
+        """Opening was stopped, such as by Ctrl-C, and may have reached the store: then the run is closed."""
         with suppress(TrackingError):
             self.__exit__(type(error), error, error.__traceback__)
         if self._messenger is not None and self._parent is None:

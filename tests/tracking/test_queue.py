@@ -126,8 +126,10 @@ def test_who_uploads_on_purpose_waits_for_a_slow_line(model_folder, tmp_path):
             assert queued.model(folder) is not None
 
 
-@pytest.mark.parametrize(("rate", "seconds", "is_waited_for"), [(1.1e6, 1000, True), (0.5e6, 10, False),
-                                                                (12e3, 10, False), (0, 10, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rate", "seconds", "is_waited_for"),
+    [(1.1e6, 1000, True), (0.5e6, 10, False), (12e3, 10, False), (0, 10, False)],
+)
 @pytest.mark.parametrize("pieces", [1, 7])  # slices of 0.05 s between two bodies that move
 def test_only_a_decent_rate_buys_time(rate, seconds, is_waited_for, pieces):
     patience, waited = Patience(8.0), 0.0
@@ -155,7 +157,9 @@ def test_nested_runs_wait_no_longer_than_one_run(folder, caplog):
     tracked = []
     with (
         serving(delay=0.3) as server,
-        QueuedTracker(MlflowTracker("demo", "benchmark", uri=server.uri, folder=folder), seconds=3) as tracker,
+        QueuedTracker(
+            MlflowTracker("demo", "benchmark", uri=server.uri, folder=folder), seconds=3
+        ) as tracker,
     ):
         for number in range(8):
             with tracker.child(f"model {number}") as child:
