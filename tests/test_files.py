@@ -12,6 +12,7 @@ import pytest
 from recsys_ae import files
 from recsys_ae.errors import StorageError
 from recsys_ae.files import (
+    added,
     claimed,
     discard,
     recover,
@@ -283,3 +284,19 @@ def test_a_folder_that_is_aside_for_a_moment_cannot_be_claimed(tmp_path):
         with pytest.raises(BlockingIOError), claimed(tmp_path / "place"):
             pass
         assert names(tmp_path) == [f".place.{ID}.old"]
+
+
+def test_what_is_added_replaces_nothing(tmp_path):
+    place = tmp_path / "store.db"
+    with added(place) as new:
+        new.write_text("mine")
+        new.with_name("store.db-journal").write_text("unfinished")
+        assert not place.exists()
+    assert place.read_text() == "mine"
+    with added(place) as new:
+        new.write_text("another's")
+    assert place.read_text() == "mine"
+    with pytest.raises(ValueError, match="stop"), added(tmp_path / "never") as new:
+        new.write_text("half")
+        raise ValueError("stop")
+    assert [path.name for path in tmp_path.iterdir()] == ["store.db"]

@@ -23,8 +23,8 @@ def resolve_uri(uri: str | None = None) -> str:
     """
     text = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DATABASE}"
     if text.startswith("sqlite:///"):
-        path = Path(unquote(text.removeprefix("sqlite:///")))
-        return f"sqlite:///{path.absolute()}"
+        place, mark, query = text.removeprefix("sqlite:///").partition("?")
+        return f"sqlite:///{Path(unquote(place)).absolute()}{mark}{query}"
     if "://" not in text and not text.startswith(("file:", "databricks")):
         return Path(text).absolute().as_uri()
     return text
@@ -32,7 +32,8 @@ def resolve_uri(uri: str | None = None) -> str:
 
 def database_of(uri: str) -> Path | None:
     """The file of a SQLite address, None for all other stores."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    place, _, _ = uri.removeprefix("sqlite:///").partition("?")
+    return Path(place) if uri.startswith("sqlite:///") else None
 
 
 def artifact_root(uri: str) -> str | None:

@@ -17,7 +17,7 @@ from recsys_ae.tracking.address import artifact_root, resolve_uri, shown
 from recsys_ae.tracking.messenger import own_work
 from recsys_ae.tracking.processes import has_died, process_tags
 from recsys_ae.tracking.runs import INCOMPLETE, PARENT, search
-from recsys_ae.tracking.store import connected
+from recsys_ae.tracking.store import connected, tidy
 from recsys_ae.tracking.tracker import DatasetRecord, status_of
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ class MlflowTracker:
     def _open(self, client: MlflowClient) -> None:
         parent, tags = self._parent, records.system_tags() | process_tags() | self._tags
         if parent is None:
+            tidy(self.link.uri)
             self._experiment_id = experiment_id(client, self.link.experiment, self.link.uri)
         elif parent.run_id is None:
             raise TrackingError("the parent run is not open")

@@ -148,7 +148,7 @@ def download_report(run: TrackedRun, *, uri: str | None = None) -> Path:
 
     def fetch(client: MlflowClient) -> Path:
         if all(entry.path != REPORT for entry in client.list_artifacts(run.run_id)):
-            raise NoReportError(f"run {brief(run.name)} ({run.run_id}, status {run.status}) has no {REPORT}; "
+            raise NoReportError(f"run {cut(run.name)} ({run.run_id}, status {run.status}) has no {REPORT}; "
                                 "only runs that reached the evaluation can be compared in pairs")  # fmt: skip
         return Path(client.download_artifacts(run.run_id, REPORT))
 

@@ -7,14 +7,14 @@ import os
 import re
 import sys
 import threading
-import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from recsys_ae.errors import ConfigError, RecsysError, TrackingError
+from recsys_ae.errors import ConfigError, RecsysError, StorageError, TrackingError
+from recsys_ae.files import added, recover
 from recsys_ae.tracking.address import (
     artifact_root,
     database_of,
@@ -123,6 +123,13 @@ def connected(uri: str | None = None, *, create: bool = False) -> Iterator[Mlflo
         raise TrackingError(f"the tracking store {shown(address)} {_reason(error, address)}") from cause
 
 
+def tidy(uri: str) -> None:
+    """Remove what killed makers of a local database left beside it."""
+    database = database_of(uri)
+    if database is not None and database.parent.is_dir():
+        recover(database)
+
+
 def _check_database(address: str, *, create: bool) -> None:
     database = database_of(address)
     if database is None or database.exists():
@@ -136,17 +143,15 @@ def _check_database(address: str, *, create: bool) -> None:
 
 
 def _make_database(path: Path) -> None:
-    """An empty store, made under another name: who looks at the same time, or after a crash, sees none or a
-    whole one. The first of several makers wins."""
+    """An empty store: who looks at the same time, or after a crash, sees none or a whole one. The first of
+    several makers wins."""
     from mlflow import MlflowClient
 
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        MlflowClient(f"sqlite:///{temporary}")
-        with suppress(FileExistsError):
-            os.link(temporary, path)  # unlike a renaming, it replaces nothing
-    finally:
-        temporary.unlink(missing_ok=True)
+        with added(path) as new:
+            MlflowClient(f"sqlite:///{new}")
+    except StorageError as error:
+        raise TrackingError(f"the tracking store {error}") from error
 
 
 class _Calm:

@@ -1,4 +1,4 @@
-"""The commands `train` and `benchmark` against servers that behave as badly as can be, at once or half-way."""
+"""The commands `train` and `benchmark` against servers that behave badly, at once or half-way."""
 
 from __future__ import annotations
 

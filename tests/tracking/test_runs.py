@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -51,6 +54,52 @@ def test_reading_makes_no_database(tmp_path, monkeypatch):
     with pytest.raises(TrackingError, match=r"mlflow\.db: no runs are tracked there"):
         experiment_runs("demo")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_query_is_no_part_of_the_path_of_a_database(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrackingError) as caught:
+        experiment_runs("demo", uri="sqlite:///none.db?key=t0ken9z")
+    assert str(caught.value).startswith(f"{tmp_path / 'none.db'}: no runs are tracked there")
+    with MlflowTracker("demo", "run", uri="sqlite:///new.db?timeout=30", on_failure="raise"):
+        pass
+    for query in ("", "?timeout=30"):
+        assert [run.name for run in experiment_runs("demo", uri=f"sqlite:///new.db{query}")] == ["run"]
+    assert [path.name for path in tmp_path.iterdir()] == ["new.db"]
+
+
+MAKER = """
+import os, signal, sys
+from recsys_ae.tracking.mlflow_tracker import MlflowTracker
+from mlflow import MlflowClient
+
+class Killed(MlflowClient):
+    def __init__(self, address):
+        super().__init__(address)
+        if address.endswith("mlflow.db"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+import mlflow
+mlflow.MlflowClient = Killed
+MlflowTracker("demo", "killed").__enter__()
+"""
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_what_a_killed_maker_of_a_store_left_is_removed_by_the_next_run(
+    exists, tmp_path, monkeypatch, fresh_database
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    killed = subprocess.run([sys.executable, "-c", MAKER], cwd=tmp_path, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir())
+    assert not (tmp_path / "mlflow.db").exists()
+    if exists:  # made by another meanwhile
+        shutil.copy(fresh_database, tmp_path / "mlflow.db")
+    with MlflowTracker("demo", "next", on_failure="raise"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
 def test_a_broken_database_is_one_sentence(tmp_path):
