@@ -22,7 +22,8 @@ FLOOD = 3 * 1024**3
 class TrackingServer(ThreadingHTTPServer):
     """A small part of MLflow's REST interface, kept in memory.
 
-    The first `n_good` requests are answered, the rest in one of `WAYS` (None: well, too). `delay`: seconds
+    The first `n_good` requests are answered, the rest in one of `WAYS` (None: well, too; "floods files": well
+    but for files, which never end). `delay`: seconds
     before each good answer; `bytes_per_second`: of the bodies that it reads, with a `small_buffer` before it
     as on a slow line. `paths` counts what was asked; `heard` is called with each before it is answered.
     """
@@ -83,6 +84,7 @@ class TrackingServer(ThreadingHTTPServer):
             "runs/update": {"run_info": self.run},
             "runs/search": {"runs": []},
             "logged-models": {"model": {"info": model, "data": {}}},
+            "": {"files": [{"path": "per_user.parquet", "is_dir": False, "file_size": 9}]},
             f"logged-models/{self.model_id}": {"model": {"info": model, "data": {}}},
         }
         return answers.get(path, {})
@@ -101,6 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         with server.lock:
             server.n_requests += 1
             bad = server.way is not None and server.n_requests > server.n_good
+            if server.way == "floods files":
+                bad = self.command == "GET" and "/artifacts/1/run/artifacts/" in self.path
         body = self._body()
         with suppress(OSError):
             if bad:

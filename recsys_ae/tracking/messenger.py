@@ -60,14 +60,15 @@ class Messenger(threading.Thread):
     """Makes calls one after another, in the order in which they were handed over.
 
     A call that hangs cannot be interrupted: such a messenger is dismissed. It makes no further call, its
-    connections are cut, and it is no reason for the process to go on. `limit`: bytes that an answer may have.
-    `downloads`: bytes that arrive are a sign of work, too, not only those that the store takes in.
+    connections are cut, and it is no reason for the process to go on. `limit`: bytes that an answer may have,
+    with `downloads` all of them together, which go to the disk; then bytes that arrive are a sign of work,
+    too, not only those that the store takes in.
     """
 
     def __init__(self, *, limit: int | None = None, downloads: bool = False) -> None:
         super().__init__(name="recsys-ae-tracking", daemon=True)
         self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any], int] | None] = SimpleQueue()
-        self._wire = Wire(limit)
+        self._wire = Wire(limit, keeps=downloads)
         self._downloads = downloads
         self._n_own = 0
         self._handed = self._done = 0  # bytes; each is counted by one thread alone
@@ -77,6 +78,11 @@ class Messenger(threading.Thread):
     def waiting(self) -> int:
         """Bytes that calls hold which are not done."""
         return self._handed - self._done
+
+    @property
+    def too_much(self) -> str | None:
+        """What the store answered more than it may; None where it did not."""
+        return self._wire.too_much
 
     @property
     def is_dismissed(self) -> bool:

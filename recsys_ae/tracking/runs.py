@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from recsys_ae.errors import TrackingError, brief, cut
 from recsys_ae.evaluation.report import REPORT
-from recsys_ae.tracking.address import database_of, resolve_uri, shown
+from recsys_ae.tracking.address import database_of, local_path, resolve_uri, shown
 from recsys_ae.tracking.processes import has_died
-from recsys_ae.tracking.store import asked
+from recsys_ae.tracking.store import asked, temporary_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -144,13 +144,14 @@ def search(client: MlflowClient, experiment_ids: Sequence[str], text: str = "") 
 
 def download_report(run: TrackedRun, *, uri: str | None = None) -> Path:
     """The per-user values of a run as a local parquet file: where it lies in a local store, else a copy in a
-    temporary folder. NoReportError where the run has none."""
+    temporary folder that goes with the process. NoReportError where the run has none."""
 
     def fetch(client: MlflowClient) -> Path:
         if all(entry.path != REPORT for entry in client.list_artifacts(run.run_id)):
             raise NoReportError(f"run {cut(run.name)} ({run.run_id}, status {run.status}) has no {REPORT}; "
                                 "only runs that reached the evaluation can be compared in pairs")  # fmt: skip
-        return Path(client.download_artifacts(run.run_id, REPORT))
+        target = temporary_folder() if local_path(run.artifact_uri) is None else None
+        return Path(client.download_artifacts(run.run_id, REPORT, target))
 
     return asked(uri, fetch, downloads=True)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
+import shutil
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +50,7 @@ _DEFAULTS = {  # those that the user's environment may overrule
 }
 _URL = re.compile(r"\w[\w+.-]*://[^\s'\"]+")
 _LONGEST_ANSWER = 256 * 1024 * 1024  # bytes, to one question; ten thousand runs have about 100 MB
+_LARGEST_DOWNLOAD = 64 * 1024**3  # bytes; as a file of ratings, unpacked
 
 
 def ui_command(uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
@@ -75,9 +79,10 @@ def asked(
     downloads: bool = False,
 ) -> Answer:
     """What the store at `uri` answers, as `connected`; TrackingError, too, where it is waited for more than
-    10 s. `downloads`: files are asked for, of any size; the time in which they arrive does not count."""
+    10 s. `downloads`: files are asked for, of up to 64 GiB and what the disk has room for; the time in which
+    they arrive does not count."""
     patience = Patience(rate=SLOWEST)
-    messenger = Messenger(limit=None if downloads else _LONGEST_ANSWER, downloads=downloads)
+    messenger = Messenger(limit=_LARGEST_DOWNLOAD if downloads else _LONGEST_ANSWER, downloads=downloads)
 
     def call() -> Answer:
         with connected(uri, create=create) as client:
@@ -88,8 +93,20 @@ def asked(
     except OutOfPatience:
         address = shown(resolve_uri(uri))
         raise TrackingError(f"the tracking store {address} {out_of_patience(patience)}") from None
+    except TrackingError as error:
+        if messenger.too_much is None:
+            raise
+        address = shown(resolve_uri(uri))  # libraries put sentences of their own on top
+        raise TrackingError(f"the tracking store {address} {messenger.too_much}") from error
     finally:
         messenger.end()
+
+
+def temporary_folder() -> str:
+    """A folder that goes with the process."""
+    folder = tempfile.mkdtemp(prefix="recsys-ae-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def out_of_patience(patience: Patience) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import logging
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -15,11 +16,12 @@ from mlflow import MlflowClient
 from servers import serving
 
 from recsys_ae.errors import TrackingError
-from recsys_ae.tracking import queue
+from recsys_ae.tracking import queue, wire
+from recsys_ae.tracking import store as store_module
 from recsys_ae.tracking.messenger import Messenger, OutOfPatience, Patience, own_work
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 from recsys_ae.tracking.queue import QueuedTracker
-from recsys_ae.tracking.runs import experiment_runs
+from recsys_ae.tracking.runs import download_report, experiment_runs, find_run
 from recsys_ae.tracking.tracker import DatasetRecord
 
 
@@ -244,6 +246,20 @@ def test_reading_from_a_server_that_hangs_ends_in_a_sentence():
         patch.setattr("recsys_ae.tracking.store.Patience", lambda **rate: Patience(1.0, **rate))
         with pytest.raises(TrackingError, match=f"{server.uri} has not answered within 1 s"):
             experiment_runs("demo", uri=server.uri)
+
+
+@pytest.mark.parametrize(("module", "name", "value", "sentence"), [
+    (store_module, "_LARGEST_DOWNLOAD", 1 << 20, "answered with more than 1 MiB"),
+    (wire, "_ROOM", 1 << 60, "answered with more than .* has room for"),
+])  # fmt: skip
+def test_a_file_that_never_ends_is_not_kept(module, name, value, sentence, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with serving("floods files") as server:
+        run = find_run(server.run["run_id"], uri=server.uri)
+        with pytest.raises(TrackingError, match=sentence):
+            download_report(run, uri=server.uri)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*")) < 64 << 20
 
 
 def test_calls_are_made_in_order_and_what_they_raise_comes_back():

@@ -12,6 +12,7 @@ import pytest
 from recsys_ae.errors import ConfigError, TrackingError
 from recsys_ae.tracking.address import resolve_uri
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
+from recsys_ae.tracking.registry import resolve_model
 from recsys_ae.tracking.runs import download_report, experiment_runs
 from recsys_ae.tracking.store import ui_command
 
@@ -76,7 +77,7 @@ from mlflow import MlflowClient
 class Killed(MlflowClient):
     def __init__(self, address):
         super().__init__(address)
-        if address.endswith("mlflow.db"):
+        if "mlflow.db" in address:
             os.kill(os.getpid(), signal.SIGKILL)
 
 import mlflow
@@ -156,3 +157,16 @@ def test_the_page_is_refused_where_it_makes_no_sense(store, tmp_path):
         ui_command(port=70000)
     with pytest.raises(TrackingError, match="no runs are tracked there"):
         ui_command(f"sqlite:///{tmp_path / 'none.db'}")
+
+
+def test_long_names_are_quoted_in_part(store):
+    with MlflowTracker("y" * 300, "run"):
+        pass
+    with pytest.raises(TrackingError) as caught:
+        experiment_runs("x" * 900)
+    assert "x" * 40 in str(caught.value)
+    assert "y" * 40 in str(caught.value)
+    assert not any(letter * 81 in str(caught.value) for letter in "xy")
+    with pytest.raises(TrackingError) as caught:
+        resolve_model(f"models:/{'x' * 900}/1")
+    assert "x" * 81 not in str(caught.value).partition("the tracking store")[2]
