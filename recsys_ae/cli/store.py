@@ -24,9 +24,11 @@ def ui(
 
     from recsys_ae.tracking.store import ui_command
 
-    command = ui_command(tracking_uri, host=host, port=port)
+    command, environment = ui_command(tracking_uri, host=host, port=port)
     print(f"open http://{host}:{port} in a browser; Ctrl-C ends it", flush=True)
-    os.execv(command[0], command)  # the server takes this process's place, and every signal that it gets
+    os.execve(
+        command[0], command, os.environ | environment
+    )  # the server takes this process's place, and every signal that it gets
 
 
 def upload(

@@ -53,8 +53,11 @@ _LONGEST_ANSWER = 256 * 1024 * 1024  # bytes, to one question; ten thousand runs
 _LARGEST_DOWNLOAD = 64 * 1024**3  # bytes; as a file of ratings, unpacked
 
 
-def ui_command(uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
-    """The command that serves MLflow's page for a store, to be run by the caller.
+def ui_command(
+    uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5000
+) -> tuple[list[str], dict[str, str]]:
+    """The command that serves MLflow's page for a store, to be run by the caller, and what is to be added to
+    its environment: the address, which may hold a password, is in no list of processes.
 
     ConfigError for the address of a server, which is a page already, and for a port outside 1-65535;
     TrackingError for a local database that does not exist.
@@ -65,10 +68,10 @@ def ui_command(uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5
     if not 1 <= port <= 65535:
         raise ConfigError(f"port {port} does not exist; give one from 1 to 65535")
     _check_database(address, create=False)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", address, "--host", host,
-               "--port", str(port), "--workers", "1"]  # fmt: skip
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port), "--workers", "1"]
     root = artifact_root(address)
-    return command if root is None else [*command, "--default-artifact-root", root]
+    rooted = {} if root is None else {"MLFLOW_DEFAULT_ARTIFACT_ROOT": root}
+    return command, {"MLFLOW_BACKEND_STORE_URI": address, **rooted}
 
 
 def asked(

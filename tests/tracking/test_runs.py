@@ -142,12 +142,23 @@ def test_addresses_are_absolute_once_resolved(tmp_path, monkeypatch):
 
 
 def test_the_page_runs_on_the_store_and_its_artifacts(store, tmp_path):
-    command = ui_command(port=5001)
+    command, environment = ui_command(port=5001)
     assert command[:4] == [sys.executable, "-m", "mlflow", "ui"]
     options = dict(zip(command[4::2], command[5::2], strict=True))
-    assert options["--backend-store-uri"] == store
-    assert options["--default-artifact-root"] == (tmp_path / "mlartifacts").as_uri()
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == store
+    assert environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == (tmp_path / "mlartifacts").as_uri()
     assert (options["--host"], options["--port"]) == ("127.0.0.1", "5001")
+
+
+def test_no_list_of_processes_shows_a_password():
+    command, environment = ui_command("postgresql://ann:geheim@host/db")
+    assert "geheim" not in " ".join(command)
+    assert environment == {"MLFLOW_BACKEND_STORE_URI": "postgresql://ann:geheim@host/db"}
+    from mlflow.cli import server
+
+    read = {option.name: option.envvar for option in server.params}
+    assert read["backend_store_uri"] == "MLFLOW_BACKEND_STORE_URI"
+    assert read["default_artifact_root"] == "MLFLOW_DEFAULT_ARTIFACT_ROOT"
 
 
 def test_the_page_is_refused_where_it_makes_no_sense(store, tmp_path):
