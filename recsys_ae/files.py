@@ -50,7 +50,17 @@ def replaced_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _replaced(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+def added(path: Path) -> Iterator[Path]:
+    """A file to be made, of the name of `path` and in a folder of its own; it gets its place when the block
+    ends well, unless something has that by then, which stays. All else that is left in the folder goes."""
+    with _replaced(path, Path.mkdir, lambda temporary, path: _add(temporary / path.name, path)) as folder:
+        yield folder / path.name
+
+
+@contextmanager
+def _replaced(
+    path: Path, make: Callable[[Path], None], take_place: Callable[[Path, Path], None] | None = None
+) -> Iterator[Path]:
     try:
         with _parents(path):
             recover(path)
@@ -58,7 +68,7 @@ def _replaced(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
                 with suppress(FileNotFoundError):
                     path.lstat()  # says before the work, not after it, that nothing can have this name
                 yield temporary
-                _take_place(temporary, path)
+                (take_place or _take_place)(temporary, path)
     except OSError as error:
         raise StorageError(
             f"{path}: cannot be written ({error.strerror or error}); choose another place"
@@ -164,6 +174,13 @@ def _take_place(temporary: Path, path: Path) -> None:
             raise
         _change_places(temporary, path)
     if not is_part:
+        _sync_one(path.parent)
+
+
+def _add(made: Path, path: Path) -> None:
+    _sync_one(made)
+    with suppress(FileExistsError):
+        os.link(made, path)  # unlike a renaming, it replaces nothing
         _sync_one(path.parent)
 
 

@@ -15,6 +15,7 @@ import pytest
 from recsys_ae import files
 from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.files import (
+    added,
     check_writable,
     claimed,
     discard,
@@ -456,3 +457,18 @@ def test_a_name_that_nothing_can_have_is_said_before_the_work(tmp_path):
         with pytest.raises(ConfigError, match=r"--out .*: cannot be made \(File name too long\); choose a "):
             check_writable(path, "--out")
     check_writable(tmp_path / ("é" * 127), "--out")
+
+
+def test_what_is_added_replaces_nothing(tmp_path):
+    place = tmp_path / "store.db"
+    with added(place) as new:
+        new.write_text("mine")
+        new.with_name("store.db-journal").write_text("unfinished")
+        assert not place.exists()
+    assert place.read_text() == "mine"
+    with added(place) as new:
+        new.write_text("another's")
+    assert place.read_text() == "mine"
+    with pytest.raises(StorageError, match="never: cannot be written"), added(tmp_path / "never") as new:
+        new.with_name("half").rename(new)
+    assert [path.name for path in tmp_path.iterdir()] == ["store.db"]

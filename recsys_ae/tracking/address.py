@@ -23,7 +23,8 @@ def resolve_uri(uri: str | None = None) -> str:
     """
     text = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DATABASE}"
     if database := database_of(text):
-        return address_of(database)
+        _, mark, query = text.partition("?")
+        return f"{address_of(database)}{mark}{query}"
     if "://" not in text and not text.startswith(("file:", "databricks")):
         return Path(text).absolute().as_uri()
     return text
@@ -36,7 +37,8 @@ def address_of(database: Path) -> str:
 
 def database_of(uri: str) -> Path | None:
     """The file of an SQLite address, None for all other stores."""
-    return Path(unquote(uri.removeprefix("sqlite:///"))) if uri.startswith("sqlite:///") else None
+    place, _, _ = uri.removeprefix("sqlite:///").partition("?")
+    return Path(unquote(place)) if uri.startswith("sqlite:///") else None
 
 
 def artifact_root(uri: str) -> str | None:
