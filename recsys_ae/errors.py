@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from typing import Any
 
@@ -58,6 +59,12 @@ def cut(text: str, most: int = QUOTED) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def without_secrets(text: str) -> str:
+    """A text in which an address that may hold a password or a token, such as https://me:word@host/a?key, is
+    its scheme alone."""
+    return re.sub(r"\b([A-Za-z][A-Za-z0-9+.-]*):/+(?=\S*[@?#])\S*", r"\1://…", text)
+
+
 def reason(error: Exception) -> str:
     """Why an operating system or a library refused, in its first words, without a full stop."""
     text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
@@ -68,7 +75,11 @@ def printable(text: str) -> str:
     """One line of bounded length without control characters, which a terminal would obey: what has no shape
     of its own (escape sequences, marks of direction, halves of characters) is written as Python writes it."""
     words = (cut(word) if len(word) > LONGEST_WORD else word for word in text.split())
-    line = cut(" ".join(words), LONGEST_SENTENCE)
+    return visible(cut(" ".join(words), LONGEST_SENTENCE))
+
+
+def visible(line: str) -> str:
+    """A line whose control characters are written as Python writes them; its blanks stay."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 

@@ -1,32 +1,32 @@
 """Nothing half-written and nothing lost: outputs appear whole or not at all, and outlive a crash.
 
 What a killed writer leaves beside a place has a name that says what it is: `.NAME.ID.tmp` is unfinished or
-done with, `.NAME.ID.old` is whole and was moved aside for something newer. A living process holds a lock
-(flock) on each of its own, so that whoever comes next can tell them from those of the dead (`recover`).
+done with, `.NAME.ID.old` is whole and was moved aside for something newer; of a long NAME its hash stands
+there. A living process holds a lock (flock) on each of its own, so that whoever comes next can tell them from
+those of the dead (`recover`).
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-
-import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from recsys_ae.errors import ConfigError, StorageError
 
 _LEFT = re.compile(r"\.(.+)\.[0-9a-f]{8}\.(tmp|old)")
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # folders of some file systems
+_LONGEST_STEM = 128  # bytes: what is longer would not fit with ID and ending, on some file systems
+_LONGEST_NAME, _LONGEST_PATH = 255, 3_800  # bytes; of 4,096 a path leaves room for what is in the folder
 _ATTEMPTS = 20  # at making what another process, which tidies up, may remove at the same moment
 
 
@@ -50,13 +50,25 @@ def replaced_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _replaced(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+def added(path: Path) -> Iterator[Path]:
+    """A file to be made, of the name of `path` and in a folder of its own; it gets its place when the block
+    ends well, unless something has that by then, which stays. All else that is left in the folder goes."""
+    with _replaced(path, Path.mkdir, lambda temporary, path: _add(temporary / path.name, path)) as folder:
+        yield folder / path.name
+
+
+@contextmanager
+def _replaced(
+    path: Path, make: Callable[[Path], None], take_place: Callable[[Path, Path], None] | None = None
+) -> Iterator[Path]:
     try:
         with _parents(path):
             recover(path)
             with _temporary(path, make) as temporary:
+                with suppress(FileNotFoundError):
+                    path.lstat()  # says before the work, not after it, that nothing can have this name
                 yield temporary
-                _take_place(temporary, path)
+                (take_place or _take_place)(temporary, path)
     except OSError as error:
         raise StorageError(
             f"{path}: cannot be written ({error.strerror or error}); choose another place"
@@ -107,9 +119,9 @@ def discard(path: Path, *, place: Path | None = None) -> None:
 
 
 def remove_dead_claim(path: Path) -> None:
-    """Remove a claimed folder that is empty, and all that is left beside it, if its owner has died."""
+    """Remove a claimed folder that is empty, and what is left beside one, if its owner has died."""
     with _held(path) as free:
-        if free and path.is_dir() and not any(path.iterdir()):
+        if free:
             recover(path)
             _remove_empty(path)
 
@@ -133,17 +145,11 @@ def sole_holder(path: Path) -> Iterator[bool]:
                 _remove(path)
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """A safetensors file. Raises OSError where it cannot be written, such as on a full disk."""
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # written as it lies
-    try:
-        save_file(contiguous, path)
-    except SafetensorError as error:
-        raise OSError(f"{error}") from error
-
-
 def check_writable(path: Path, option: str) -> None:
     """Raises ConfigError, which names the option, where no file or folder could be made at `path`."""
+    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    if longest > _LONGEST_NAME or len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ConfigError(f"{option} {path}: cannot be made (File name too long); choose a shorter name")
     parent = next(place for place in path.absolute().parents if place.exists())
     try:
         with TemporaryFile(dir=parent):
@@ -168,6 +174,13 @@ def _take_place(temporary: Path, path: Path) -> None:
             raise
         _change_places(temporary, path)
     if not is_part:
+        _sync_one(path.parent)
+
+
+def _add(made: Path, path: Path) -> None:
+    _sync_one(made)
+    with suppress(FileExistsError):
+        os.link(made, path)  # unlike a renaming, it replaces nothing
         _sync_one(path.parent)
 
 
@@ -252,14 +265,21 @@ def _parents(path: Path) -> Iterator[None]:
 
 
 def _beside(path: Path, kind: str) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{kind}")
+    return path.with_name(f".{_stem(path)}.{uuid.uuid4().hex[:8]}.{kind}")
+
+
+def _stem(path: Path) -> str:
+    """What stands for the name of a place in those of its leftovers."""
+    name = os.fsencode(path.name)
+    return path.name if len(name) <= _LONGEST_STEM else hashlib.blake2b(name, digest_size=16).hexdigest()
 
 
 def _leftovers(path: Path) -> list[Path]:
     """Whole ones first, the latest before the others."""
     try:
         names = ((each, _LEFT.fullmatch(each.name)) for each in path.parent.iterdir())
-        found = [each for each, match in names if match and match[1] == path.name]
+        stem = _stem(path)
+        found = [each for each, match in names if match and match[1] == stem]
         return sorted(found, key=lambda left: (left.suffix, -left.stat().st_mtime_ns))
     except OSError:  # no folder, or one that changes at this moment
         return []

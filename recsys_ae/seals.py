@@ -2,16 +2,22 @@
 
 A sealed document is JSON whose last key, "checksum", is that of its own text; its key "files" has the
 checksums of the files that lie beside it. Checksums are BLAKE2b of 128 bits, in hexadecimal: they find what
-disks and copies do to files, not what a person does on purpose.
+disks and copies do to files, not what a person does on purpose. Arrays lie beside it as safetensors.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
 
 from recsys_ae.errors import StorageError
 
@@ -39,6 +45,18 @@ def read_sealed(path: Path, *, advice: str) -> Any:
     if not isinstance(checksum, str) or _checksum_of(_with_last(text, checksum, _OPEN)) != checksum:
         raise StorageError(f"{path}: damaged, as its checksum does not hold; {advice}")
     return document
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """A safetensors file. Raises OSError where it cannot be written, such as on a full disk."""
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # written as it lies
+    try:
+        save_file(contiguous, path)
+    except SafetensorError as error:
+        code = re.search(r"\(os error (\d+)\)", str(error))  # of the system, after three layers
+        if code is None:
+            raise OSError(str(error)) from error
+        raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
 
 
 def checksums(folder: Path, names: Collection[str] | None = None) -> dict[str, str]:

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,9 +22,10 @@ FLOOD = 3 * 1024**3
 class TrackingServer(ThreadingHTTPServer):
     """A small part of MLflow's REST interface, kept in memory.
 
-    The first `n_good` requests are answered, the rest in one of `WAYS` (None: well, too). `delay`: seconds
+    The first `n_good` requests are answered, the rest in one of `WAYS` (None: well, too; "floods files": well
+    but for files, which never end). `delay`: seconds
     before each good answer; `bytes_per_second`: of the bodies that it reads, with a `small_buffer` before it
-    as on a slow line. `paths` counts what was asked.
+    as on a slow line. `paths` counts what was asked; `heard` is called with each before it is answered.
     """
 
     daemon_threads = True
@@ -38,6 +39,7 @@ class TrackingServer(ThreadingHTTPServer):
         delay: float = 0.0,
         bytes_per_second: float = 1e12,
         small_buffer: bool = False,
+        heard: Callable[[str], object] = str,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler, bind_and_activate=False)
         if small_buffer:
@@ -45,6 +47,7 @@ class TrackingServer(ThreadingHTTPServer):
         self.server_bind()
         self.server_activate()
         self.way, self.n_good, self.delay, self.bytes_per_second = way, n_good, delay, bytes_per_second
+        self.heard = heard
         self.lock, self.stopped = threading.Lock(), threading.Event()
         self.paths: Counter[str] = Counter()
         self.n_requests = self.n_body_bytes = 0
@@ -68,6 +71,8 @@ class TrackingServer(ThreadingHTTPServer):
                  f"{self.uri}/api/2.0/mlflow-artifacts/artifacts/1/models/{self.model_id}/artifacts",
                  "creation_timestamp_ms": 1, "last_updated_timestamp_ms": 1,
                  "status": "LOGGED_MODEL_PENDING"}  # fmt: skip
+        if path == "runs/create":
+            self.tags |= {tag["key"]: tag["value"] for tag in document.get("tags", [])}
         if path == "runs/set-tag":
             self.tags[document["key"]] = document["value"]
         if path == "runs/update":
@@ -79,6 +84,7 @@ class TrackingServer(ThreadingHTTPServer):
             "runs/update": {"run_info": self.run},
             "runs/search": {"runs": []},
             "logged-models": {"model": {"info": model, "data": {}}},
+            "": {"files": [{"path": "per_user.parquet", "is_dir": False, "file_size": 9}]},
             f"logged-models/{self.model_id}": {"model": {"info": model, "data": {}}},
         }
         return answers.get(path, {})
@@ -97,6 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         with server.lock:
             server.n_requests += 1
             bad = server.way is not None and server.n_requests > server.n_good
+            if server.way == "floods files":
+                bad = self.command == "GET" and "/artifacts/1/run/artifacts/" in self.path
         body = self._body()
         with suppress(OSError):
             if bad:
@@ -117,8 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         if chunked:
             self.rfile.readline()
+        start, n_read = time.monotonic(), 0
         while left and (part := self.rfile.read(min(left, 8192))):
-            time.sleep(len(part) / self.server.bytes_per_second)
+            n_read += len(part)
+            time.sleep(max(0.0, start + n_read / self.server.bytes_per_second - time.monotonic()))
             left -= len(part)
             self.server.n_body_bytes += len(part)
             if len(parts) < 200:
@@ -131,6 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.paths[path or self.command] += 1
             document = json.loads(body) if path and body else {}
+            self.server.heard(path)
             told = self.server.answer(path, parse_qs(parts.query), document)
         self._send(200, json.dumps(told).encode())
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shutil
+from pathlib import Path
 
 import pytest
-from commands import call
+from commands import call, rating_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_ae.errors import LONGEST_SENTENCE, QUOTED, brief, cut, printable
+from recsys_ae.errors import LONGEST_SENTENCE, QUOTED, brief, cut, out_of_memory, printable, reason
 
 
 @given(st.text(max_size=200))
@@ -46,13 +49,32 @@ def test_sentences_have_a_length():
     assert cut("abc", 2) == "a…"
 
 
+def test_a_reason_is_the_first_line_of_what_was_said_in_short():
+    assert reason(ValueError(" no such thing:\n  at line 3\n")) == "no such thing"
+    assert len(reason(ValueError("x" * 5_000))) == 120
+    assert reason(FileNotFoundError(2, "No such file or directory", "/srv/x")) == "No such file or directory"
+    assert reason(ValueError()) == "ValueError"
+
+
+def test_memory_that_ran_out_is_told_in_short():
+    said = out_of_memory(RuntimeError("CUDA out of memory. " + "Tried to allocate. " * 100 + "\nstack"))
+    assert len(said) < 400
+    assert "stack" not in said
+    assert out_of_memory(RuntimeError("no such file")) is None
+
+
 NOBODY = "there is no user of that name; write the whole path"
+HOMELESS = "no user whose home folder a '~' could mean"
 WORDS: list[tuple[str, str]] = [
     ("data describe ~nosuchuser/x.csv", NOBODY),
     ("data describe good.csv --set source=~nosuchuser/x", NOBODY),
     ("train --model biases --data good.csv --set split.kind=predefined --set split.train=~nosuchuser/a "
      "--set split.test=b", NOBODY),
-    ("recommend ~nosuchuser/model --users 1", "no user whose home folder a '~' could mean"),
+    ("recommend ~nosuchuser/model --users 1", HOMELESS),
+    ("train --data good.csv --model biases --no-tracking --out ~nosuchuser/run", HOMELESS),
+    ("benchmark two.yaml --no-tracking --out ~nosuchuser/run", HOMELESS),
+    ("recommend model --out ~nosuchuser/lists.csv", HOMELESS),
+    ("data fetch ml-100k --folder ~nosuchuser/data", HOMELESS),
     ("data describe " + "x" * 300, "is no name of a file (File name too long)"),
     ("recommend " + "x" * 300 + " --users 1", "File name too long"),
     ("train --data good.csv --model biases --no-tracking --out " + "x" * 300, "File name too long"),
@@ -84,6 +106,36 @@ def test_names_that_no_file_can_have_are_refused_in_a_short_sentence(words, said
     assert len(outcome.err) < 500
 
 
+STORE = ("--tracking-uri", "sqlite:///mlflow.db")
+LONG = "z" * 900
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((LONG,), f"has no experiment '{'z' * 79}…'; it has: "),
+        (("mine", "--metric", LONG), f"no run of experiment 'mine' has the metric '{'z' * 79}…'; choose one"),
+        (
+            ("mine", "--reference", LONG),
+            f"--reference '{'z' * 79}…': no such run in experiment 'mine'; it ha",
+        ),
+    ],
+)
+def test_values_that_compare_quotes_are_short(words, said, fresh_database, tmp_path, monkeypatch):
+    import mlflow
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(fresh_database, "mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    client.create_experiment("y" * 200)
+    run = client.create_run(client.create_experiment("mine"), run_name="x" * 200).info.run_id
+    client.log_metric(run, "test/rmse", 0.5)
+    outcome = call("compare", *words, *STORE)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in outcome.err
+    assert max(map(len, outcome.err.split())) <= 90
+
+
 def test_names_in_what_was_read_do_not_reach_the_terminal_either(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").write_text("user,item,rating,\x1b[31mred\n1,2,3,4\n")
@@ -105,6 +157,62 @@ def test_ids_do_not_reach_the_terminal_either(tmp_path, monkeypatch):
     assert found.out.replace("\n", "").isprintable()
 
 
+EVIL = "\x1b]0;pwn\x07\x1b[2J\u202e"
+
+
+@pytest.fixture
+def attacked(fresh_database, tmp_path, monkeypatch):
+    """A working folder in which all names would be obeyed by a terminal: of ratings, a run and its folder, an
+    experiment and others' runs in it."""
+    import mlflow
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(fresh_database, "mlflow.db")
+    Path(f"{EVIL}.csv").write_text("\n".join(rating_lines()))
+    words = ("--data", f"{EVIL}.csv", "--model", "biases", "--experiment", EVIL, *STORE)
+    outcome = call("train", *words, "--out", f"run{EVIL}")
+    assert outcome.code == 0, outcome.err
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name(EVIL).experiment_id
+    for metrics in ({}, {"test/rmse": 0.01}, {"test/rmse": 9.0}):
+        run = client.create_run(experiment, run_name=f"other{EVIL}\nrun").info.run_id
+        for name, value in metrics.items():
+            client.log_metric(run, name, value)
+        client.set_terminated(run)
+    return outcome
+
+
+MODEL = f"run{EVIL}/model"
+SHOWN = {
+    "compare": ("compare", EVIL, *STORE),
+    "compare with one": ("compare", EVIL, *STORE, "--reference", f"other{EVIL}\nrun"),
+    "compare in JSON": ("compare", EVIL, *STORE, "--json"),
+    "recommend": ("recommend", MODEL, "--out", f"lists{EVIL}.csv"),
+    "show lists": ("recommend", MODEL, "--users", "u001"),
+    "evaluate": ("evaluate", MODEL),
+    "describe": ("data", "describe", f"{EVIL}.csv"),
+    "train": ("train", "--data", f"{EVIL}.csv", "--model", "mean", "--no-tracking", "--out", f"two{EVIL}"),
+    "upload": ("upload", f"run{EVIL}", "--tracking-uri", "sqlite:///other.db"),
+    "benchmark": ("benchmark", f"{EVIL}.yaml", "--no-tracking", "--out", f"three{EVIL}"),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_no_command_says_what_a_terminal_obeys(name, attacked, fresh_database):
+    shutil.copy(fresh_database, "other.db")
+    Path(f"{EVIL}.yaml").write_text(
+        f"name: two\ndata: {{source: {json.dumps(EVIL + '.csv')}}}\nreference: biases\nseeds: [0]\nmodels:\n"
+        "- {name: biases, model: {kind: biases}}\n- {name: mean, model: {kind: mean}}\n"
+    )
+    outcome = call(*SHOWN[name])
+    assert outcome.code == 0, outcome.err
+    for said in (attacked.out, attacked.err, outcome.out, outcome.err):
+        assert said.replace("\n", "").isprintable()
+    assert "\nrun" not in outcome.out
+    if name not in ("evaluate", "show lists"):
+        assert "\\u202e" in outcome.out
+
+
 def test_a_user_list_longer_than_any_name_is_a_list(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = "".join(f"{user},{item},3\n" for user in range(300) for item in range(user % 5, 5))
@@ -114,3 +222,25 @@ def test_a_user_list_longer_than_any_name_is_a_list(tmp_path, monkeypatch):
     found = call("recommend", "run/model", "--users", users, "-n", str(10**23), "--json")
     assert found.code == 0
     assert found.document["users"] == 300
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:hush@host/x?key=hush", "s3://me:hush@host/*.csv", "a://h/x#hush"]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data", "describe", "{}"],
+        ["data", "describe", "{}", "--set", "nonsense=1"],
+        ["data", "describe", "good.csv", "--set", "source={}"],
+        ["train", "{}"],
+        ["train", "--data", "{}", "--model", "biases", "--no-tracking"],
+        ["train", "--data", "good.csv", "--model", "biases", "--no-tracking", "--set", "data.source={}"],
+    ],
+    ids=" ".join,
+)
+def test_sentences_on_addresses_say_no_password(words, address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = call(*(word.format(address) for word in words))
+    assert outcome.code == 2
+    assert "hush" not in outcome.err + outcome.out

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
+import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recsys_ae import files
-from recsys_ae.errors import StorageError
+from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.files import (
+    added,
+    check_writable,
     claimed,
     discard,
     recover,
@@ -20,7 +25,7 @@ from recsys_ae.files import (
     replaced_folder,
     sole_holder,
 )
-from recsys_ae.seals import check_files, checksums, read_sealed, write_sealed
+from recsys_ae.seals import check_files, checksums, read_sealed, write_arrays, write_sealed
 
 ID = "0a1b2c3d"
 
@@ -264,6 +269,15 @@ def test_a_damaged_or_missing_file_is_named(tmp_path):
         check_files(tmp_path, found, advice="try again")
 
 
+def test_damage_at_the_end_of_a_large_file_is_found(tmp_path):
+    whole = bytes(1 << 20)
+    (tmp_path / "large").write_bytes(whole)
+    found = checksums(tmp_path)
+    (tmp_path / "large").write_bytes(whole[:-1] + b"1")
+    with pytest.raises(StorageError, match="large: damaged"):
+        check_files(tmp_path, found, advice="")
+
+
 def test_a_lock_on_what_was_replaced_since_is_none(tmp_path):
     """Another process may remove, or replace, a folder between our opening and our locking it."""
     place = folder_of(tmp_path / "place", "first")
@@ -283,3 +297,178 @@ def test_a_folder_that_is_aside_for_a_moment_cannot_be_claimed(tmp_path):
         with pytest.raises(BlockingIOError), claimed(tmp_path / "place"):
             pass
         assert names(tmp_path) == [f".place.{ID}.old"]
+
+
+# At the moment when another process looks, or removes
+
+
+def test_who_looks_between_the_two_renames_changes_nothing(tmp_path, monkeypatch):
+    write(tmp_path / "place", "old")
+    rename, seen = Path.rename, []
+
+    def renamed(self, target):
+        if self.suffix == ".tmp" and not Path(target).exists():
+            recover(tmp_path / "place")
+            seen.append([name[-4:] for name in names(tmp_path)])
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    write(tmp_path / "place", "new")
+    assert seen[0] == [".old", ".tmp"] or seen[0] == [".tmp", ".old"]
+    assert (tmp_path / "place" / "file").read_text() == "new"
+    assert names(tmp_path) == ["place"]
+
+
+def test_what_is_removed_before_it_is_held_is_made_again(tmp_path, monkeypatch):
+    """Another process cannot tell it from what the dead have left."""
+    lock, removed = fcntl.flock, []
+
+    def locked(handle, operation):
+        if not removed:
+            removed.extend(tmp_path.glob(".place.*.tmp"))
+            removed[0].rmdir()
+        return lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", locked)
+    write(tmp_path / "place", "new")
+    assert (tmp_path / "place" / "file").read_text() == "new"
+    assert names(tmp_path) == ["place"]
+
+
+def test_parents_that_another_process_removes_are_made_again(tmp_path, monkeypatch):
+    touch, removed = Path.touch, []
+
+    def touched(self, **options):
+        if not removed:
+            removed.append(self.parent)
+            self.parent.rmdir()
+        return touch(self, **options)
+
+    monkeypatch.setattr(Path, "touch", touched)
+    with replaced(tmp_path / "deep" / "file") as temporary:
+        temporary.write_text("text")
+    assert removed == [tmp_path / "deep"]
+    assert (tmp_path / "deep" / "file").read_text() == "text"
+
+
+def test_a_lock_whose_holder_removes_it_while_one_looks_is_made_again(tmp_path, monkeypatch):
+    lock, told = fcntl.flock, []
+
+    def locked(handle, operation):
+        told.append(handle)
+        if len(told) == 1:
+            (tmp_path / "lock").unlink()
+            raise BlockingIOError
+        return lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", locked)
+    with sole_holder(tmp_path / "lock") as first, sole_holder(tmp_path / "lock") as second:
+        assert (first, second) == (True, False)
+    assert names(tmp_path) == []
+
+
+# Where a file system has less to offer
+
+
+def test_without_locks_nobody_can_tell_the_dead_and_nothing_of_others_is_removed(tmp_path, monkeypatch):
+    def fail(handle, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    folder_of(tmp_path / f".place.{ID}.tmp", "perhaps being written")
+    folder_of(tmp_path / f".place.{ID}.old", "old")
+    with claimed(tmp_path / "place"), sole_holder(tmp_path / "lock") as alone:
+        assert alone
+        assert (tmp_path / "place" / "file").read_text() == "old"
+        write(tmp_path / "place", "new")
+    assert (tmp_path / "place" / "file").read_text() == "new"
+    assert names(tmp_path) == [f".place.{ID}.tmp", "place"]
+
+
+def test_a_folder_that_may_not_be_read_can_be_claimed(tmp_path, monkeypatch):
+    """Nobody can tell whether another process holds it."""
+    place, opened = tmp_path / "place", os.open
+    place.mkdir()
+
+    def fail(path, *options):
+        if Path(path) == place:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, *options)
+
+    monkeypatch.setattr(os, "open", fail)
+    with claimed(place):
+        assert place.is_dir()
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
+def test_where_folders_cannot_be_synced_their_files_are(tmp_path, monkeypatch, code):
+    fsync, synced = os.fsync, []
+
+    def sync(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(code, os.strerror(code))
+        synced.append(handle)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write(tmp_path / "place", "new")
+    assert (tmp_path / "place" / "file").read_text() == "new"
+    assert len(synced) == 1
+
+
+def test_a_pipe_among_the_leftovers_is_removed_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / f".place.{ID}.tmp")
+    recover(tmp_path / "place")
+    assert names(tmp_path) == []
+
+
+def test_arrays_that_cannot_be_written_are_an_error_of_the_system(tmp_path):
+    with pytest.raises(OSError, match="No such file or directory"):
+        write_arrays(tmp_path / "nowhere" / "a.safetensors", {"a": np.ones(3)})
+
+
+@pytest.mark.parametrize("length", [128, 129, 241, 242, 255])
+def test_names_of_any_length_that_a_file_can_have_are_replaced_and_recovered(tmp_path, length):
+    place = tmp_path / ("é" * (length // 2) + "x" * (length % 2))
+    write(place, "old")
+    os.utime(place, (1000, 1000))
+    with replaced_folder(place) as temporary:
+        (left,) = set(tmp_path.iterdir()) - {place}
+        assert left == temporary
+        (temporary / "file").write_text("new")
+    assert (place / "file").read_text() == "new"
+    aside = files._beside(place, "old")
+    place.rename(aside)  # as by a kill between two renames
+    other = folder_of(tmp_path / ("é" * (length // 2) + "y" * (length % 2))[:-1], "another's")
+    recover(other)
+    assert aside.exists()
+    recover(place)
+    assert (place / "file").read_text() == "new"
+    assert names(tmp_path) == sorted([place.name, other.name])
+
+
+def test_a_name_that_nothing_can_have_is_said_before_the_work(tmp_path):
+    worked = []
+    with pytest.raises(StorageError, match="File name too long"), replaced(tmp_path / ("x" * 256)):
+        worked.append(True)
+    assert (worked, names(tmp_path)) == ([], [])
+    too_long = (tmp_path / ("x" * 256), tmp_path / "a" / ("é" * 128), tmp_path.joinpath(*["x" * 200] * 20))
+    for path in too_long:
+        with pytest.raises(ConfigError, match=r"--out .*: cannot be made \(File name too long\); choose a "):
+            check_writable(path, "--out")
+    check_writable(tmp_path / ("é" * 127), "--out")
+
+
+def test_what_is_added_replaces_nothing(tmp_path):
+    place = tmp_path / "store.db"
+    with added(place) as new:
+        new.write_text("mine")
+        new.with_name("store.db-journal").write_text("unfinished")
+        assert not place.exists()
+    assert place.read_text() == "mine"
+    with added(place) as new:
+        new.write_text("another's")
+    assert place.read_text() == "mine"
+    with pytest.raises(StorageError, match="never: cannot be written"), added(tmp_path / "never") as new:
+        new.with_name("half").rename(new)
+    assert [path.name for path in tmp_path.iterdir()] == ["store.db"]

@@ -6,7 +6,9 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from recsys_ae.errors import visible
 
 if TYPE_CHECKING:
     from rich.measure import Measurement
@@ -34,6 +36,12 @@ def answering(*, as_json: bool) -> Iterator[Say]:
             show()
 
 
+def tell(*lines: str, on: TextIO | None = None) -> None:
+    """Print lines for people, of which none holds what a terminal obeys, such as the name of a file or a run
+    may. `on`: None is stdout."""
+    print(*map(visible, lines), sep="\n", file=on)
+
+
 def cold_text(counts: Mapping[str, int]) -> str:
     """What of a test was cold, such as "3 cold users, 12 cold pairs"; "" where nothing was."""
     cold = {name: value for name, value in counts.items() if name.startswith("cold") and value}
@@ -51,7 +59,7 @@ def show_table(table: Table, *, aside: Sequence[str] = (), width: int | None = N
         _print(table, room)
         return
     _print(table.select([name for name in table.columns if name not in aside]), room)
-    print()
+    tell("")
     _print(table.select([table.columns[0], *aside]), room)
 
 

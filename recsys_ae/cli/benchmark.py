@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering, show_table
+from recsys_ae.cli.answer import answering, show_table, tell
 
 if TYPE_CHECKING:
     from recsys_ae.results.benchmark import BenchmarkResult
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def benchmark(
     config: Annotated[Path, typer.Argument(help="Benchmark file (YAML).")],
     overrides: options.Overrides = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the results; default: runs/NAME-TIME.")] = None,
+    out: options.Out = None,
     device: options.DeviceOption = options.Device.auto,
     threads: options.Threads = None,
     experiment: options.Experiment = None,
@@ -55,7 +55,7 @@ def benchmark(
 
 
 def _tell(text: str) -> None:
-    print(f"fitting {text}", file=sys.stderr)
+    tell(f"fitting {text}", on=sys.stderr)
 
 
 def _show(result: BenchmarkResult) -> None:
@@ -64,5 +64,5 @@ def _show(result: BenchmarkResult) -> None:
     table, aside = short_table(result)
     show_table(table, aside=aside)
     for note in short_notes(result):
-        print(note)
-    print(f"all columns, page and models: {result.folder} (table.md, page.html)")
+        tell(note)
+    tell(f"all columns, page and models: {result.folder} (table.md, page.html)")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering, show_table
-from recsys_ae.errors import ConfigError, DataError, StorageError
+from recsys_ae.cli.answer import answering, show_table, tell
+from recsys_ae.errors import ConfigError, DataError, StorageError, brief, cut
 
 if TYPE_CHECKING:
     from recsys_ae.evaluation.comparison import Difference
@@ -65,7 +65,7 @@ def _sorted(runs: list[TrackedRun], metric: str, experiment: str) -> list[Tracke
     if not having:
         known = sorted({name for run in runs for name in run.metrics if is_test_metric(name)})
         hint = advice(metric, known) if known else "train a model first"
-        raise ConfigError(f"no run of experiment {experiment!r} has the metric {metric!r}; {hint}")
+        raise ConfigError(f"no run of experiment {brief(experiment)} has the metric {brief(metric)}; {hint}")
     high = higher_is_better(metric) is not False
     return sorted(having, key=lambda run: (sort_key(run.metrics[metric], higher_is_better=high), run.started))
 
@@ -84,8 +84,10 @@ def _reference(runs: list[TrackedRun], wanted: str | None, experiment: str) -> T
     for run in runs:
         if wanted in (run.run_id, run.name):
             return run
-    names = ", ".join(dict.fromkeys(run.name for run in runs))
-    raise ConfigError(f"--reference {wanted}: no such run in experiment {experiment!r}; it has: {names}")
+    names = ", ".join(dict.fromkeys(cut(run.name) for run in runs))
+    raise ConfigError(
+        f"--reference {brief(wanted)}: no such run in experiment {brief(experiment)}; it has: {names}"
+    )
 
 
 def _compared(
@@ -203,15 +205,15 @@ def _show(
 
     show_table(_table(runs, metric, compared), aside=["started", "run id"])
     if higher_is_better(metric) is None:
-        print(f"sorted highest first: it is not known whether a high or a low {metric} is better")
+        tell(f"sorted highest first: it is not known whether a high or a low {metric} is better")
     differences = [found for found in compared.values() if not isinstance(found, str)]
     for note in difference_notes(differences, against.name):
-        print(note)
+        tell(note)
     if (relevant := _relevant(against, metric)) and not _differ_in_relevance(runs, metric):
-        print(f"relevant: {relevant}")
+        tell(f"relevant: {relevant}")
     if without:
-        print(f"without {metric}: {', '.join(dict.fromkeys(without))}")
+        tell(f"without {metric}: {', '.join(dict.fromkeys(without))}")
     reasons = (found for found in compared.values() if isinstance(found, str) and found != _REFERENCE)
     for reason in dict.fromkeys(reasons):
         names = dict.fromkeys(run.name for run in runs if compared.get(run.run_id) == reason)
-        print(f"{reason}: {', '.join(names)}")
+        tell(f"{reason}: {', '.join(names)}")

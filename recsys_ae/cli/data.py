@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering, show_table
-from recsys_ae.errors import printable
+from recsys_ae.cli.answer import answering, show_table, tell
 
 _READING = "How to read it, e.g. columns.user=reader, format=tsv."
 
@@ -62,7 +61,10 @@ def describe(
 def fetch(
     name: Annotated[str, typer.Argument(help="A known dataset, see data list.")],
     folder: Annotated[
-        Path | None, typer.Option(help="Where to put it; default: RECSYS_AE_DATA, else the cache.")
+        Path | None,
+        typer.Option(
+            help="Where to put it; default: RECSYS_AE_DATA, else the cache.", callback=options.at_home
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -76,9 +78,9 @@ def fetch(
 
         dataset = known(name)
         if dataset.archive is not None:
-            print(f"{name}: {dataset.terms}; published at {dataset.published}", file=sys.stderr)
+            tell(f"{name}: {dataset.terms}; published at {dataset.published}", on=sys.stderr)
         place = fetched(name, folder, progress=_tell if sys.stderr.isatty() else None)
-        say({"name": name, "folder": str(place)}, lambda: print(f"{name}: {place}"))
+        say({"name": name, "folder": str(place)}, lambda: tell(f"{name}: {place}"))
 
 
 def _tell(done: int, total: int | None) -> None:
@@ -104,15 +106,15 @@ def _show(source: str, found: dict[str, Any]) -> None:
         known = [f"{times['first']} to {times['last']}"] if times["first"] else []
         missing = [f"{times['missing']:,} missing"] if times["missing"] else []
         facts["time"] = ", ".join([*known, *missing])
-    print(printable(source))
+    tell(source)
     for name, text in {**facts, "fingerprint": found["fingerprint"]}.items():
-        print(f"  {name:20} {text}")
+        tell(f"  {name:20} {text}")
     most = max(found["histogram"].values(), default=1)
     width = max(8, *map(len, found["histogram"]))
     for value, count in found["histogram"].items():
-        print(f"  {value:>{width}} {count:>10,} {'█' * max(1, round(40 * count / most))}")
+        tell(f"  {value:>{width}} {count:>10,} {'█' * max(1, round(40 * count / most))}")
     for text in found["advice"]:
-        print(f"  {text}")
+        tell(f"  {text}")
 
 
 def _scale(known: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
+from recsys_ae.cli.answer import tell
 from recsys_ae.cli.benchmark import benchmark
 from recsys_ae.cli.compare import compare
 from recsys_ae.cli.data import data
@@ -82,12 +83,12 @@ def _mendable(error: Exception) -> str | None:
 
 def _stopped(number: int) -> int:
     what = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-    print(f"stopped by {what}; nothing half-written was left behind", file=sys.stderr)
+    tell(f"stopped by {what}; nothing half-written was left behind", on=sys.stderr)
     return _EXIT_BY_SIGNAL + number
 
 
 def _refuse(sentence: str) -> int:
-    print(f"error: {printable(sentence)}", file=sys.stderr)
+    tell(f"error: {printable(sentence)}", on=sys.stderr)
     return 2
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering, cold_text, show_table
+from recsys_ae.cli.answer import answering, cold_text, show_table, tell
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def recommend(
     model: options.StoredModel,
     users: Annotated[str, typer.Option(help="all, a file with one id per line, or 12,40,41.")] = "all",
     n: Annotated[int, typer.Option("-n", min=1, help="Length of the lists.")] = 10,
-    out: Annotated[Path | None, typer.Option(help="File to write: .parquet or .csv.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .parquet or .csv.", callback=options.at_home)
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(help="Newer ratings to read instead of those of training: a known dataset or paths."),
@@ -73,7 +75,7 @@ def recommend(
             n_rows = write_top_n(out, blocks, users=histories.users, items=recommender.items)
             told = f"{out}: {n_rows} rows, the top {n} of {len(rows)} users{_of_empty(empty)}"
             document |= {"empty_lists": empty.n_empty}
-            say({"out": str(out), "rows": n_rows, **document}, lambda: print(told))
+            say({"out": str(out), "rows": n_rows, **document}, lambda: tell(told))
         else:
             lists = frame_of(blocks, users=histories.users, items=recommender.items).to_dict("records")
             titles = item_titles(trained.get("source", "")) or {}
@@ -111,7 +113,7 @@ def _show_lists(lists: list[dict[Hashable, Any]], titles: Mapping[Any, str], not
     )  # fmt: skip
     show_table(table if titles else table.select(["user", "rank", "item", "score"]))
     if note:
-        print(note.removeprefix("; "))
+        tell(note.removeprefix("; "))
 
 
 def evaluate(
@@ -150,21 +152,21 @@ def _show_test(found: dict[str, Any]) -> None:
 
     metrics, stored = found["metrics"], found["stored_metrics"]
     if not metrics:
-        print("nothing to measure: the split holds no ratings out")
+        tell("nothing to measure: the split holds no ratings out")
         return
     if found["status"] == "contaminated":
         n_seen = found["holdout_in_training"]
-        print(f"contaminated: the model was trained on {n_seen} of the ratings that it is tested on")
+        tell(f"contaminated: the model was trained on {n_seen} of the ratings that it is tested on")
     if found["status"] == "foreign":
-        print("foreign: the ratings are not those that the model was trained on")
-    print(f"{'metric':32} {'now':>10} {'stored':>10}")
+        tell("foreign: the ratings are not those that the model was trained on")
+    tell(f"{'metric':32} {'now':>10} {'stored':>10}")
     if (chosen := found["validation"]) and chosen["score"] is not None:
         name = VALIDATION + chosen["metric"]
-        print(f"{name:32} {'':10} {figure_text(name, chosen['score']):>10}")
+        tell(f"{name:32} {'':10} {figure_text(name, chosen['score']):>10}")
     for name, value in metrics.items():
         before = figure_text(name, stored[name]) if name in stored else ""
-        print(f"{name:32} {figure_text(name, value):>10} {before:>10}".rstrip())
+        tell(f"{name:32} {figure_text(name, value):>10} {before:>10}".rstrip())
     if any(map(is_ranking_metric, metrics)):
-        print(f"relevant: {found['relevance']}")
+        tell(f"relevant: {found['relevance']}")
     if cold := cold_text(found["counts"]):
-        print(cold)
+        tell(cold)

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 EXIT_STOPPED = 130  # what shells expect after Ctrl-C, and what typer answers
 
 
+def at_home(path: Path | None) -> Path | None:
+    """The path in which a "~" at the beginning is a home folder. Raises RuntimeError where there is none of
+    that user."""
+    return None if path is None else path.expanduser()
+
+
 class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"
@@ -37,6 +43,9 @@ Anyway = Annotated[bool, typer.Option("--anyway", help=_ANYWAY)]
 _OVERRIDES = "Change a setting, e.g. training.epochs=30; may be repeated."
 _URI = "MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db in this folder."
 _EXPERIMENT = "MLflow experiment that the run belongs to."
+Out = Annotated[
+    Path | None, typer.Option(help="Folder of the results; default: runs/NAME-TIME.", callback=at_home)
+]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=_OVERRIDES)]
 TrackingUri = Annotated[str | None, typer.Option("--tracking-uri", metavar="URI", help=_URI)]
 Experiment = Annotated[str | None, typer.Option("--experiment", metavar="NAME", help=_EXPERIMENT)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering
+from recsys_ae.cli.answer import Say, answering, tell
 
 if TYPE_CHECKING:
     from recsys_ae.tracking.tracker import Tracker
@@ -24,9 +24,11 @@ def ui(
 
     from recsys_ae.tracking.store import ui_command
 
-    command = ui_command(tracking_uri, host=host, port=port)
+    command, environment = ui_command(tracking_uri, host=host, port=port)
     print(f"open http://{host}:{port} in a browser; Ctrl-C ends it", flush=True)
-    os.execv(command[0], command)  # the server takes this process's place, and every signal that it gets
+    os.execve(
+        command[0], command, os.environ | environment
+    )  # the server takes this process's place, and every signal that it gets
 
 
 def upload(
@@ -41,27 +43,34 @@ def upload(
     tracked again, and what it has in part is replaced.
     """
     with answering(as_json=as_json) as say:
-        from recsys_ae.results.folder import CONFIG, read_run
-        from recsys_ae.results.tracking import is_benchmark, tracked_ids, upload_benchmark, upload_run
-        from recsys_ae.settings.load import load_benchmark
-        from recsys_ae.tracking.runs import delete_run, incomplete_runs
+        from recsys_ae.results.tracking import alone
 
-        def tracker_of(default: str, name: str) -> Tracker:
-            return options.make_tracker(
-                experiment or default, name, uri=tracking_uri, off=False, folder=folder, must_work=True
-            )
+        with alone(folder):
+            _upload(folder, experiment, tracking_uri, say)
 
-        incomplete = incomplete_runs(tracked_ids(folder), uri=tracking_uri)
-        if is_benchmark(folder):
-            comparison = load_benchmark(folder / CONFIG)
-            tracker = tracker_of(comparison.name, comparison.name)
-            n_runs = upload_benchmark(folder, comparison, tracker)
-            text = f"uploaded {n_runs} runs of {folder}"
-            say({"run_id": tracker.run_id, "runs": n_runs}, lambda: print(text))
-        else:
-            config, _ = read_run(folder)
-            result = upload_run(folder, tracker_of(config.data.name, config.name))
-            text = f"uploaded {folder} as run {result.run_id}\nmodel: {result.model}"
-            say(result.to_json(), lambda: print(text))
-        for run_id in incomplete:
-            delete_run(run_id, uri=tracking_uri)
+
+def _upload(folder: Path, experiment: str | None, uri: str | None, say: Say) -> None:
+    from recsys_ae.results.folder import CONFIG, read_run
+    from recsys_ae.results.tracking import is_benchmark, tag_of, tracked_ids, upload_benchmark, upload_run
+    from recsys_ae.settings.load import load_benchmark
+    from recsys_ae.tracking.runs import delete_run, incomplete_runs
+
+    def tracker_of(default: str, name: str) -> Tracker:
+        return options.make_tracker(
+            experiment or default, name, uri=uri, off=False, folder=folder, must_work=True
+        )
+
+    incomplete = incomplete_runs(tracked_ids(folder), tag_of(folder), uri=uri)
+    if is_benchmark(folder):
+        comparison = load_benchmark(folder / CONFIG)
+        tracker = tracker_of(comparison.name, comparison.name)
+        n_runs = upload_benchmark(folder, comparison, tracker)
+        text = f"uploaded {n_runs} runs of {folder}"
+        say({"run_id": tracker.run_id, "runs": n_runs}, lambda: tell(text))
+    else:
+        config, _ = read_run(folder)
+        result = upload_run(folder, tracker_of(config.data.name, config.name))
+        lines = (f"uploaded {folder} as run {result.run_id}", f"model: {result.model}")
+        say(result.to_json(), lambda: tell(*lines))
+    for run_id in incomplete:
+        delete_run(run_id, uri=uri)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering, cold_text
+from recsys_ae.cli.answer import answering, cold_text, tell
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def train(
     ] = None,
     model: Annotated[str | None, typer.Option(help="With --data: the kind of model, e.g. i-autorec.")] = None,
     overrides: options.Overrides = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME-TIME.")] = None,
+    out: options.Out = None,
     seed: Annotated[int | None, typer.Option(help="The same as --set seed=N.")] = None,
     device: options.DeviceOption = options.Device.auto,
     threads: options.Threads = None,
@@ -95,17 +95,17 @@ def _show_validation(result: RunResult) -> None:
 
     fit, found = result.fit, result.validation
     if found is None:
-        print("  validation: none, the model was fitted to all training ratings")
+        tell("  validation: none, the model was fitted to all training ratings")
         return
     score = "undefined" if found.score is None else figure_text(found.metric, found.score)
-    print(f"  {VALIDATION + found.metric:32} {score}")
+    tell(f"  {VALIDATION + found.metric:32} {score}")
     for remark in found.remarks():
-        print(f"  {remark}")
+        tell(f"  {remark}")
     if found.winner.is_untrained:
-        print(f"  {_ONLY_BIASES}")
+        tell(f"  {_ONLY_BIASES}")
     if fit.refitted:
         n = fit.best_epoch or "no"
-        print(f"  then fitted anew to all training ratings, for {n} {'epoch' if n == 1 else 'epochs'}")
+        tell(f"  then fitted anew to all training ratings, for {n} {'epoch' if n == 1 else 'epochs'}")
 
 
 def _show(result: RunResult, *, ranks: bool) -> None:
@@ -115,7 +115,7 @@ def _show(result: RunResult, *, ranks: bool) -> None:
     fit, cost, report = result.fit, result.cost, result.report
     best = f", the best {fit.best_epoch}" if fit.metric else ""
     epochs = f"{fit.epochs_run} epochs{best}; " if fit.epochs_run else ""
-    print(
+    tell(
         f"{result.name}: {epochs}fitted in {cost.fit_seconds:.1f} s, "
         f"tested in {cost.evaluate_seconds:.1f} s, peak memory {cost.peak_memory_mb:.0f} MB"
     )
@@ -123,15 +123,15 @@ def _show(result: RunResult, *, ranks: bool) -> None:
     before = tracked(result.metrics_before_refit)
     for name, value in tracked(report.metrics).items():
         early = f"  ({figure_text(name, before[name])} before)" if name in before else ""
-        print(f"  {name:32} {figure_text(name, value)}{early}")
+        tell(f"  {name:32} {figure_text(name, value)}{early}")
     if ranks and report.metrics:
-        print(f"  relevant: {report.relevance}")
+        tell(f"  relevant: {report.relevance}")
     if cold := cold_text(report.counts):
-        print(f"  {cold}")
-    print(f"folder: {result.folder}")
-    print(f"model:  {result.model}")
+        tell(f"  {cold}")
+    tell(f"folder: {result.folder}")
+    tell(f"model:  {result.model}")
     if fit.interrupted:
         rest = "; the same command with --resume continues" if fit.resumable else ""
-        print(f"stopped early by Ctrl-C: this is the best model so far{rest}")
+        tell(f"stopped early by Ctrl-C: this is the best model so far{rest}")
     if ranks:
-        print(f"next:   recsys-ae recommend {result.model} --users all -n 10 --out recs.parquet")
+        tell(f"next:   recsys-ae recommend {result.model} --users all -n 10 --out recs.parquet")

@@ -10,51 +10,15 @@ from typing import Any, Literal
 import numpy as np
 
 from recsys_ae.data.configs import ColumnsConfig, Feedback
+from recsys_ae.data.names import COUNT_NAMES, USUAL_NAMES, could_rate, is_taken, plain
 from recsys_ae.errors import DataError, brief
 
-Holds = Literal["numbers", "nearly", "else"]  # nearly: most are numbers, or texts or booleans mean them
+# index: numbers, each one more than that before; nearly: most are numbers, or texts or booleans mean them
+Holds = Literal["numbers", "index", "nearly", "else"]
 
 ROLES = ("user", "item", "rating", "timestamp")  # also the order of the columns of files without a header
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# In lower case, without anything but letters and digits; those of a second tier count where none of the first
-# is there.
-USUAL_NAMES: dict[str, tuple[frozenset[str], ...]] = {
-    "user": (
-        _words("user userid uid useridx reviewerid customerid memberid visitorid readerid"),
-        _words("username reviewer customer member visitor"),
-    ),
-    "item": (
-        _words(
-            """item itemid itemidx iid movieid filmid bookid isbn artistid songid trackid productid asin
-            gameid animeid recipeid businessid jokeid articleid"""
-        ),
-        _words("movie film book artist song track product game anime parentasin"),
-    ),
-    "rating": (
-        _words(
-            """rating ratings score stars overall preference rate bookrating movierating userrating itemrating
-            myrating ratingscore ratingvalue starrating overallrating reviewrating reviewscore"""
-        ),
-        _words("value"),
-    ),
-    "timestamp": (
-        _words("timestamp time ts unixtime unixreviewtime"),
-        _words("date datetime createdat ratedat reviewdate reviewtime playedat"),
-    ),
-}
-COUNT_NAMES = _words(
-    """plays play playcount playcounts count counts listens listencount listeningcount weight clicks
-    clickcount quantity qty frequency freq views viewcount purchases scrobbles visits hours playtime amount n
-    num"""
-)
-PLAINLY_OTHER = frozenset(("", "index", "row", "year", "month", "day", "age", "zip", "zipcode"))
 MOST_RATINGS = 20  # different whole numbers that are taken for ratings without a name that says so
-OTHER_ENDS = ("id", "ids", "idx", "index", "key", "code", "date", "timestamp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +77,7 @@ def read_as(
     """What the columns called `names` are. `holds`: what the column at a place holds.
 
     Raises DataError where a named or needed column is missing, where two could be meant, and, with `feedback`
-    None, where a column may hold ratings or counts and its name does not say which.
+    None, where a column may hold ratings or counts and its name does not say which, or has no name.
     """
     claimed = _claimed(columns, path)
     places = {}
@@ -124,18 +88,16 @@ def read_as(
         elif role != "timestamp":
             raise DataError(_missing(names, role, path))
     others = [
-        place for place in range(len(names)) if place not in places.values() and not _is_taken(names[place])
+        place for place in range(len(names)) if place not in places.values() and not is_taken(names[place])
     ]
+    is_said = columns.rating is not None or feedback == "events"
     rating, feedback = _values(names, others, columns.rating, feedback, path, holds)
     if rating is not None:
         places["rating"] = rating
+    if not is_said:
+        _check_named(names, rating, path, holds)
     ordered = {role: places[role] for role in ROLES if role in places}
     return Reading(tuple(names), ordered, feedback, format, has_header)
-
-
-def names_values(name: str) -> bool:
-    """Whether ratings or counts are usually called so."""
-    return any(_plain(name) in names for names in (*USUAL_NAMES["rating"], COUNT_NAMES))
 
 
 def check_decided(values: np.ndarray, path: object) -> None:
@@ -206,22 +168,22 @@ def _values(
     if wanted is not None:
         place = _place(names, "rating", wanted, path)
         assert place is not None
-        if feedback is None and _plain(wanted) in COUNT_NAMES:
+        if feedback is None and plain(wanted) in COUNT_NAMES:
             raise DataError(_undecided(names, [place], path))
         return place, feedback or "ratings"
     usual = ([place for place in _called(names, tier) if place in others] for tier in USUAL_NAMES["rating"])
     rated = next((found for found in usual if found), [])
-    counted = [place for place in others if _plain(names[place]) in COUNT_NAMES]
+    counted = [place for place in others if plain(names[place]) in COUNT_NAMES]
     if feedback is None:
         if rated:
             return _only(rated, names, "rating", path), "ratings"
         possible = counted or [
-            place for place in others if _could_rate(names[place]) and holds(place) != "else"
+            place for place in others if could_rate(names[place]) and holds(place) != "else"
         ]
         if possible:
             raise DataError(_undecided(names, possible, path))
         return None, "events"
-    numbers = [place for place in others if _could_rate(names[place]) and holds(place) == "numbers"]
+    numbers = [place for place in others if could_rate(names[place]) and holds(place) in ("numbers", "index")]
     found = (counted or rated or numbers) if feedback == "counts" else (rated or counted or numbers)
     if not found:
         raise DataError(
@@ -229,6 +191,22 @@ def _values(
             "columns.rating, or set feedback to events"
         )
     return _only(found, names, "rating", path), feedback
+
+
+def _check_named(
+    names: Sequence[str], rating: int | None, path: object, holds: Callable[[int], Holds]
+) -> None:
+    """Raises DataError at a column without a name, which may hold the ratings. The first may be the index of
+    a table: where the ratings are another, or it counts up or holds texts."""
+    unnamed = [place for place, name in enumerate(names) if not name.strip()]
+    if unnamed[:1] == [0] and (rating is not None or holds(0) in ("index", "else")):
+        del unnamed[0]
+    if unnamed:
+        raise DataError(
+            f"{path}: column {unnamed[0] + 1} of {len(names)} has no name; give it one, or say where the "
+            "ratings are with --set data.columns.rating=…, or that there are none with --set "
+            "data.feedback=events"
+        )
 
 
 def _only(places: list[int], names: Sequence[str], role: str, path: object) -> int | None:
@@ -241,23 +219,7 @@ def _only(places: list[int], names: Sequence[str], role: str, path: object) -> i
 
 
 def _called(names: Sequence[str], usual: frozenset[str]) -> list[int]:
-    return [place for place, name in enumerate(names) if _plain(name) in usual]
-
-
-def _plain(name: str) -> str:
-    return "".join(c for c in name.lower() if c.isalnum())
-
-
-def _is_taken(name: str) -> bool:
-    """Whether a name is one that users, items or timestamps have: a second one is no rating."""
-    usual = (tier for role, tiers in USUAL_NAMES.items() if role != "rating" for tier in tiers)
-    return any(_plain(name) in tier for tier in usual)
-
-
-def _could_rate(name: str) -> bool:
-    plain = _plain(name)
-    indexes = name.startswith("__") or plain.startswith("unnamed")
-    return not (indexes or plain in PLAINLY_OTHER or plain.endswith(OTHER_ENDS))
+    return [place for place, name in enumerate(names) if plain(name) in usual]
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -284,7 +246,7 @@ def _undecided(names: Sequence[str], places: list[int], path: object) -> str:
     """The sentence on columns that may hold ratings or counts, with what to set."""
     could = " and ".join(brief(names[place]) for place in places[:20])
     named = shlex.quote(f"data.columns.rating={names[places[0]]}")
-    kind = "counts" if _plain(names[places[0]]) in COUNT_NAMES else "ratings"
+    kind = "counts" if plain(names[places[0]]) in COUNT_NAMES else "ratings"
     return (
         f"{path}: {could} may hold ratings or counts; say which with --set {named} --set "
         f"data.feedback={kind} (ratings or counts), or read each row as an event with --set "

@@ -181,8 +181,9 @@ class IdColumn:
 
 def _as_labels(labels: np.ndarray) -> tuple[IdVector, np.ndarray | None]:
     """Labels as int64 or text, and which of them are empty."""
-    if labels.dtype.kind in "iu" and (labels.dtype != np.uint64 or (labels <= np.iinfo(np.int64).max).all()):
-        return labels.astype(np.int64), None
+    if labels.dtype.kind in "iu":
+        fits = labels.dtype != np.uint64 or (labels <= np.iinfo(np.int64).max).all()
+        return (labels.astype(np.int64) if fits else _as_text(labels)), None
     if labels.dtype.kind == "f":
         empty = np.isnan(labels)
         filled = np.where(empty, 0, labels)

@@ -133,8 +133,7 @@ def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolV
         raise DataError(f"{paths[0]} holds {kinds[0]} and {paths[1]} {kinds[1]}; set data.feedback for both")
     union, of_test = _united(*(to_ratings(part, config) for part in triples), paths=paths)
     if (dataset := sources[0].dataset) is not None:
-        folder, n_rows = paths[0].parent, sum(map(len, triples))
-        dataset.check(folder, rows=n_rows, users=union.n_users, items=union.n_items)
+        dataset.check(paths[0].parent, Triples.joined(triples))
     return union, of_test
 
 
@@ -144,8 +143,7 @@ def read_triples(config: DataConfig) -> Triples:
     source = _located(config)
     triples = _read(source, config)
     if source.dataset is not None:
-        users, items = triples.users.n_distinct(), triples.items.n_distinct()
-        source.dataset.check(source.paths[0], rows=len(triples), users=users, items=items)
+        source.dataset.check(source.paths[0], triples)
     return at_least(triples, config.filters.min_rating)
 
 

@@ -19,9 +19,9 @@ from recsys_ae.experiments.tune import check_budgets, tune
 from recsys_ae.metrics import main_metrics
 from recsys_ae.models.configs import ModelConfig, with_epochs
 from recsys_ae.models.fit import fit as fit_model
-from recsys_ae.results.benchmark import BenchmarkResult, Entry, parent_metrics
+from recsys_ae.results.benchmark import BenchmarkResult, Entry
 from recsys_ae.results.benchmark_page import write_benchmark
-from recsys_ae.results.tracking import track_benchmark
+from recsys_ae.results.tracking import track_benchmark, track_findings
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, ValidationConfig
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import Tracker
@@ -70,7 +70,7 @@ def run_benchmark(
             _mark_stopped(entries, len(config.seeds))
         differences = tuple(_differences(config, entries))
         result = BenchmarkResult(config, entries, differences, tracker.run_id, folder)
-        tracker.metrics(parent_metrics(result.to_json()))
+        track_findings(tracker, result.to_json())
         for path in write_benchmark(result):
             tracker.artifact(path)
         if isinstance(stopped, Terminated):

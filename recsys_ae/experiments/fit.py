@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from recsys_ae.data.ratings import Ratings
@@ -66,6 +67,12 @@ class Fit:
     def resumable(self) -> bool:
         return self.trained.resumable or (self.refit is not None and self.refit.resumable)
 
+    @property
+    def state(self) -> Path | None:
+        """The folder that keeps the state of the last training; None where none is kept."""
+        checkpoint = (self.refit or self.trained).checkpoint
+        return checkpoint.folder if checkpoint is not None and checkpoint.is_kept else None
+
     def forget(self) -> None:
         """Delete the states of trainings that came to their end; an interrupted refit needs both."""
         if not self.interrupted:
@@ -107,7 +114,7 @@ def fit_split(
     if first is None:
         held_back = validation_split(split, share=validation.share)
         validator = Validator.of(held_back, metric, evaluation)
-        keeping = replace(context, keep_state=validation.refit)
+        keeping = replace(context, keep_state=context.keep_state or validation.refit)
         first = fit_ratings(model, held_back.train, validator, seed=seed, context=keeping)
     if not validation.refit or first.trained.interrupted or first.trained.best_epoch is None:
         return first

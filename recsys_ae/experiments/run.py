@@ -37,7 +37,8 @@ def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Track
     checkpoints = context.checkpoints or folder.parent / ".checkpoints"
     split = prepare(config.data, config.split, config.seed)
     check_feedback(config.model, split.train, anyway=context.anyway)
-    return run_on(config, split, folder, replace(context, checkpoints=checkpoints), tracker)
+    keeping = replace(context, checkpoints=checkpoints, keep_state=True)  # until the results are there
+    return run_on(config, split, folder, keeping, tracker)
 
 
 def run_on(
@@ -74,6 +75,7 @@ def run_on(
             histories=split.histories(),
             epochs=fit.trained.epochs,
             metric=fit.metric,
+            state=fit.state,
         )
         fit.forget()  # not before: until here Ctrl-C leaves a training that can be continued
         return track_outcome(tracker, folder, result)

@@ -20,12 +20,12 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.data.schema import outside
 from recsys_ae.errors import DataError, RecsysError, StorageError
-from recsys_ae.files import recover, replaced_folder, write_arrays
+from recsys_ae.files import recover, replaced_folder
 from recsys_ae.models.codec import CSR_PARTS, State, csr_of, recommender_of, state_of
 from recsys_ae.models.older import recommender_of_format_1, recommender_of_format_2
 from recsys_ae.provenance import installed
 from recsys_ae.recommender import Recommender
-from recsys_ae.seals import FILES, check_files, checksums, read_sealed, write_sealed
+from recsys_ae.seals import FILES, check_files, checksums, read_sealed, write_arrays, write_sealed
 
 log = logging.getLogger(__name__)
 

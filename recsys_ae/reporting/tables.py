@@ -68,9 +68,10 @@ class Table:
         """For a rich console; texts without markup and control characters, wrapped between words."""
         table = TerminalTable(box=None, pad_edge=False, header_style="bold")
         shown = [[(printable(text), bold) for text, bold in row] for row in self._shown()]
-        for place, (name, right) in enumerate(zip(self.columns, self._to_the_right(), strict=True)):
+        for place, (column, right) in enumerate(zip(self.columns, self._to_the_right(), strict=True)):
+            name = printable(column)
             texts = [name, *(row[place][0] for row in shown)]
-            tight = right or name in self.tight
+            tight = right or column in self.tight
             parts = texts if tight else [word for text in texts for word in text.split()]
             least = max(map(cell_len, parts), default=0)
             justify: Literal["left", "right"] = "right" if right else "left"

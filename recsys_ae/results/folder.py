@@ -41,6 +41,8 @@ from recsys_ae.types import Epoch
 
 CONFIG, MODEL = "config.yaml", "model"
 RUNS = Path("runs")
+_RESCUED = "run"  # a name that fits everywhere
+_MEMORY = Path("/dev/shm")
 
 
 @contextmanager
@@ -119,12 +121,14 @@ def write_run(
     histories: Histories,
     epochs: Sequence[Epoch],
     metric: Metric | None,
+    state: Path | None = None,
 ) -> None:
     """Write config.yaml (whole, defaults included), result.json, epochs.csv, per_user.parquet, plots, model/.
 
     `histories`: all that may be read of the users of the model. `metric`: what the epochs' scores measure.
-    Raises StorageError where the folder cannot be written, such as on a full disk. What was found in hours is
-    then written to the system's folder for temporary files, which is often another disk.
+    `state`: where that of the training is kept. Raises StorageError where the folder cannot be written, such
+    as on a full disk. What was found in hours is then written to another place, on another disk if there is
+    one.
     """
 
     def write(result: RunResult) -> None:
@@ -144,26 +148,41 @@ def write_run(
         write(result)
     except StorageError as error:
         place = _elsewhere(result, write)
-        rescue = (
-            f"they are in {place}: move them to another place, such as one on another disk"
-            if place is not None
-            else "make room and train again"
-        )
+        if place is not None:
+            rescue = f"they are in {place}: move them to another place, such as one on another disk"
+        elif state is not None:
+            rescue = f"make room, and the same command with --resume continues the training kept in {state}"
+        else:
+            rescue = "make room and train again"
         reason = getattr(error.__cause__, "strerror", None) or error.__cause__
         raise StorageError(f"{result.folder}: the results cannot be written ({reason}); {rescue}") from error
 
 
 def _elsewhere(result: RunResult, write: Callable[[RunResult], None]) -> Path | None:
-    """Where the results went instead; None where there is no room for them either."""
-    with suppress(OSError, StorageError):
-        place = Path(tempfile.mkdtemp(prefix="recsys-ae-")) / result.folder.name
-        try:
-            write(replace(result, folder=place, model=str(place / MODEL)))
-        except StorageError:
-            place.parent.rmdir()
-            raise
-        return place
+    """Where the results went instead; None where there is no room for them anywhere."""
+    for parent in _other_places(result.folder):
+        with suppress(OSError, StorageError):
+            place = Path(tempfile.mkdtemp(prefix="recsys-ae-", dir=parent)) / _RESCUED
+            try:
+                write(replace(result, folder=place, model=str(place / MODEL)))
+            except StorageError:
+                place.parent.rmdir()
+                raise
+            return place
     return None
+
+
+def _other_places(folder: Path) -> list[Path]:
+    """Where results may go instead: to the folders for temporary files, of work and of the user, those on
+    another disk than `folder` first, and at last into memory."""
+    found = []
+    for place in (tempfile.gettempdir, Path.cwd, Path.home):
+        with suppress(OSError, RuntimeError):  # there is none
+            found.append(Path(place()))
+    with suppress(OSError):
+        disk = next(parent for parent in folder.absolute().parents if parent.exists()).stat().st_dev
+        found.sort(key=lambda place: place.stat().st_dev == disk)
+    return [*found, _MEMORY]
 
 
 def read_run(folder: Path) -> tuple[ExperimentConfig, RunResult]:

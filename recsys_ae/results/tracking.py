@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+from recsys_ae.errors import StorageError
+from recsys_ae.files import claimed
 from recsys_ae.models.storage import load_model
 from recsys_ae.results.benchmark import parent_metrics
 from recsys_ae.results.folder import MODEL, read_epochs, read_run, rewrite_result
@@ -15,6 +21,7 @@ from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import DatasetRecord, Tracker
 
+RESULT_TAG = "recsys_ae.result"  # by which a store knows what it has of a result, wherever it came from
 _SIZES = ("users", "items", "train_ratings", "holdout_ratings")
 
 
@@ -52,6 +59,29 @@ def track_benchmark(tracker: Tracker, config: BenchmarkConfig) -> None:
     """Tell what a benchmark compares, each model as one param."""
     tracker.params(config.model_dump(mode="json", exclude={"models"}))
     tracker.params({f"models.{entry.name}": entry.model_dump_json() for entry in config.models})
+
+
+def track_findings(tracker: Tracker, document: Mapping[str, Any]) -> None:
+    """Tell what a finished benchmark found, from its JSON document."""
+    tracker.tags(result_tag(document))
+    tracker.metrics(parent_metrics(document))
+
+
+def result_tag(document: Mapping[str, Any]) -> dict[str, str]:
+    """The tag that the tracked run of a result, and of no other, has: by the times that it took, of a
+    benchmark those of its models, which documents of all ages hold. Nothing where there are no times."""
+    name = document.get("name")
+    costs = [(row.get("name"), row) for row in document.get("models", ())] or [(name, _costs(document))]
+    times = [(of, cost.get("fit_seconds"), cost.get("evaluate_seconds")) for of, cost in costs]
+    if not any(isinstance(seconds, float) for of, *both in times for seconds in both):
+        return {}
+    text = json.dumps([name, times])
+    return {RESULT_TAG: hashlib.sha256(text.encode()).hexdigest()[:32]}
+
+
+def _costs(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = document.get("cost", document)  # the first format was flat
+    return found
 
 
 def track_outcome(tracker: Tracker, folder: Path, result: RunResult) -> RunResult:
@@ -97,21 +127,26 @@ def _trials(result: RunResult) -> Iterator[tuple[int, dict[str, float]]]:
 def _tags(result: RunResult) -> dict[str, str]:
     """Tags, not params: they say where a result comes from, not what was asked for."""
     origin, fit = result.origin, result.fit
+    known = result_tag(result.to_json())
     commit = {} if origin.git_commit is None else {"git_commit": origin.git_commit}
-    return commit | {
-        "seed": str(origin.seed),
-        "relevant": result.report.relevance,
-        "device": fit.device,
-        "threads": str(fit.threads),
-        "data_fingerprint": origin.data_fingerprint,
-        "split_fingerprint": origin.split_fingerprint,
-        "folder": str(result.folder),
-        "interrupted": str(fit.interrupted).lower(),
-        "best_epoch": str(fit.best_epoch),
-        "refitted": str(fit.refitted).lower(),
-        "training_fingerprint": origin.training_fingerprint,
-        "left_open": "" if result.validation is None else "; ".join(result.validation.remarks()),
-    }
+    return (
+        known
+        | commit
+        | {
+            "seed": str(origin.seed),
+            "relevant": result.report.relevance,
+            "device": fit.device,
+            "threads": str(fit.threads),
+            "data_fingerprint": origin.data_fingerprint,
+            "split_fingerprint": origin.split_fingerprint,
+            "folder": str(result.folder),
+            "interrupted": str(fit.interrupted).lower(),
+            "best_epoch": str(fit.best_epoch),
+            "refitted": str(fit.refitted).lower(),
+            "training_fingerprint": origin.training_fingerprint,
+            "left_open": "" if result.validation is None else "; ".join(result.validation.remarks()),
+        }
+    )
 
 
 def upload_run(folder: Path, tracker: Tracker) -> RunResult:
@@ -120,6 +155,7 @@ def upload_run(folder: Path, tracker: Tracker) -> RunResult:
     config, result, epochs = whole_run(folder)
     origin = result.origin
     with tracker:
+        tracker.tags(result_tag(result.to_json()))  # first: what breaks off is found, too
         tracker.params(config.model_dump(mode="json"))
         tracker.dataset(
             _dataset(config, result.report.counts, origin.data_fingerprint, origin.split_fingerprint)
@@ -153,15 +189,15 @@ def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) ->
     returned. All folders are read before anything is told."""
     document, runs = read_document(folder), runs_of(folder)
     try:
-        metrics = parent_metrics(document)
+        parent_metrics(document)
     except (KeyError, TypeError, AttributeError):
         raise no_run(folder) from None
     for run in runs:
         whole_run(run)
     with tracker:
         rewrite_document(folder, {**document, "run_id": tracker.run_id})
+        track_findings(tracker, document)
         track_benchmark(tracker, config)
-        tracker.metrics(metrics)
         for path in sorted(path for path in folder.iterdir() if path.is_file()):
             tracker.artifact(path)
         for run in runs:
@@ -169,12 +205,36 @@ def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) ->
     return len(runs)
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """A folder of results that nobody else writes to, or uploads, while the block lasts. Raises StorageError
+    where somebody does, or there is none."""
+    if not folder.is_dir():
+        raise no_run(folder)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(claimed(folder))
+        except BlockingIOError:
+            raise StorageError(
+                f"{folder}: another command is at work with it; try again once that is done"
+            ) from None
+        yield
+
+
 def tracked_ids(folder: Path) -> list[str | None]:
-    """Under which ids a run folder was tracked, or a benchmark and after it its runs; None for one that was
-    not. Raises StorageError for a folder without results."""
+    """Under which ids a run folder was tracked last, or a benchmark and after it its runs; None for one that
+    was not. Raises StorageError for a folder without results."""
     places = [folder, *runs_of(folder)] if is_benchmark(folder) else [folder]
     documents = [read_document(place) for place in places]
     if not all(isinstance(document, dict) for document in documents):
         raise no_run(folder)
     found = (document.get("run_id") for document in documents)
     return [run_id if isinstance(run_id, str) else None for run_id in found]
+
+
+def tag_of(folder: Path) -> dict[str, str]:
+    """The tag of a folder's result, `result_tag`."""
+    try:
+        return result_tag(read_document(folder))
+    except (TypeError, AttributeError):
+        raise no_run(folder) from None

@@ -88,7 +88,10 @@ def chosen_rows(text: str, users: IdMap) -> PositionVector:
     if text == "all":
         return np.arange(len(users), dtype=np.int64)
     path = Path(text)
-    is_file = len(os.fsencode(path.name)) <= LONGEST_NAME and path.is_file()
+    may_exist = len(os.fsencode(path.name)) <= LONGEST_NAME
+    if may_exist and path.is_fifo():
+        raise ConfigError(f"--users {cut(text)}: is a pipe; write the ids into a file, one per line")
+    is_file = may_exist and path.is_file()
     if is_file:
         try:
             words = path.read_text(encoding="utf-8-sig").split("\n")

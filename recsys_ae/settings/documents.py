@@ -40,8 +40,6 @@ def parse(text: str) -> Any:
         raise Broken(error.problem or "broken YAML", error.problem_mark or error.context_mark) from None
     except yaml.YAMLError as error:
         raise Broken(f"broken YAML ({str(error).splitlines()[0]})") from None
-    except RecursionError:
-        raise Broken("is nested too deep; a config has a few levels") from None
 
 
 def _check_depth(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
-from recsys_ae.errors import ConfigError, cut
+from recsys_ae.errors import ConfigError, cut, without_secrets
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
 from recsys_ae.settings.documents import Broken, parse
 from recsys_ae.settings.explain import checked
@@ -65,7 +65,7 @@ def _source(data: str | Sequence[str]) -> str | list[str]:
 
 
 def _shown(source: str | list[str]) -> str:
-    return cut(source if isinstance(source, str) else " ".join(source))
+    return cut(without_secrets(source if isinstance(source, str) else " ".join(source)))
 
 
 def _with_overrides(
@@ -75,7 +75,7 @@ def _with_overrides(
     where: str,
     sources: Mapping[str, str] | None = None,
 ) -> C:
-    keys = {override(root, document, text): f"--set {cut(text)}" for text in overrides}
+    keys = {override(root, document, text): f"--set {cut(without_secrets(text))}" for text in overrides}
     return checked(root, document, where=where, sources={**(sources or {}), **keys})
 
 
@@ -85,7 +85,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such config file{_near(path)}") from None
+        raise ConfigError(f"{without_secrets(str(path))}: no such config file{_near(path)}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from recsys_ae.config import Config
-from recsys_ae.errors import ConfigError, brief, cut
+from recsys_ae.errors import ConfigError, brief, cut, without_secrets
 from recsys_ae.settings.documents import Broken, parse
 from recsys_ae.settings.schema import advice, branches, chosen, default_kind, kind_of
 
@@ -18,7 +18,7 @@ def override(root: type[Config], document: dict[str, Any], text: str) -> str:
     The value is YAML. A changed `kind` keeps the settings that both kinds know. Raises
     ConfigError for an unknown key (with the close match) and for a value that is no YAML.
     """
-    origin = f"--set {cut(text)}"
+    origin = f"--set {cut(without_secrets(text))}"
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"{origin}: write key=value, for example --set training.epochs=30")

@@ -22,17 +22,23 @@ def resolve_uri(uri: str | None = None) -> str:
     Plain paths and relative databases become absolute, so that the address outlives a change of folder.
     """
     text = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DATABASE}"
-    if text.startswith("sqlite:///"):
-        path = Path(unquote(text.removeprefix("sqlite:///")))
-        return f"sqlite:///{path.absolute()}"
+    if database := database_of(text):
+        _, mark, query = text.partition("?")
+        return f"{address_of(database)}{mark}{query}"
     if "://" not in text and not text.startswith(("file:", "databricks")):
         return Path(text).absolute().as_uri()
     return text
 
 
+def address_of(database: Path) -> str:
+    """The absolute address of an SQLite file, its percent signs quoted, as whoever opens it unquotes them."""
+    return "sqlite:///" + str(database.absolute()).replace("%", "%25")
+
+
 def database_of(uri: str) -> Path | None:
-    """The file of a SQLite address, None for all other stores."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    """The file of an SQLite address, None for all other stores."""
+    place, _, _ = uri.removeprefix("sqlite:///").partition("?")
+    return Path(unquote(place)) if uri.startswith("sqlite:///") else None
 
 
 def artifact_root(uri: str) -> str | None:

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -14,9 +15,10 @@ from recsys_ae.tracking.wire import Wire
 
 Answer = TypeVar("Answer")
 
-SECONDS = 8.0  # that a run, or a command, waits in all for a store that takes nothing in
-_GRACE = 2.0  # seconds more, while what was sent last is on its way
-_SLOWEST = 10_000  # bytes a second; what takes in less does not count as working
+SECONDS = 8.0  # that a command waits in all for a store
+DECENT = 1_000_000  # bytes a second; a training waits for nothing slower
+SLOWEST = 10_000  # bytes a second, for who asks the store for something and has nothing else to do
+_STRETCH = 2.0  # seconds over which a rate is looked at, and that a line may be ahead of it
 _OVERHEAD = 2_000  # bytes of a call, beside what it tells
 _SLICE = 0.05  # seconds between two looks
 _LONGEST = 1.0  # seconds that one slice may cost, however long the machine slept
@@ -29,18 +31,26 @@ class OutOfPatience(Exception):
 class Patience:
     """The seconds that are left to wait for a store, over any number of calls.
 
-    Bytes that move pay for the time that they take on a slow line, and for up to 2 s after them.
+    A line that moves `rate` bytes a second is waited for: a stretch of at most 2 s in which it kept to that
+    costs nothing, and 2 s after what it moved beforehand. All other time costs what it takes.
     """
 
-    def __init__(self, seconds: float = SECONDS) -> None:
+    def __init__(self, seconds: float = SECONDS, *, rate: float = DECENT) -> None:
         self.seconds = self.left = seconds
-        self._paid = 0.0
+        self._rate = rate
+        self._ahead = 0.0  # seconds that the line is ahead of its rate, below 0: behind it
+        self._stretch = 0.0  # seconds since it fell behind
 
     def spend(self, seconds: float, n_bytes: int) -> None:
         """So long was waited, and so many bytes moved."""
-        self._paid += n_bytes / _SLOWEST
-        self.left -= max(0.0, seconds - self._paid)
-        self._paid = min(max(0.0, self._paid - seconds), _GRACE)
+        self._ahead += n_bytes / self._rate - seconds
+        self._stretch += seconds
+        self.left -= seconds
+        if self._ahead >= 0:
+            self.left += self._stretch
+            self._ahead, self._stretch = min(self._ahead, _STRETCH), 0.0
+        elif self._stretch >= _STRETCH:
+            self._ahead = self._stretch = 0.0
 
     def renew(self) -> None:
         self.left = self.seconds
@@ -50,14 +60,15 @@ class Messenger(threading.Thread):
     """Makes calls one after another, in the order in which they were handed over.
 
     A call that hangs cannot be interrupted: such a messenger is dismissed. It makes no further call, its
-    connections are cut, and it is no reason for the process to go on. `limit`: bytes that an answer may have.
-    `downloads`: bytes that arrive are a sign of work, too, not only those that the store takes in.
+    connections are cut, and it is no reason for the process to go on. `limit`: bytes that an answer may have,
+    with `downloads` all of them together, which go to the disk; then bytes that arrive are a sign of work,
+    too, not only those that the store takes in.
     """
 
     def __init__(self, *, limit: int | None = None, downloads: bool = False) -> None:
         super().__init__(name="recsys-ae-tracking", daemon=True)
         self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any], int] | None] = SimpleQueue()
-        self._wire = Wire(limit)
+        self._wire = Wire(limit, keeps=downloads)
         self._downloads = downloads
         self._n_own = 0
         self._handed = self._done = 0  # bytes; each is counted by one thread alone
@@ -67,6 +78,11 @@ class Messenger(threading.Thread):
     def waiting(self) -> int:
         """Bytes that calls hold which are not done."""
         return self._handed - self._done
+
+    @property
+    def too_much(self) -> str | None:
+        """What the store answered more than it may; None where it did not."""
+        return self._wire.too_much
 
     @property
     def is_dismissed(self) -> bool:
@@ -82,16 +98,17 @@ class Messenger(threading.Thread):
     def ask(self, call: Callable[[], Answer], patience: Patience) -> Answer:
         """The answer of a call, after all that was handed over before.
 
-        Time costs patience, except while the messenger works for itself (`own_work`), and while bytes move.
+        Time costs patience, except while the messenger computes or works for itself (`own_work`), and while
+        bytes move.
         Raises OutOfPatience where none is left, and dismisses itself.
         """
         future = self.hand_over(call)
-        at, moved = time.monotonic(), self._moved()
+        at, moved = self._time_of_others(), self._moved()
         while not future.done():
             wait([future], timeout=_SLICE)
-            now, moved_now = time.monotonic(), self._moved()
+            now, moved_now = self._time_of_others(), self._moved()
             if self._n_own == 0:
-                patience.spend(min(now - at, _LONGEST), moved_now - moved)
+                patience.spend(min(max(0.0, now - at), _LONGEST), moved_now - moved)
             at, moved = now, moved_now
             if patience.left <= 0 and not future.done():
                 self.dismiss()
@@ -126,6 +143,15 @@ class Messenger(threading.Thread):
             yield
         finally:
             self._n_own -= 1
+
+    def _time_of_others(self) -> float:
+        """A clock that stands while the thread computes, or would if it had a processor: on a busy machine
+        that is most of what a database, or a server nearby, takes."""
+        own = 0.0
+        with suppress(OSError, ValueError, IndexError):  # not Linux, or the thread has ended
+            times = Path(f"/proc/self/task/{self.native_id}/schedstat").read_text().split()
+            own = (int(times[0]) + int(times[1])) / 1e9
+        return time.monotonic() - own
 
     def _moved(self) -> int:
         return self._wire.sent + (self._wire.received if self._downloads else 0)

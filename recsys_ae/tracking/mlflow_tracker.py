@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from recsys_ae.errors import TrackingError
 from recsys_ae.tracking import records
 from recsys_ae.tracking.address import artifact_root, resolve_uri, shown
+from recsys_ae.tracking.messenger import own_work
 from recsys_ae.tracking.processes import has_died, process_tags
-from recsys_ae.tracking.runs import INCOMPLETE, search
-from recsys_ae.tracking.store import connected
+from recsys_ae.tracking.runs import INCOMPLETE, PARENT, search
+from recsys_ae.tracking.store import connected, tidy
 from recsys_ae.tracking.tracker import DatasetRecord, status_of
 
 if TYPE_CHECKING:
@@ -80,9 +82,14 @@ class MlflowTracker:
         self._flushed = time.monotonic()
 
     def __enter__(self) -> MlflowTracker:
-        self._try("the run could not be opened", self._open)
-        if self._parent is None and self.run_id is not None:
-            self._in_peace(lambda client: close_dead_runs(client, self._experiment_id))
+        try:
+            self._try("the run could not be opened", self._open)
+            if self._parent is None and self.run_id is not None:
+                self._in_peace(lambda client: close_dead_runs(client, self._experiment_id))
+        except BaseException as error:  # nobody else closes what was opened
+            with suppress(TrackingError):
+                self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
@@ -118,7 +125,8 @@ class MlflowTracker:
         self._log(f"{path.name} was not logged", records.send_files, path)
 
     def model(self, folder: Path) -> str | None:
-        from recsys_ae.tracking.pyfunc import log_model
+        with own_work():
+            from recsys_ae.tracking.pyfunc import log_model
 
         return self._log("the model was not logged", log_model, folder)
 
@@ -130,14 +138,16 @@ class MlflowTracker:
     def _open(self, client: MlflowClient) -> None:
         parent, tags = self._parent, records.system_tags() | process_tags() | self._tags
         if parent is None:
+            tidy(self.link.uri)
             self._experiment_id = experiment_id(client, self.link.experiment, self.link.uri)
         elif parent.run_id is None:
             raise TrackingError("the parent run is not open")
         else:
             self._experiment_id = parent._experiment_id
-            tags["mlflow.parentRunId"] = parent.run_id
-        self.run_id = client.create_run(self._experiment_id, run_name=self._name).info.run_id
-        records.send(client, self.run_id, tags=tags)
+            tags[PARENT] = parent.run_id
+        # In one call: of a run without tags nobody could tell that its process has died.
+        run = client.create_run(self._experiment_id, run_name=self._name, tags=records.tag_texts(tags))
+        self.run_id = run.info.run_id
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -162,8 +172,6 @@ class MlflowTracker:
             with connected(self.link.uri, create=True) as client:
                 return action(client)
         except TrackingError as error:
-            if self.link.on_failure == "raise":
-                raise
             self.link.give_up(f"{loss}: {error}")
             return None
 
@@ -187,7 +195,7 @@ class MlflowTracker:
 
 def close_dead_runs(client: MlflowClient, experiment_id: str) -> None:
     """Runs of this user whose process on this host has died are no longer open: they were killed."""
-    for run in search(client, experiment_id, "attributes.status = 'RUNNING'"):
+    for run in search(client, [experiment_id], "attributes.status = 'RUNNING'"):
         tags = run.data.tags
         if has_died(run.info.status, tags) and tags.get("mlflow.user") == records.user():
             client.set_terminated(run.info.run_id, "KILLED")

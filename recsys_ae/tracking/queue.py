@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from recsys_ae.errors import TrackingError
 from recsys_ae.tracking.address import shown
-from recsys_ae.tracking.messenger import SECONDS, Messenger, OutOfPatience, Patience
+from recsys_ae.tracking.messenger import DECENT, SECONDS, SLOWEST, Messenger, OutOfPatience, Patience
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 from recsys_ae.tracking.store import out_of_patience
 from recsys_ae.tracking.tracker import DatasetRecord
@@ -22,28 +24,31 @@ _LONGEST_ANSWER = 16 * 1024 * 1024  # bytes; a store has little to say to who te
 class QueuedTracker:
     """The tracker of a run, of which only three calls wait for the store: opening, `model` and closing.
 
-    They wait for what was told before, too. A run waits `seconds` in all, not counting what the tracker
-    itself has to do (making a database, packing a model) and while the store takes in bytes; then the store
-    is given up, with the warning of `MlflowTracker`. So it is when it is too far behind. A tracker that
-    must work waits for each call, and as long for each.
+    They wait for what was told before, too. A run and all that is nested in it wait `seconds` in all, not
+    counting what the tracker itself has to do (making a database, packing a model) and while the store takes
+    in bytes at a decent rate; then the store is given up, with the warning of `MlflowTracker`. So it is when
+    it is too far behind. A tracker that must work waits for each call, as long for each, and at any rate.
     """
 
     def __init__(
-        self, tracker: MlflowTracker, *, seconds: float = SECONDS, messenger: Messenger | None = None
+        self, tracker: MlflowTracker, *, seconds: float = SECONDS, parent: QueuedTracker | None = None
     ) -> None:
         self.run_id: str | None = None
         self._tracker = tracker
-        self._patience = Patience(seconds)
-        self._messenger = messenger
-        self._is_nested = messenger is not None
+        self._must_work = tracker.link.on_failure == "raise"
+        self._parent = parent
+        self._patience = Patience(seconds, rate=SLOWEST if self._must_work else DECENT)
+        self._messenger: Messenger | None = None
+        if parent is not None:
+            self._patience, self._messenger = parent._patience, parent._messenger
 
     def __enter__(self) -> QueuedTracker:
         if self._messenger is None:
             self._messenger = Messenger(limit=_LONGEST_ANSWER)
         try:
             self._ask("the run could not be opened", self._tracker.__enter__)
-        except BaseException:
-            self._messenger.dismiss()
+        except BaseException as error:
+            self._close_after(error)
             raise
         self.run_id = self._tracker.run_id if not self._messenger.is_dismissed else None
         return self
@@ -54,8 +59,15 @@ class QueuedTracker:
         try:
             self._ask("the run could not be closed", lambda: self._tracker.__exit__(kind, error, trace))
         finally:
-            if self._messenger is not None and not self._is_nested:
+            if self._messenger is not None and self._parent is None:
                 self._messenger.end()
+
+    def _close_after(self, error: BaseException) -> None:
+        """Opening was stopped, such as by Ctrl-C, and may have reached the store: then the run is closed."""
+        with suppress(TrackingError):
+            self.__exit__(type(error), error, error.__traceback__)
+        if self._messenger is not None and self._parent is None:
+            self._messenger.dismiss()
 
     def params(self, values: Mapping[str, Any]) -> None:
         self._tell("the config was not logged", self._tracker.params, dict(values))
@@ -76,16 +88,14 @@ class QueuedTracker:
         return self._ask("the model was not logged", lambda: self._tracker.model(folder))
 
     def child(self, name: str) -> QueuedTracker:
-        return QueuedTracker(
-            self._tracker.child(name), seconds=self._patience.seconds, messenger=self._messenger
-        )
+        return QueuedTracker(self._tracker.child(name), parent=self)
 
     def _tell(self, loss: str, method: Callable[..., None], *what: Any) -> None:
         """Hand a call over, and go on."""
         messenger, link = self._messenger, self._tracker.link
         if messenger is None or messenger.is_dismissed or link.broken:
             return
-        if link.on_failure == "raise":
+        if self._must_work:
             self._ask(loss, lambda: method(*what))
             return
         messenger.hand_over(lambda: method(*what), size=len(repr(what)))
@@ -98,7 +108,7 @@ class QueuedTracker:
         messenger, link = self._messenger, self._tracker.link
         if messenger is None or messenger.is_dismissed:
             return None
-        if link.on_failure == "raise":
+        if self._must_work:
             self._patience.renew()
         try:
             return messenger.ask(call, self._patience)

@@ -86,13 +86,18 @@ def send(
 
     entries: dict[str, Sequence[Any]] = {
         "params": [Param(*entry) for entry in _texts(flat(params or {}), _PARAM_LENGTH)],
-        "tags": [RunTag(*entry) for entry in _texts(tags or {}, _TAG_LENGTH)],
+        "tags": [RunTag(*entry) for entry in tag_texts(tags or {}).items()],
         "metrics": metrics,
     }
     for kind, whole in entries.items():
         for start in range(0, len(whole), _AT_ONCE[kind]):
             batch: dict[str, Any] = {kind: whole[start : start + _AT_ONCE[kind]]}
             client.log_batch(run_id, **batch)
+
+
+def tag_texts(tags: Mapping[str, Any]) -> dict[str, str]:
+    """Tags under the names and in the lengths that stores take."""
+    return dict(_texts(tags, _TAG_LENGTH))
 
 
 def send_dataset(client: MlflowClient, run_id: str, record: DatasetRecord) -> None:

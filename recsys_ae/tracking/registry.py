@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys_ae.errors import ConfigError, StorageError, TrackingError
+from recsys_ae.errors import ConfigError, StorageError, TrackingError, brief, cut
 from recsys_ae.tracking.address import local_path, resolve_uri, shown
-from recsys_ae.tracking.store import asked
+from recsys_ae.tracking.store import asked, temporary_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -86,13 +83,15 @@ def _logged_model(client: MlflowClient, run_id: str, name: str, text: str) -> Lo
     except MlflowException as error:
         if not _is_missing(error):
             raise
-        raise TrackingError(f"{text}: the tracking store {shown(client.tracking_uri)} has no run {run_id!r}; "
-                            "`recsys-ae compare EXPERIMENT` lists runs") from None  # fmt: skip
+        raise TrackingError(
+            f"{text}: the tracking store {shown(client.tracking_uri)} has no run {brief(run_id)}; "
+            "`recsys-ae compare EXPERIMENT` lists runs"
+        ) from None
     for output in reversed(run.outputs.model_outputs if run.outputs else []):
         logged = client.get_logged_model(output.model_id)
         if logged.name == name:
             return logged
-    raise TrackingError(f"{text}: run {run_id} (status {run.info.status}) has no model named {name!r}; "
+    raise TrackingError(f"{text}: run {run_id} (status {run.info.status}) has no model named {brief(name)}; "
                         "take a run that finished training")  # fmt: skip
 
 
@@ -121,11 +120,11 @@ def _source_of(client: MlflowClient, name: str, number: str, alias: str | None, 
 def _what_there_is(client: MlflowClient, name: str) -> str:
     models = {model.name: model for model in client.search_registered_models()}
     if name not in models:
-        return f"no model named {name!r}, but: {', '.join(sorted(models)) or 'none at all'}"
+        return f"no model named {brief(name)}, but: {', '.join(map(cut, sorted(models))) or 'none at all'}"
     versions = client.search_model_versions(f"name = '{name}'")
     numbers = ", ".join(sorted((str(v.version) for v in versions), key=int))
     aliases = ", ".join(sorted(models[name].aliases)) or "none"
-    return f"of model {name!r} the versions {numbers or 'none'} and the aliases {aliases}"
+    return f"of model {brief(name)} the versions {numbers or 'none'} and the aliases {aliases}"
 
 
 def _fetched(source: str, uri: str) -> Path:
@@ -134,8 +133,7 @@ def _fetched(source: str, uri: str) -> Path:
         return here
     from mlflow.artifacts import download_artifacts
 
-    target = tempfile.mkdtemp(prefix="recsys-ae-model-")
-    atexit.register(shutil.rmtree, target, ignore_errors=True)
+    target = temporary_folder()
     return Path(download_artifacts(artifact_uri=source, dst_path=target, tracking_uri=uri))
 
 

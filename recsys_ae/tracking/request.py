@@ -56,8 +56,10 @@ def read_request(table: Any, params: Mapping[str, Any], *, n_items: int) -> Requ
 
 
 def _read_n(value: Any) -> int:
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or not float(value).is_integer() or value < 1:
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if isinstance(value, float | np.floating):
+        is_whole = float(value).is_integer()
+    if not is_whole or value < 1:
         raise ConfigError(f"n is {brief(value)}; give a whole number of 1 or more")
     return int(value)
 

@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys_ae.errors import TrackingError
+from recsys_ae.errors import TrackingError, brief, cut
 from recsys_ae.evaluation.report import REPORT
-from recsys_ae.tracking.address import database_of, resolve_uri, shown
+from recsys_ae.tracking.address import database_of, local_path, resolve_uri, shown
 from recsys_ae.tracking.processes import has_died
-from recsys_ae.tracking.store import asked
+from recsys_ae.tracking.store import asked, temporary_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-
+_MOST_PAGES = 1000  # of up to 1000 runs each
+PARENT = "mlflow.parentRunId"
 INCOMPLETE = "recsys_ae.incomplete"  # the tag of a run of which the store did not get everything
 
 
@@ -60,10 +61,11 @@ def experiment_runs(experiment: str, *, uri: str | None = None) -> list[TrackedR
     def find(client: MlflowClient) -> list[TrackedRun]:
         found = client.get_experiment_by_name(experiment)
         if found is None or found.lifecycle_stage == "deleted":
-            names = (other.name for other in client.search_experiments() if other.name != "Default")
+            names = (cut(other.name) for other in client.search_experiments() if other.name != "Default")
+            known = ", ".join(sorted(names)) or "none"
             raise TrackingError(f"the tracking store {shown(resolve_uri(uri))} has no experiment "
-                                f"{experiment!r}; it has: {', '.join(sorted(names)) or 'none'}")  # fmt: skip
-        return [_tracked(run) for run in search(client, found.experiment_id)]
+                                f"{brief(experiment)}; it has: {known}")  # fmt: skip
+        return [_tracked(run) for run in search(client, [found.experiment_id])]
 
     return asked(uri, find)
 
@@ -81,27 +83,43 @@ def find_run(run_id: str, *, uri: str | None = None) -> TrackedRun | None:
             raise
         return _tracked(run) if run.info.lifecycle_stage == "active" else None
 
-    address = resolve_uri(uri)
-    database = database_of(address)
-    if database is not None and not database.exists():
-        return None
-    return asked(address, find)
+    return asked(uri, find) if _is_there(uri) else None
 
 
-def incomplete_runs(ids: Sequence[str | None], *, uri: str | None = None) -> list[str]:
-    """Those of the runs with these ids that the store has, the first of them in part only.
+def incomplete_runs(
+    ids: Sequence[str | None], tag: Mapping[str, str], *, uri: str | None = None
+) -> list[str]:
+    """The ids of what the store has of a result, in part only: the runs with these ids, those that have the
+    tag of the result, and those nested in them.
 
-    Raises TrackingError where it has the first whole: nothing is tracked twice.
+    Raises TrackingError where it has the result, which the first id is of, whole: nothing is tracked twice.
     """
-    found = {run_id: find_run(run_id, uri=uri) for run_id in ids if run_id is not None}
-    first = found.get(ids[0]) if ids[0] is not None else None
-    if first is not None and first.is_complete:
-        store = shown(resolve_uri(uri))
-        raise TrackingError(
-            f"the run is tracked already as {first.run_id} in {store}; to track it anew, delete that run "
-            "first"
-        )
-    return [run_id for run_id, run in found.items() if run is not None]
+    named = [None if run_id is None else find_run(run_id, uri=uri) for run_id in ids]
+    tagged = _tagged(tag, uri)
+    for run in (*named[:1], *tagged):
+        if run is not None and run.is_complete:
+            store = shown(resolve_uri(uri))
+            raise TrackingError(f"the run is tracked already as {run.run_id} in {store}; to track it anew, "
+                                "delete that run first")  # fmt: skip
+    nested = [inner for run in tagged for inner in _tagged({PARENT: run.run_id}, uri)]
+    return list(dict.fromkeys(run.run_id for run in (*named, *tagged, *nested) if run is not None))
+
+
+def _tagged(tag: Mapping[str, str], uri: str | None) -> list[TrackedRun]:
+    """The runs that have a tag, in whichever experiments; none of those in the trash."""
+    text = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tag.items())
+
+    def find(client: MlflowClient) -> list[TrackedRun]:
+        known = [experiment.experiment_id for experiment in client.search_experiments(max_results=10_000)]
+        return [_tracked(run) for run in search(client, known, text)]
+
+    return asked(uri, find) if text and _is_there(uri) else []
+
+
+def _is_there(uri: str | None) -> bool:
+    """Not so of a local database that is not made yet."""
+    database = database_of(resolve_uri(uri))
+    return database is None or database.exists()
 
 
 def delete_run(run_id: str, *, uri: str | None = None) -> None:
@@ -109,27 +127,31 @@ def delete_run(run_id: str, *, uri: str | None = None) -> None:
     asked(uri, lambda client: client.delete_run(run_id))
 
 
-def search(client: MlflowClient, experiment_id: str, text: str = "") -> Iterator[Run]:
-    """All runs of an experiment for which a filter holds, oldest first."""
+def search(client: MlflowClient, experiment_ids: Sequence[str], text: str = "") -> Iterator[Run]:
+    """All runs of some experiments for which a filter holds, oldest first. Raises TrackingError for a store
+    that always has one more page."""
     token = None
-    while True:
-        page = client.search_runs([experiment_id], text, order_by=["attributes.start_time ASC"],
+    for _ in range(_MOST_PAGES):
+        page = client.search_runs(list(experiment_ids), text, order_by=["attributes.start_time ASC"],
                                   page_token=token)  # fmt: skip
         yield from page
         token = page.token
-        if not token:
+        if not token or not page:
             return
+    raise TrackingError(f"the tracking store {shown(client.tracking_uri)} lists more than {_MOST_PAGES} "
+                        "pages of runs; is it one of MLflow?")  # fmt: skip
 
 
 def download_report(run: TrackedRun, *, uri: str | None = None) -> Path:
     """The per-user values of a run as a local parquet file: where it lies in a local store, else a copy in a
-    temporary folder. NoReportError where the run has none."""
+    temporary folder that goes with the process. NoReportError where the run has none."""
 
     def fetch(client: MlflowClient) -> Path:
         if all(entry.path != REPORT for entry in client.list_artifacts(run.run_id)):
-            raise NoReportError(f"run {run.name} ({run.run_id}, status {run.status}) has no {REPORT}; "
+            raise NoReportError(f"run {cut(run.name)} ({run.run_id}, status {run.status}) has no {REPORT}; "
                                 "only runs that reached the evaluation can be compared in pairs")  # fmt: skip
-        return Path(client.download_artifacts(run.run_id, REPORT))
+        target = temporary_folder() if local_path(run.artifact_uri) is None else None
+        return Path(client.download_artifacts(run.run_id, REPORT, target))
 
     return asked(uri, fetch, downloads=True)
 
@@ -141,6 +163,6 @@ def _tracked(run: Run) -> TrackedRun:
     return TrackedRun(
         run_id=info.run_id, name=info.run_name, status=status,
         started=datetime.fromtimestamp(info.start_time / 1000, UTC), seconds=seconds,
-        params=run.data.params, metrics=run.data.metrics, tags=tags, parent_id=tags.get("mlflow.parentRunId"),
+        params=run.data.params, metrics=run.data.metrics, tags=tags, parent_id=tags.get(PARENT),
         artifact_uri=info.artifact_uri,
     )  # fmt: skip

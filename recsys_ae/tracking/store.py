@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
+import shutil
 import sys
+import tempfile
 import threading
-import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from recsys_ae.errors import ConfigError, RecsysError, TrackingError
+from recsys_ae.errors import ConfigError, RecsysError, StorageError, TrackingError
+from recsys_ae.files import added, recover
 from recsys_ae.tracking.address import (
+    address_of,
     artifact_root,
     database_of,
     has_secrets,
@@ -23,7 +27,7 @@ from recsys_ae.tracking.address import (
     resolve_uri,
     shown,
 )
-from recsys_ae.tracking.messenger import Messenger, OutOfPatience, Patience, own_work
+from recsys_ae.tracking.messenger import SLOWEST, Messenger, OutOfPatience, Patience, own_work
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,10 +51,14 @@ _DEFAULTS = {  # those that the user's environment may overrule
 }
 _URL = re.compile(r"\w[\w+.-]*://[^\s'\"]+")
 _LONGEST_ANSWER = 256 * 1024 * 1024  # bytes, to one question; ten thousand runs have about 100 MB
+_LARGEST_DOWNLOAD = 64 * 1024**3  # bytes; as a file of ratings, unpacked
 
 
-def ui_command(uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
-    """The command that serves MLflow's page for a store, to be run by the caller.
+def ui_command(
+    uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5000
+) -> tuple[list[str], dict[str, str]]:
+    """The command that serves MLflow's page for a store, to be run by the caller, and what is to be added to
+    its environment: the address, which may hold a password, is in no list of processes.
 
     ConfigError for the address of a server, which is a page already, and for a port outside 1-65535;
     TrackingError for a local database that does not exist.
@@ -61,10 +69,10 @@ def ui_command(uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5
     if not 1 <= port <= 65535:
         raise ConfigError(f"port {port} does not exist; give one from 1 to 65535")
     _check_database(address, create=False)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", address, "--host", host,
-               "--port", str(port), "--workers", "1"]  # fmt: skip
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port), "--workers", "1"]
     root = artifact_root(address)
-    return command if root is None else [*command, "--default-artifact-root", root]
+    rooted = {} if root is None else {"MLFLOW_DEFAULT_ARTIFACT_ROOT": root}
+    return command, {"MLFLOW_BACKEND_STORE_URI": address, **rooted}
 
 
 def asked(
@@ -75,9 +83,10 @@ def asked(
     downloads: bool = False,
 ) -> Answer:
     """What the store at `uri` answers, as `connected`; TrackingError, too, where it is waited for more than
-    10 s. `downloads`: files are asked for, of any size; the time in which they arrive does not count."""
-    patience = Patience()
-    messenger = Messenger(limit=None if downloads else _LONGEST_ANSWER, downloads=downloads)
+    10 s. `downloads`: files are asked for, of up to 64 GiB and what the disk has room for; the time in which
+    they arrive does not count."""
+    patience = Patience(rate=SLOWEST)
+    messenger = Messenger(limit=_LARGEST_DOWNLOAD if downloads else _LONGEST_ANSWER, downloads=downloads)
 
     def call() -> Answer:
         with connected(uri, create=create) as client:
@@ -88,8 +97,20 @@ def asked(
     except OutOfPatience:
         address = shown(resolve_uri(uri))
         raise TrackingError(f"the tracking store {address} {out_of_patience(patience)}") from None
+    except TrackingError as error:
+        if messenger.too_much is None:
+            raise
+        address = shown(resolve_uri(uri))  # libraries put sentences of their own on top
+        raise TrackingError(f"the tracking store {address} {messenger.too_much}") from error
     finally:
         messenger.end()
+
+
+def temporary_folder() -> str:
+    """A folder that goes with the process."""
+    folder = tempfile.mkdtemp(prefix="recsys-ae-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def out_of_patience(patience: Patience) -> str:
@@ -108,7 +129,8 @@ def connected(uri: str | None = None, *, create: bool = False) -> Iterator[Mlflo
     _check_database(address, create=create)
     try:
         with _calm(address):
-            from mlflow import MlflowClient
+            with own_work():
+                from mlflow import MlflowClient
 
             database = database_of(address)
             if database is not None and not database.exists():
@@ -120,6 +142,13 @@ def connected(uri: str | None = None, *, create: bool = False) -> Iterator[Mlflo
     except Exception as error:  # whatever a store raises, the user gets one kind of error
         cause = None if has_secrets(address) else error  # which a traceback would show
         raise TrackingError(f"the tracking store {shown(address)} {_reason(error, address)}") from cause
+
+
+def tidy(uri: str) -> None:
+    """Remove what killed makers of a local database left beside it."""
+    database = database_of(uri)
+    if database is not None and database.parent.is_dir():
+        recover(database)
 
 
 def _check_database(address: str, *, create: bool) -> None:
@@ -135,17 +164,15 @@ def _check_database(address: str, *, create: bool) -> None:
 
 
 def _make_database(path: Path) -> None:
-    """An empty store, made under another name: who looks at the same time, or after a crash, sees none or a
-    whole one. The first of several makers wins."""
+    """An empty store: who looks at the same time, or after a crash, sees none or a whole one. The first of
+    several makers wins."""
     from mlflow import MlflowClient
 
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        MlflowClient(f"sqlite:///{temporary}")
-        with suppress(FileExistsError):
-            os.link(temporary, path)  # unlike a renaming, it replaces nothing
-    finally:
-        temporary.unlink(missing_ok=True)
+        with added(path) as new:
+            MlflowClient(address_of(new))
+    except StorageError as error:
+        raise TrackingError(f"the tracking store {error}") from error
 
 
 class _Calm:

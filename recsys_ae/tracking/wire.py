@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import io
+import shutil
 import socket
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from typing import Any
 
 _POOLS = "Mlflow"  # MLflow's threads for transfers are named like this
 _UNSENT = 128 * 1024  # bytes; more would count as sent, in the system's buffer, before a slow store has it
+_LOOK_EVERY = 16 * 1024 * 1024  # bytes, after which the room on the disk is looked at
+_ROOM = 256 * 1024 * 1024  # bytes that stay free
 
 
 class WireError(Exception):
@@ -23,14 +27,18 @@ class WireError(Exception):
 class Wire:
     """The HTTP traffic of the thread that opened it, and of the threads that MLflow starts for transfers.
 
-    `limit`: bytes that one answer may have, None without a limit. `sent`, `received`: bytes so far. Once
-    `cut` is set, everything that is sent or read raises WireError.
+    `limit`: bytes that one answer may have, None without a limit; with `keeps`, all answers together, which
+    go to the disk of temporary files and leave some room there. `sent`, `received`: bytes so far. Once `cut`
+    is set, everything that is sent or read raises WireError. `too_much`: what is said of an answer that was
+    refused.
     """
 
     limit: int | None = None
+    keeps: bool = False
     sent: int = 0
     received: int = 0
     cut: bool = False
+    too_much: str | None = None
 
     def open(self) -> None:
         """From now on this thread's traffic is that of the wire."""
@@ -41,6 +49,20 @@ class Wire:
     def check(self) -> None:
         if self.cut:
             raise WireError("the store was given up")
+
+    def take(self, n: int, of_answer: int) -> None:
+        """So many bytes arrived, the last of so many of an answer."""
+        before, self.received = self.received, self.received + n
+        if self.limit is not None and (self.received if self.keeps else of_answer) > self.limit:
+            self._refuse(f"{self.limit >> 20} MiB")
+        if self.keeps and before // _LOOK_EVERY != self.received // _LOOK_EVERY:
+            folder = tempfile.gettempdir()
+            if shutil.disk_usage(folder).free < _ROOM:
+                self._refuse(f"{folder} has room for")
+
+    def _refuse(self, what: str) -> None:
+        self.too_much = f"answered with more than {what}"
+        raise WireError(self.too_much)
 
 
 _mine = threading.local()
@@ -99,10 +121,8 @@ class _Metered(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         self._wire.check()
         n: int | None = self._raw.readinto(buffer)
-        self._wire.received += n or 0
         self._n_read += n or 0
-        if self._wire.limit is not None and self._n_read > self._wire.limit:
-            raise WireError(f"answered with more than {self._wire.limit >> 20} MiB")
+        self._wire.take(n or 0, self._n_read)
         return n
 
     def close(self) -> None:

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from recsys_ae.errors import StorageError
-from recsys_ae.files import discard, recover, replaced_folder, sole_holder, write_arrays
-from recsys_ae.seals import FILES, check_files, checksums, read_sealed, write_sealed
+from recsys_ae.files import discard, recover, replaced_folder, sole_holder
+from recsys_ae.seals import FILES, check_files, checksums, read_sealed, write_arrays, write_sealed
 from recsys_ae.types import Epoch
 
 log = logging.getLogger(__name__)
@@ -40,19 +40,25 @@ class TrainingState:
     best: Arrays
     epochs: tuple[Epoch, ...]
 
+    @property
+    def last_epoch(self) -> int:
+        return self.epochs[-1].number if self.epochs else 0
+
 
 @dataclass(slots=True)
 class Checkpoint:
     """Where one training keeps its state.
 
     `folder`: None keeps nothing. `key`: says what is trained; a folder written for another key is refused.
-    Where the folder cannot be written to, the training goes on without it, and says so once.
+    Where the folder cannot be written to, the training goes on without it, and says so once. A state of more
+    epochs is never replaced by one of fewer: of the same key, it is further along the very same training.
     """
 
     folder: Path | None
     key: str
     _last_saved: float = field(default_factory=time.monotonic)
     _broken: bool = False
+    _kept_epoch: int = 0  # the last one of the state that is there
 
     @contextmanager
     def owned(self, *, resume: bool = False) -> Iterator[Checkpoint]:
@@ -80,6 +86,22 @@ class Checkpoint:
             )
             yield Checkpoint(None, self.key)
 
+    def begin_anew(self) -> None:
+        """Say that a training begins which could be continued, where that is so. Its state stays until this
+        training has come as far."""
+        try:
+            state = self.load()
+        except StorageError:  # a state that nobody could continue from
+            return
+        if state is not None and state.last_epoch > 0:
+            self._kept_epoch = state.last_epoch
+            log.warning(
+                "%s keeps %d epochs of this very training, which begins anew; the same command with --resume "
+                "continues from there",
+                self.folder,
+                state.last_epoch,
+            )
+
     def save_if_due(self, state: Callable[[], TrainingState]) -> None:
         """Save where the last time is half a minute ago; only then the state is asked for."""
         if time.monotonic() - self._last_saved >= _SECONDS_BETWEEN:
@@ -90,7 +112,8 @@ class Checkpoint:
         if self.folder is None or self._broken:
             return
         try:
-            _write(self.folder, self.key, state)
+            if state.last_epoch >= self._kept_epoch:
+                _write(self.folder, self.key, state)
         except StorageError as error:
             self._broken = True
             log.warning("%s; training goes on, and cannot be resumed if it is stopped", error)

@@ -33,9 +33,14 @@ class Interrupt:
     def requested(self) -> bool:
         return self.number is not None
 
+    @property
+    def is_of_others(self) -> bool:
+        """Whether it was another signal than Ctrl-C, whose user waits for results."""
+        return self.number in _FROM_OTHERS
+
     def end_where_others_asked(self) -> None:
-        """Do what the signal would have done at once, unless it was Ctrl-C, whose user waits for results."""
-        if self.number in _FROM_OTHERS:
+        """Do what the signal would have done at once, unless it was Ctrl-C."""
+        if self.number is not None and self.is_of_others:
             self._before[self.number](self.number, None)
 
 

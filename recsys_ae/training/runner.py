@@ -38,8 +38,9 @@ class Context:
 
     `device`: "auto", "cpu" or "cuda". `checkpoints`: folder that holds the states of unfinished trainings,
     each under its key; None keeps none. `resume`: continue from there. `keep_state`: a training that came to
-    its end leaves its state too, for the sake of work that follows and may be stopped. `on_epoch`: told of
-    each epoch (progress bar, tracker). `anyway`: fit a model even to data that it is not meant for.
+    its end leaves its state too, for the sake of what follows: that may be stopped, or find no room.
+    `on_epoch`: told of each epoch (progress bar, tracker). `anyway`: fit a model even to data that it is not
+    meant for.
     """
 
     device: str = "auto"
@@ -195,6 +196,9 @@ def _run(
             checkpoint.save_if_due(state)
         if interrupted or context.keep_state:
             checkpoint.save(state())
+        if interrupt.is_of_others and checkpoint.is_kept:
+            place = checkpoint.folder
+            log.warning("%s keeps the training; the same command with --resume continues it", place)
         interrupt.end_where_others_asked()
     if best.epoch is not None:
         trainee.restore(best.parameters)
@@ -210,7 +214,9 @@ def _begin(
     validator, context = options.validator, options.context
     state = checkpoint.load() if context.resume else None
     if state is None:
-        if context.resume and context.checkpoints is not None:
+        if not context.resume:
+            checkpoint.begin_anew()
+        elif context.checkpoints is not None:
             log.warning(
                 "no interrupted training of this config, seed and data was found in %s; training starts anew",
                 context.checkpoints,

@@ -102,49 +102,6 @@ def test_predefined_parts_of_ml_100k(data_folder):
     assert part.values.tolist() == expected[2].tolist()
 
 
-def copied(folder: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ratings that are called like the bundled ones, in a folder of datasets."""
-    path = folder / "movietweetings-100k" / "ratings.dat"
-    path.parent.mkdir()
-    path.write_text("".join(lines))
-    monkeypatch.setenv("RECSYS_AE_DATA", str(folder))
-    return path
-
-
-@pytest.fixture
-def tweets() -> list[str]:
-    table = pq.read_table(TWEETS / "ratings.parquet").to_pylist()
-    return ["::".join(str(row[name]) for name in ("user", "item", "rating")) + "\n" for row in table]
-
-
-def test_other_ratings_under_a_known_name_are_refused(tweets, tmp_path, monkeypatch):
-    path = copied(tmp_path, tweets[:50_000], monkeypatch)
-    with pytest.raises(
-        DataError, match=r"ratings.dat: has 50,000 rows of .* users and .* items, but movietw"
-    ) as said:
-        load_ratings(DataConfig(source="movietweetings-100k"))
-    assert "has 100,000 of 16,554 and 10,506" in str(said.value)
-    assert load_ratings(DataConfig(source=str(path))).n_observed == 50_000, "by their path they are one's own"
-
-
-def test_one_item_too_many_is_noticed(tweets, tmp_path, monkeypatch):
-    user, item, rating = tweets[0].split("::")
-    copied(tmp_path, [f"{user}::{item}x::{rating}", *tweets[1:]], monkeypatch)
-    with pytest.raises(DataError, match="has 100,000 rows of 16,554 users and 10,507 items"):
-        load_ratings(DataConfig(source="movietweetings-100k"))
-
-
-def test_parts_of_a_known_dataset_are_all_of_it(tweets, tmp_path, monkeypatch):
-    folder = copied(tmp_path, tweets, monkeypatch).parent
-    (folder / "a.dat").write_text("".join(tweets[:70_000]))
-    (folder / "b.dat").write_text("".join(tweets[70_000:]))
-    assert load_pair(DataConfig(source="movietweetings-100k"), "a.dat", "b.dat")[0].n_observed == 100_000
-    (folder / "b.dat").write_text("".join(tweets[70_000:-1]))
-    with pytest.raises(DataError, match="has 99,999 rows"):
-        load_pair(DataConfig(source="movietweetings-100k"), "a.dat", "b.dat")
-    assert load_pair(DataConfig(source=str(folder)), "a.dat", "b.dat")[0].n_observed == 99_999
-
-
 # The bundled dataset
 
 
@@ -213,6 +170,16 @@ def test_titles(name, item, title, data_folder):
         assert set(load_ratings(DataConfig(source=name)).items.ids) <= set(titles)
 
 
+def test_titles_lie_beside_the_ratings_and_lines_without_one_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECSYS_AE_DATA", str(tmp_path))
+    folder = tmp_path / "movietweetings-100k"
+    folder.mkdir()
+    (folder / "ratings.dat").write_text("1::2::3\n")
+    assert item_titles("movietweetings-100k")["0004936"] == "The Bank (1915)", "else those of the package"
+    (folder / "movies.dat").write_text("1::Heat (1995)::Crime\n\n2\n3::Ronin\n::Nobody's::Drama\n")
+    assert item_titles("movietweetings-100k") == {1: "Heat (1995)", 3: "Ronin"}
+
+
 def test_no_titles(no_data):
     assert item_titles("filmtrust") is None
     assert item_titles("ml-1m") is None
@@ -237,6 +204,12 @@ def test_folders_are_looked_through_in_order(tmp_path, monkeypatch):
 def test_unknown_names_are_answered_with_close_ones():
     with pytest.raises(DataError, match=r"'ml-2m' is no known dataset; perhaps ml-.* is meant; known are"):
         known("ml-2m")
+
+
+@pytest.mark.parametrize("name", ["~a\0b/x.csv", "x" * 300])
+def test_what_no_file_can_be_called_is_refused(name):
+    with pytest.raises(DataError, match="is no name of a file"):
+        load_ratings(DataConfig(source=name))
 
 
 def test_a_path_is_no_name(tmp_path, monkeypatch):

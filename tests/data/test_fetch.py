@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import signal
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -126,6 +127,43 @@ def test_other_files_in_the_folder_stay(tiny, tmp_path):
     (tmp_path / "tiny" / "notes.txt").write_text("mine")
     fetch("tiny", tmp_path)
     assert everything_in(tmp_path / "tiny") == ["README", "notes.txt", "u.data"]
+
+
+def test_files_of_the_folder_that_the_archive_has_too_are_replaced_and_links_stay(tiny, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "tiny").symlink_to("elsewhere")
+    (tmp_path / "tiny" / "README").write_text("of before")
+    (tmp_path / "tiny" / "link").symlink_to("README")
+    fetch("tiny", tmp_path)
+    assert (tmp_path / "tiny").is_symlink()
+    assert (tmp_path / "tiny" / "link").is_symlink()
+    assert (tmp_path / "tiny" / "README").read_text() == "read me"
+    assert everything_in(tmp_path) == [
+        "elsewhere", "elsewhere/README", "elsewhere/link", "elsewhere/u.data", "tiny",
+    ]  # fmt: skip
+
+
+def test_what_a_killed_download_left_goes_with_the_next(tiny, tmp_path):
+    child = os.fork()
+    if child == 0:
+        fetch("tiny", tmp_path, progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL))
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert len(everything_in(tmp_path)) >= 1
+    fetch("tiny", tmp_path)
+    assert everything_in(tmp_path) == ["tiny", "tiny/README", "tiny/u.data"]
+
+
+def test_files_are_on_the_disk_before_they_have_their_names(tiny, tmp_path, monkeypatch):
+    fsync, synced = os.fsync, []
+
+    def noted(handle):
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink().name, (tmp_path / "tiny").exists()))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    fetch("tiny", tmp_path)
+    assert {("u.data", False), ("README", False), (tmp_path.name, True)} <= set(synced)
 
 
 def test_progress_is_told_in_bytes(tiny, tmp_path):

@@ -134,6 +134,10 @@ READ: list[tuple[str, bytes, dict, Expected, str]] = [
      "ratings"),
     ("one.zip", zipped(PLAIN_CSV, "folder/a.csv"), {}, by_pandas(), "ratings"),
     ("mac.zip", zipped(PLAIN_CSV, "a.csv", "__MACOSX/._a.csv"), {}, the_frame, "ratings"),
+    ("hidden.zip", zipped(PLAIN_CSV, ".DS_Store", "a.csv"), {}, the_frame, "ratings"),
+    ("marked.csv", b"\xef\xbb\xbf" + PLAIN_CSV, {}, by_pandas(), "ratings"),
+    ("marked-headerless.csv", b"\xef\xbb\xbf" + csv(header=False), {"encoding": "UTF8"},
+     by_pandas(names=ROLES), "ratings"),
     ("lines.zip", zipped(jsonl(), "a.jsonl"), {}, the_frame, "ratings"),
     ("table.zip", zipped(written(FRAME.to_parquet), "a.parquet"), {}, the_frame, "ratings"),
     ("table.parquet.gz", gzip.compress(written(FRAME.to_parquet)), {}, the_frame, "ratings"),
@@ -299,6 +303,7 @@ REFUSED: list[tuple[str, bytes, dict, str]] = [
     ("text.feather", PLAIN_CSV, {}, "is no whole Arrow file"),
     ("either.csv", b"a;b,c\n1;2,3\n", {},
      "may have commas or semicolons between its fields; set format to csv"),
+    ("undefined.csv", PLAIN_CSV, {"encoding": "undefined"}, "cannot be read with the encoding 'undefined'"),
     ("bars.csv", csv(sep="|"), {}, "fits no known format; name one of movielens"),
 ]  # fmt: skip
 

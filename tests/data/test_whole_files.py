@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import bz2
-import csv
+import errno
+import gzip
 import io
 import lzma
 import os
@@ -13,12 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import sparse
 
 from recsys_ae.data.configs import DataConfig
@@ -27,13 +25,6 @@ from recsys_ae.data.readers import unpacked
 from recsys_ae.data.readers.counting import BLOCK_BYTES, RowsDiffer, check_lines
 from recsys_ae.errors import DataError
 
-HEADER = "user,item,rating,title\n"
-N = 30_000
-
-
-def lines(n: int = N) -> list[str]:
-    return [f"{i},{i % 777},{i % 5 + 1},M{i}" for i in range(n)]
-
 
 def sentence_of(path: Path, **options) -> str:
     with pytest.raises(DataError) as raised:
@@ -41,99 +32,6 @@ def sentence_of(path: Path, **options) -> str:
     text = str(raised.value)
     assert text.startswith(str(path))
     return text.removeprefix(str(path))
-
-
-def with_line(number: int, text: str, rows: list[str]) -> None:
-    """`number`: of the line in the file, of which the header is the first."""
-    rows[number - 2] = text
-
-
-STRAY: list[tuple[str, dict[int, str], str]] = [
-    ("to the end", {100: '1000,777,5,"Heat'}, ", line 100: a quote opens here and is not closed"),
-    (
-        "to a quoted text",
-        {100: '1000,777,5,"Heat', 150: '7,8,5,"Heat, The"'},
-        ", line 100: a quote opens here and is closed amid a text in line 150; remove it",
-    ),
-    (
-        "to another stray quote",
-        {100: '1000,777,5,"Heat', 2000: '7,8,5,Ronin"'},
-        ", line 100: a quote opens here and is not closed within|takes in line 101, which looks like a row",
-    ),
-    (
-        "over one row",
-        {100: '1000,777,5,"Heat', 101: '7,8,5,Ronin"'},
-        ", line 100: a quote opens in this row and takes in line 101, which looks like a row of its own",
-    ),
-    ("amid a text", {100: '1000,777,5,"Heat" 2'}, ", line 100: a text goes on after the quote that ends it"),
-    ("in a used column", {100: '1000,"777,5,Heat'}, ", line 100: a quote opens here and is not closed"),
-    (
-        "a line break",
-        {100: '1000,"77\n7",5,Heat'},
-        ", line 100: a line break stands within quotes in a field",
-    ),
-    ("a NUL", {100: "10\x0000,777,5,Heat"}, ", line 100: holds a NUL"),
-    ("a NUL beside", {100: "1000,777,5,He\x00at"}, ", line 100: holds a NUL"),
-]
-
-
-@pytest.mark.parametrize(("changes", "said"), [case[1:] for case in STRAY], ids=[case[0] for case in STRAY])
-@pytest.mark.parametrize("early", [0, 20_000], ids=["early", "late"])
-def test_what_swallows_rows_is_named_with_its_line(changes, said, early, tmp_path):
-    rows = lines()
-    for number, text in changes.items():
-        with_line(number + early, text, rows)
-    path = tmp_path / "ratings.csv"
-    path.write_text(HEADER + "\n".join(rows) + "\n", newline="")
-    said = re.sub(r"line (\d+)", lambda found: f"line {int(found[1]) + early}", said)
-    assert re.search(said, sentence_of(path))
-
-
-def test_a_quote_that_is_never_closed_is_named_where_it_opens(tmp_path):
-    path = tmp_path / "ratings.csv"
-    path.write_text('user,item,rating,title,text\n1,2,3,"a ""b""\nc ""d""","\n2,2,3,,c\nd\n')
-    with pytest.raises(
-        DataError, match=r"line 3: a quote opens here and is not closed; close it or remove it"
-    ):
-        read_triples(DataConfig(source=str(path)))
-
-
-def test_line_breaks_in_columns_that_are_not_read_are_text(tmp_path):
-    texts = [
-        "Loved it,\nreally",
-        "1,2\n3",
-        "a\r\n\r\nb",
-        'she said "no"\n',
-        "plain",
-        "5\n4\n3",
-        "x, y, z, 1\n9",
-    ]
-    frame = pd.DataFrame({"user": range(700), "item": range(700), "rating": 3, "title": texts * 100})
-    path = tmp_path / "ratings.csv"
-    frame.to_csv(path, index=False)
-    found = read_triples(DataConfig(source=str(path)))
-    assert [found.users[row] for row in range(len(found))] == [str(user) for user in frame.user]
-
-
-@given(
-    rows=st.lists(
-        st.tuples(*[st.integers(0, 9)] * 2, st.integers(1, 5), st.text("ab,\"\n\r5 é", max_size=8)),
-        min_size=1, max_size=30,
-    ),
-    stray=st.integers(0, 40),
-)  # fmt: skip
-def test_a_file_with_a_stray_quote_gives_all_rows_or_none(rows, stray, tmp_path_factory):
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerows([["user", "item", "rating", "title"], *rows])
-    text = buffer.getvalue()
-    text = text if stray >= len(text) else text[:stray] + '"' + text[stray:]
-    path = tmp_path_factory.mktemp("stray") / "ratings.csv"
-    path.write_text(text, newline="")
-    try:
-        found = read_triples(DataConfig(source=str(path), feedback="ratings"))
-    except DataError:
-        return
-    assert len(found) == len(rows)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -155,17 +53,31 @@ def test_lines_are_counted_in_any_encoding(encoding, tmp_path):
     check_lines(path, encoding, 2, ",")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['a,"b\nc",d\n', 'a"b",c\nd,e\n', 'a,"b"c\nd,e\n', '"b"c,a\nd,e\n', 'a,b\nc,d"\n', "a,b\nc,\0d\n"],
+)  # fmt: skip
+def test_lines_with_quotes_that_may_swallow_others_are_not_counted(text, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(RowsDiffer):
+        check_lines(tmp_path / "a.csv", "utf-8", 2, ",")
+
+
 # Compressed files
 
 
+@pytest.mark.parametrize("block", [3, "stream", 1 << 18])
 @pytest.mark.parametrize(("suffix", "pack"), [(".bz2", bz2.compress), (".xz", lzma.compress)])
-def test_streams_that_follow_the_first_are_read_or_named(suffix, pack, tmp_path):
+def test_streams_that_follow_the_first_are_read_or_named(suffix, pack, block, tmp_path, monkeypatch):
+    """Wherever the blocks end in which the file is read."""
     parts = [pack(b"user,item,rating\n1,2,3\n"), pack(b"4,5,1\n")]
+    monkeypatch.setattr(unpacked, "BLOCK_BYTES", len(parts[0]) if block == "stream" else block)
     path = tmp_path / f"ratings.csv{suffix}"
     path.write_bytes(b"".join(parts))
     assert len(read_triples(DataConfig(source=str(path)))) == 2
-    path.write_bytes(b"".join(parts) + b"\0" * 8)
-    assert len(read_triples(DataConfig(source=str(path)))) == 2
+    for padded in (b"".join(parts) + b"\0" * 8, parts[0] + b"\0" * 8 + parts[1]):
+        path.write_bytes(padded)
+        assert len(read_triples(DataConfig(source=str(path)))) == 2
     path.write_bytes(parts[0] + b"garbage" + parts[1])
     assert "cannot be read" in sentence_of(path)
     path.write_bytes(parts[0] + parts[1][:-9])
@@ -176,7 +88,7 @@ def zstd(content: bytes) -> bytes:
     return pa.compress(content, "zstd", asbytes=True)
 
 
-@pytest.mark.parametrize("suffix", [".bz2", ".xz", ".zip", ".zst"])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zip", ".zst"])
 def test_what_unpacks_to_far_too_much_is_refused(suffix, tmp_path, monkeypatch):
     monkeypatch.setattr(unpacked, "UNSUSPICIOUS", 1 << 20)
     content, path = b"0" * (8 << 20), tmp_path / f"ratings.csv{suffix}"
@@ -185,12 +97,72 @@ def test_what_unpacks_to_far_too_much_is_refused(suffix, tmp_path, monkeypatch):
             archive.writestr("a.csv", content)
     else:
         pack: dict[str, Callable[[bytes], bytes]] = {
-            ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd,
+            ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd,
         }  # fmt: skip
         path.write_bytes(pack[suffix](content))
     assert "unpacks to more than 200 times its size" in sentence_of(path)
     monkeypatch.setattr(unpacked, "MOST_UNPACKED", 1 << 20)
     assert "unpacks to more than 0 GiB" in sentence_of(path)
+
+
+def as_parquet(path: Path, table: pa.Table) -> None:
+    pq.write_table(table, path, compression="zstd")
+
+
+def as_ipc(path: Path, table: pa.Table) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_file(path, table.schema, options=options) as file:
+        file.write_table(table, max_chunksize=50_000)
+
+
+def as_stream(path: Path, table: pa.Table) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(path, table.schema, options=options) as file:
+        file.write_table(table, max_chunksize=50_000)
+
+
+def as_npz(path: Path, table: pa.Table) -> None:
+    rows = table.to_pandas()
+    sparse.save_npz(path, sparse.coo_array((rows.rating, (rows.index % 9, rows.index % 9))))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("a.parquet", as_parquet), ("a.arrow", as_ipc), ("b.arrow", as_stream), ("a.npz", as_npz)],
+)
+@pytest.mark.parametrize("user", [7, "x" * 200], ids=["number", "text"])
+def test_tables_that_unpack_to_far_too_much_are_refused_before_they_are_read(
+    name, write, user, tmp_path, monkeypatch
+):
+    n = 400_000
+    table = pa.table({"user": pa.array([user]).take(np.zeros(n, dtype=int)), "item": np.zeros(n, dtype=int),
+                      "rating": np.ones(n)})  # fmt: skip
+    write(path := tmp_path / name, table)
+    monkeypatch.setattr(unpacked, "UNSUSPICIOUS", 1 << 20)
+    monkeypatch.setattr(unpacked, "MOST_RATIO", 30)
+    assert "unpacks to more than 30 times its size" in sentence_of(path)
+    monkeypatch.setattr(unpacked, "MOST_UNPACKED", 1 << 20)
+    assert "unpacks to more than 0 GiB" in sentence_of(path)
+
+
+def test_texts_that_repeat_in_a_parquet_file_take_the_room_of_one(tmp_path):
+    n, long = 100_000, "x" * 100_000  # 10 GB, one after the other
+    users = pa.DictionaryArray.from_arrays(np.zeros(n, dtype=np.int32), [long])
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"user": users, "item": range(n), "rating": [3.0] * n}), path, store_schema=False)
+    found = read_triples(DataConfig(source=str(path)))
+    assert len(found) == n
+    assert found.users[n - 1] == long
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
+@pytest.mark.parametrize("stored", [True, False])
+def test_texts_of_every_kind_are_read_from_parquet(kind, stored, tmp_path):
+    users, path = ["b", "a", "é" * 90, "b"], tmp_path / "a.parquet"
+    table = pa.table({"user": pa.array(users, kind), "item": range(4), "rating": [3.0, 1, 2, 5]})
+    pq.write_table(table, path, row_group_size=2, store_schema=stored)
+    found = read_triples(DataConfig(source=str(path))).users
+    assert [found[row] for row in range(4)] == users
 
 
 def test_a_line_without_end_does_not_fill_the_memory(tmp_path):
@@ -233,6 +205,19 @@ def test_an_arrow_stream_that_was_cut_between_batches_is_named(tmp_path):
     assert len(read_triples(DataConfig(source=str(path)))) == 5000
     path.write_bytes(buffer.getvalue()[:end])
     assert "is no whole Arrow file (the stream has no end)" in sentence_of(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "module", "function"), [("parquet", pq, "ParquetFile"), ("arrow", pa, "memory_map")]
+)
+def test_a_table_out_of_reach_is_not_called_damaged(suffix, module, function, tmp_path, monkeypatch):
+    def refuse(*given, **named):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    path = tmp_path / f"ratings.{suffix}"
+    path.write_bytes(b"")
+    monkeypatch.setattr(module, function, refuse)
+    assert sentence_of(path) == ": cannot be read (Permission denied); see that it is whole and yours to read"
 
 
 def rewritten(path: Path, **changes: np.ndarray) -> Path:

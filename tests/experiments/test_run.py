@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import signal
 import tempfile
 from datetime import datetime
@@ -277,6 +278,60 @@ def test_results_that_cannot_be_written_are_kept_elsewhere_and_nothing_is_left(c
     assert read_run(place)[1].report.metrics
     assert load_model(place / "model").recommender.kind == "network"
     assert {path.name for path in Path().iterdir()} == {"file", "ratings.csv", rescued.name}
+
+
+def test_without_room_anywhere_the_training_is_kept_until_there_is_some(config, rescued, monkeypatch):
+    """Files beyond 12 kB, as figures are, cannot be written on any disk; the state of so small a network is
+    smaller."""
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    whole, told, told_again = run(config, Path("whole"), Context(), NullTracker()), [], []
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, before[1]))
+    try:
+        with pytest.raises(StorageError) as caught:
+            run(config, Path("out"), Context(on_epoch=told.append), NullTracker())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    (state,) = Path(".checkpoints").iterdir()
+    assert str(caught.value) == (
+        f"out: the results cannot be written (File too large); make room, and the same command with "
+        f"--resume continues the training kept in {state}"
+    )
+    left = {"whole", ".checkpoints", "ratings.csv", rescued.name}
+    assert {path.name for path in Path().iterdir()} == left
+    assert not list(rescued.iterdir())
+    again = run(config, Path("out"), Context(resume=True, on_epoch=told_again.append), NullTracker())
+    assert told_again == told  # with their seconds: nothing was trained again
+    assert again.report.metrics == whole.report.metrics
+    assert not Path(".checkpoints").exists()
+
+
+def test_results_go_to_another_disk_first_and_to_memory_last(config, rescued, monkeypatch, tmp_path):
+    monkeypatch.setattr(folders, "_MEMORY", tmp_path / "memory")
+    monkeypatch.setenv("HOME", "/proc")  # stands for another disk, to which nothing can be written
+    assert folders._other_places(Path("out")) == [Path("/proc"), rescued, Path.cwd(), tmp_path / "memory"]
+    (tmp_path / "memory").mkdir()
+    rescued.rmdir()
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/proc"))
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match=r"they are in .*/memory/recsys-ae-\w+/run: move them to another"):
+        run(config, tmp_path / "file" / "out", Context(), NullTracker())
+    (place,) = tmp_path.glob("memory/recsys-ae-*/run")
+    assert read_run(place)[1].report.metrics
+
+
+@pytest.mark.parametrize("length", [242, 255])
+def test_long_names_are_no_trouble(config, length, rescued):
+    out = Path("o" * length)
+    with new_folder(config, out) as folder:
+        result = run(config, folder, Context(), NullTracker())
+    assert read_run(out)[1].report.metrics == result.report.metrics
+    assert {path.name for path in Path().iterdir()} == {"ratings.csv", out.name, rescued.name}
+    Path("file").write_text("no folder")
+    with pytest.raises(StorageError):
+        run(config, "file" / out, Context(), NullTracker())
+    (place,) = rescued.glob("*/*")
+    assert read_run(place)[1].report.metrics == result.report.metrics
 
 
 def test_place_that_cannot_be_written_to_is_refused(config):

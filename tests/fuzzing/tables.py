@@ -22,6 +22,12 @@ NO_DAMAGE: st.SearchStrategy[list[Damage]] = st.just([])
 some_damage = st.one_of(NO_DAMAGE, damages)
 numbers = st.integers(0, 40)
 words = st.sampled_from(["bob", "007", "Zoë", 'a "b"', "x" * 200, "\x1b[31m", "a\nb", "1", "9" * 25, "{"])
+large = st.one_of(st.integers(2**53 - 2, 2**53 + 2), st.integers(2**63 - 2, 2**64 - 1))
+odd = st.one_of(
+    st.sampled_from([1e3, 2.0, 1.5, 2.0**53, -0.0, True, 2**63, 2**70, -(2**63), 10**18, -(10**19), 7, "7"]),
+    st.sampled_from(["\0", "a\0", "\ud800", "\udc00b", "\u2028", "\ufffe", "😀", " é", "\t", ""]),
+    large, st.text(max_size=4),
+)  # fmt: skip
 values = st.sampled_from([0, 1, 3, 4.5, -1, 2.25, 1e10, 5.0])
 others = st.one_of(st.none(), st.booleans(), st.text(max_size=5), st.lists(st.integers(), max_size=2))
 Row = dict[str, Any]
@@ -49,7 +55,8 @@ def cases(draw: st.DrawFn, ids: st.SearchStrategy, **options: Any) -> TableCase:
 def run_jsonl(case: TableCase, folder: Path) -> bool:
     path = folder / "ratings.jsonl"
     end = case.options["end"]
-    content = "".join(json.dumps(row, ensure_ascii=case.options["ascii"]) + end for row in case.rows).encode()
+    text = "".join(json.dumps(row, ensure_ascii=case.options["ascii"]) + end for row in case.rows)
+    content = text.encode(errors="surrogatepass")
     content = damaged(content, case.damage)
     path.write_bytes(content)
     if (found := refused(path, case)) is None:
@@ -140,7 +147,10 @@ def refused(path: Path, case: TableCase) -> Triples | None:
 
 
 def table(case: TableCase) -> pa.Table:
-    kinds = {"user": None, "item": None, "rating": pa.float64()}
+    kinds: dict[str, pa.DataType | None] = {"user": None, "item": None, "rating": pa.float64()}
+    for name in ("user", "item"):
+        if isinstance(case.rows[0][name], int) and max(row[name] for row in case.rows) >= 2**63:
+            kinds[name] = pa.uint64()
     return pa.table({name: pa.array([row[name] for row in case.rows], kind) for name, kind in kinds.items()})
 
 
@@ -149,7 +159,7 @@ def source(case: TableCase) -> list[tuple[str, str, float]]:
 
 
 def as_id(value: Any) -> str:
-    return str(value).strip()
+    return str(int(value) if isinstance(value, float) else value).strip()
 
 
 def shifted(array: np.ndarray) -> np.ndarray:
@@ -180,15 +190,19 @@ CASES = {
     "jsonl": (
         st.one_of(
             cases(ids, end=["\n", "\r\n", "\n\n"], ascii=[True, False], other=[None])
-            for ids in (numbers, words)
+            for ids in (numbers, words, large)
         ),
+        run_jsonl,
+    ),
+    "ids": (
+        cases(odd, end=["\n", "\r\n"], ascii=[True, False], other=[None], wrong=["ids that are none"]),
         run_jsonl,
     ),
     "parquet": (
         st.one_of(
             cases(ids, compression=["snappy", "zstd", "none"], use_dictionary=[True, False],
                   row_group_size=[7, 1000], data_page_version=["1.0", "2.0"])
-            for ids in (numbers, words)
+            for ids in (numbers, words, large)
         ),
         run_parquet,
     ),

@@ -152,6 +152,7 @@ def rows_of(found: Triples) -> list[tuple[str, str, float]]:
     assert found.values is not None
     users = [texted(found.users.labels, code) for code in found.users.codes]
     items = [texted(found.items.labels, code) for code in found.items.codes]
+    assert (found.users.n_distinct(), found.items.n_distinct()) == (len({*users}), len({*items}))
     return list(zip(users, items, np.asarray(found.values).tolist(), strict=True))
 
 

@@ -25,7 +25,8 @@ ROOM_BYTES = 2 << 30  # address space of a case, beyond what the process has
 SECONDS = 20  # of a case
 TARGETS: dict[str, str] = {
     "text": "texts", "compressed": "texts",
-    "jsonl": "tables", "parquet": "tables", "pages": "tables", "arrow": "tables", "npz": "tables",
+    "jsonl": "tables", "ids": "tables", "parquet": "tables", "pages": "tables", "arrow": "tables",
+    "npz": "tables",
     "yaml": "words", "set": "words", "uri": "words", "model": "folders",
 }  # fmt: skip
 Run = Callable[[Any, Path], bool]  # one case in a folder of its own: whether it was accepted
@@ -46,7 +47,7 @@ def fuzz(target: str, cases: int, seed: int, folder: Path) -> Counter[str]:
 
 def called(*words: str) -> bool:
     """Whether the command line accepts these words. Fails unless it ends with exit code 0, or with 2 and one
-    line of printable text."""
+    line, and says printable text alone."""
     from commands import call
 
     outcome = call(*words)
@@ -55,8 +56,9 @@ def called(*words: str) -> bool:
         *_, said, end = outcome.err.split("\n")
         assert said.startswith("error: "), outcome.err
         assert end == "", outcome.err
-    text = outcome.err.replace("\n", "")
-    assert text.isprintable(), f"control characters: {text!r}"
+    for said in (outcome.out, outcome.err):
+        text = said.replace("\n", "")
+        assert text.isprintable(), f"control characters: {text!r}"
     assert max(map(len, outcome.err.split("\n"))) < 2_100, "a sentence is short"
     return outcome.code == 0
 

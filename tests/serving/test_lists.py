@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdE
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.linear import LinearRecommender
 from recsys_ae.ranking import TopN
-from recsys_ae.serving.lists import TopNBlock, columns_of, frame_of, recommend, rows_of
+from recsys_ae.serving.lists import TopNBlock, chosen_rows, columns_of, frame_of, recommend, rows_of
 
 
 def linear_model(ratings: Ratings, *, ranks: bool = True) -> LinearRecommender:
@@ -174,3 +176,10 @@ def test_blocks_follow_each_other_and_none_is_an_empty_table():
     assert len(nothing) == 0
     assert list(nothing.columns) == list(frame.columns)
     assert all(nothing[name].dtype == frame[name].dtype for name in ("rank", "item", "score"))
+
+
+def test_a_pipe_of_users_is_called_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("wanted")
+    with pytest.raises(ConfigError, match="--users wanted: is a pipe; write the ids into a file"):
+        chosen_rows("wanted", IdMap.of(["a", "b"]))

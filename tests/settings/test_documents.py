@@ -55,6 +55,8 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("!!bool x", "'x' is no bool"),
         ("!!binary x", "failed to decode base64 data"),
         ("9" * 19, "a whole number has more than 63 bits"),
+        ("9223372036854775808", "a whole number has more than 63 bits"),
+        ("-9223372036854775808", "a whole number has more than 63 bits"),
         ("9" * 5_000, "is no int"),
         ("[" * 100_000, "is nested too deep"),
         ("{a: " * 3_000, "is nested too deep"),

@@ -8,6 +8,8 @@ import yaml
 from recsys_ae.errors import ConfigError
 from recsys_ae.models.configs import GaussianNoiseConfig, MaskingConfig
 from recsys_ae.results.folder import yaml_of
+from recsys_ae.settings.configs import ExperimentConfig
+from recsys_ae.settings.documents import parse
 from recsys_ae.settings.load import default_experiment, load_benchmark, load_experiment
 
 EXPERIMENT = """\
@@ -172,3 +174,35 @@ def test_no_pydantic_words_reach_the_user(write):
         assert "validation" not in sentence
         assert "http" not in sentence
         assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("value", ["true", "false", "1_000", '"3"', "'1.5'"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "seed",
+        "training.epochs",
+        "model.l2",
+        "data.filters.core",
+        "split.test_share",
+        "training.learning_rate",
+    ],
+)
+def test_neither_booleans_nor_texts_are_numbers(key, value):
+    with pytest.raises(ConfigError, match=f"must be a (whole )?number, and is {parse(value)!r}"):
+        default_experiment("a.csv", "i-autorec", [f"{key}={value}"])
+
+
+@pytest.mark.parametrize(
+    "setting", ["model.hidden=[true]", "data.scale=[true, 5]", "evaluation.cutoffs=[false]"]
+)
+def test_nor_are_they_in_lists(setting):
+    with pytest.raises(ConfigError, match=r"\.0' must be a (whole )?number, and is (True|False)"):
+        default_experiment("a.csv", "i-autorec", [setting])
+
+
+def test_whole_numbers_are_numbers():
+    config = default_experiment("a.csv", "i-autorec", ["model.l2=2", "data.scale=[1, 5]", "seed=1e3"])
+    assert (config.model.l2, config.data.scale, config.seed) == (2.0, (1.0, 5.0), 1000)
+    assert all(isinstance(value, float) for value in (config.model.l2, *config.data.scale))
+    assert ExperimentConfig.model_validate_json(config.model_dump_json()) == config

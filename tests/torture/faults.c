@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -116,11 +117,11 @@ ON_FILE(ftruncate, 0, (int fd, off_t size), (fd, size))
 ON_FILE(ftruncate64, 0, (int fd, off64_t size), (fd, size))
 
 /* A write during which the process dies is half there. */
-#define WRITE(name, types, values, half)                                               \
+#define WRITE(name, types, values, part)                                               \
     ssize_t name types {                                                               \
         REAL(name);                                                                    \
         int mine = open_in_scope(fd);                                                  \
-        if (mine && mode == KILLED && calls + 1 == number && real half >= 0) die();      \
+        if (mine && mode == KILLED && calls + 1 == number && real part >= 0) die();      \
         FAIL_IF(mine, 1);                                                              \
         return real values;                                                            \
     }
@@ -128,6 +129,16 @@ WRITE(write, (int fd, const void *data, size_t n), (fd, data, n), (fd, data, n /
 WRITE(pwrite, (int fd, const void *data, size_t n, off_t at), (fd, data, n, at), (fd, data, n / 2, at))
 WRITE(pwrite64, (int fd, const void *data, size_t n, off64_t at), (fd, data, n, at), (fd, data, n / 2, at))
 WRITE(writev, (int fd, const struct iovec *parts, int n), (fd, parts, n), (fd, parts, n / 2))
+
+/* Whoever copies a file may ask for more than it has. */
+static size_t half(int from, size_t n) {
+    struct stat found;
+    return (fstat(from, &found) == 0 && (size_t)found.st_size < n ? (size_t)found.st_size : n) / 2;
+}
+WRITE(sendfile, (int fd, int from, off_t *at, size_t n), (fd, from, at, n), (fd, from, at, half(from, n)))
+WRITE(sendfile64, (int fd, int from, off64_t *at, size_t n), (fd, from, at, n), (fd, from, at, half(from, n)))
+WRITE(copy_file_range, (int from, off64_t *start, int fd, off64_t *at, size_t n, unsigned flags),
+      (from, start, fd, at, n, flags), (from, start, fd, at, half(from, n), flags))
 
 /* Closing is where some disks say that a write has failed: the file is closed all the same. */
 int close(int fd) {

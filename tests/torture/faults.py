@@ -132,7 +132,7 @@ def _obey(request: dict, library: ctypes.CDLL, counted: int) -> None:
     code = 99
     try:
         os.chdir(request["folder"])
-        tempfile.tempdir = request["temporary"]
+        tempfile.tempdir = os.environ["HOME"] = request["temporary"]
         with ExitStack() as stack:
             said = [
                 stack.enter_context(Path(f"{request['said']}.{name}").open("w", buffering=1))

@@ -1,4 +1,5 @@
-"""Each system call that changes a file fails, or is the last, in turn: nothing whole is ever lost."""
+"""Each system call that changes a file fails, finds the disk full or is the last, in turn, and in long jobs
+does one of the three: nothing whole is ever lost."""
 
 from __future__ import annotations
 

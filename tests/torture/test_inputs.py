@@ -7,7 +7,7 @@ from fuzzing.worker import TARGETS, fuzz
 
 pytestmark = pytest.mark.torture
 CASES = {"text": 2500, "compressed": 1000, "yaml": 1500, "set": 1000, "model": 800}
-OTHERS = 600  # cases of each of the others: jsonl, parquet, pages, arrow, npz, uri; ten thousand in all
+OTHERS = 600  # cases of each of the others: jsonl, ids, parquet, pages, arrow, npz, uri; ten thousand in all
 
 
 def test_there_are_ten_thousand():

@@ -49,10 +49,13 @@ def test_no_piece_of_a_secret_is_shown(scheme, secret):
         ("postgresql://user:p@ss/w@host/db", "postgresql://host/db"),
         ("postgresql://user:p%40ss@host/db?sslmode=require", "postgresql://host/db?***"),
         ("https://host/x?X-Amz-Signature=abc&b=c#d", "https://host/x?***"),
+        ("https://host/x#token=abc", "https://host/x#***"),
         ("http://u:a?b@host/x", "http://***"),
         ("mlflow-artifacts://u:p@host/1", "mlflow-artifacts://host/1"),
         ("sqlite:////srv/a@b/mlflow.db", "sqlite:////srv/a@b/mlflow.db"),
         ("file:///srv/a@b", "file:///srv/a@b"),
+        ("file:///srv/runs?token=abc", "file:///srv/runs?***"),
+        ("sqlite:////srv/mlflow.db?key=abc", "sqlite:////srv/mlflow.db?***"),
         ("http://localhost:5000", "http://localhost:5000"),
         ("databricks", "databricks"),
     ],
@@ -79,8 +82,23 @@ def test_what_gives_nothing_away_is_quoted():
     assert not holds_secret("relation ann does not exist", "postgresql://ann:s3cret@host/db")
 
 
-def test_passwords_in_the_environment_are_secrets(monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "geheim-7391")
+def test_a_password_that_a_library_has_unquoted_is_known():
+    error = ValueError("no host geheim7391@host")
+    assert store._reason(error, "postgresql://ann:w%40geheim7391@host/db") == "refused: ValueError"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_TRACKING_TOKEN",
+        "DATABRICKS_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    ],
+)
+def test_passwords_in_the_environment_are_secrets(name, monkeypatch):
+    monkeypatch.setenv(name, "geheim-7391")
     assert store._reason(ValueError("bad password GEHEIM"), "http://host") == "refused: ValueError"
 
 

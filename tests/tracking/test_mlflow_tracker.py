@@ -13,8 +13,10 @@ import pytest
 from mlflow import MlflowClient
 
 from recsys_ae.errors import TrackingError
+from recsys_ae.tracking.address import database_of
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 from recsys_ae.tracking.runs import experiment_runs
+from recsys_ae.tracking.store import _make_database
 from recsys_ae.tracking.tracker import DatasetRecord
 
 
@@ -216,6 +218,45 @@ def test_a_failure_midway_is_one_warning_and_the_run_is_marked(store, tmp_path, 
     run = stored(store, tracker)
     assert run.info.status == "FINISHED"
     assert run.data.tags["recsys_ae.incomplete"] == "true"
+
+
+def test_the_first_of_several_makers_of_a_store_wins(tmp_path, monkeypatch):
+    path = tmp_path / "mlflow.db"
+
+    def make(uri):
+        database_of(uri).write_bytes(b"ours")
+        path.write_bytes(b"theirs")
+
+    monkeypatch.setattr("mlflow.MlflowClient", make)
+    _make_database(path)
+    assert path.read_bytes() == b"theirs"
+    assert [found.name for found in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+def test_an_experiment_that_another_run_makes_at_the_same_moment_is_shared(store, monkeypatch):
+    look, looked = MlflowClient.get_experiment_by_name, []
+
+    def found_late(client, name):
+        looked.append(name)
+        if len(looked) == 1:
+            client.create_experiment(name)
+            return None
+        return look(client, name)
+
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", found_late)
+    with MlflowTracker("demo", "run", on_failure="raise") as tracker:
+        pass
+    assert [run.run_id for run in experiment_runs("demo")] == [tracker.run_id]
+
+
+def test_an_experiment_in_the_trash_gets_no_runs(store):
+    client = MlflowClient(store)
+    client.delete_experiment(client.create_experiment("demo"))
+    with (
+        pytest.raises(TrackingError, match=r"'demo' is in the trash of the tracking store; restore it"),
+        MlflowTracker("demo", "run", on_failure="raise"),
+    ):
+        pass
 
 
 def test_who_uploads_on_purpose_hears_of_failures(dead_server):

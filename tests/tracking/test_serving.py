@@ -53,6 +53,30 @@ def test_lists_are_cut_to_the_catalogue(served):
     assert [row["rank"] for row in found["predictions"]] == list(range(1, 12))  # one of twelve is seen
 
 
+def test_numbers_of_any_length_are_cut_or_refused(served):
+    table = pd.DataFrame({"user": [3]})
+    assert read_request(table, {"n": 10**400}, n_items=11).n == 11
+    with pytest.raises(ConfigError, match="give a whole number of 1 or more"):
+        read_request(table, {"n": -(10**400)}, n_items=11)
+    code, found = answered(served["numbers"], lists_for(3, n=10**400))
+    assert code in (200, 400), found
+
+
+def test_tables_as_csv_are_taken_where_ids_are_texts(served):
+    """Of integers MLflow would take them only with a type of its own, by which true is 1 and 1.5 too."""
+
+    def told(kind: str, text: str) -> Any:
+        model = served[kind]
+        return invocations(text, "text/csv", model, model.metadata.get_input_schema())
+
+    answer = told("texts", "user\n02\n")
+    assert answer.status == 200
+    assert {row["user"] for row in json.loads(answer.response)["predictions"]} == {"02"}
+    with pytest.raises(MlflowException) as caught:
+        told("numbers", "user\n3\n")
+    assert caught.value.get_http_status_code() == 400
+
+
 @pytest.mark.parametrize("kind", ["numbers", "texts"])
 @pytest.mark.parametrize("user", [True, 1.5, None, [3], {"a": 3}, "nobody", "", -1])
 def test_what_is_no_id_is_refused_in_a_sentence(kind, user, served):
@@ -128,6 +152,9 @@ def test_an_id_is_a_whole_number_or_a_text(values):
         ({"user": [1]}, {}, DataError),
         (pd.DataFrame({"x": [1]}), {}, DataError),
         (pd.DataFrame([[1, 1]], columns=["user", "user"]), {}, DataError),
+        (pd.DataFrame([[1, 1, 1]], columns=["user", "item", "item"]), {}, DataError),
+        (pd.DataFrame([[1] * 1000], columns=[f"c{place}" for place in range(1000)]), {}, DataError),
+        (pd.DataFrame({"user": [1]}), {"m" * 10_000: 1}, ConfigError),
         (pd.DataFrame({"user": [1]}), {"m": 1}, ConfigError),
         (pd.DataFrame({"user": [1]}), {"n": np.nan}, ConfigError),
         (pd.DataFrame({"user": [1]}), {"exclude_seen": 1}, ConfigError),
@@ -137,6 +164,13 @@ def test_requests_that_make_no_sense(table, params, error):
     with pytest.raises(error) as caught:
         read_request(table, params, n_items=3)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_what_a_user_has_seen_is_left_out_unless_asked_for():
+    table = pd.DataFrame({"user": [1]})
+    assert read_request(table, {}, n_items=3).exclude_seen
+    assert not read_request(table, {"exclude_seen": False}, n_items=3).exclude_seen
 
 
 def test_values_are_quoted_in_part(tmp_path: Path):

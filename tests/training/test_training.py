@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -462,6 +463,20 @@ def test_a_state_whose_writer_was_killed_between_two_renames_is_resumed_from(tmp
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
+def test_a_state_that_cannot_be_put_back_ends_no_training(tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def fail(self, target):
+        if self.suffix == ".old":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return rename(self, target)
+
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    (tmp_path / "key").rename(tmp_path / ".key.0a1b2c3d.old")
+    monkeypatch.setattr(Path, "rename", fail)
+    assert len(run(checkpoints=tmp_path).epochs) == 10
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
 def test_a_disk_that_fails_in_a_checkpoint_ends_no_training(tmp_path, caplog, monkeypatch, code):
     def fail(handle):
@@ -478,7 +493,7 @@ def test_a_disk_that_fails_in_a_checkpoint_ends_no_training(tmp_path, caplog, mo
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_what_others_send_ends_training_with_its_state_kept(tmp_path, number):
+def test_what_others_send_ends_training_with_its_state_kept(tmp_path, number, caplog):
     def send(epoch):
         if epoch.number == 3:
             signal.raise_signal(number)
@@ -486,10 +501,49 @@ def test_what_others_send_ends_training_with_its_state_kept(tmp_path, number):
     with pytest.raises(Terminated, match=number.name), terminated() as heard:
         run(checkpoints=tmp_path, on_epoch=send)
     assert heard.number == number
+    last = caplog.messages[-1]
+    assert last == f"{tmp_path / 'key'} keeps the training; the same command with --resume continues it"
     assert signal.getsignal(number) is signal.SIG_DFL
     state = checkpoints.Checkpoint(tmp_path / "key", "key").load()
     assert [epoch.number for epoch in state.epochs] == [1, 2, 3]
     assert run(checkpoints=tmp_path, resume=True).model == run().model
+
+
+def epochs_kept(folder):
+    return len(checkpoints.Checkpoint(folder / "key", "key").load().epochs)
+
+
+def test_a_state_is_never_replaced_by_one_of_fewer_epochs(tmp_path, caplog, monkeypatch):
+    """Whether training is stopped or killed, and by whom."""
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
+
+    def be_killed(epoch):
+        if epoch.number == 4:
+            raise SystemExit
+
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(7))
+    assert "epochs of this very training" not in caplog.text
+    with pytest.raises(SystemExit):
+        run(checkpoints=tmp_path, on_epoch=be_killed)
+    assert caplog.text.count("keeps 7 epochs of this very training, which begins anew; the same command") == 1
+    stopped = run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    assert (len(stopped.epochs), stopped.resumable, epochs_kept(tmp_path)) == (3, True, 7)
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(8))
+    assert epochs_kept(tmp_path) == 8
+    told = []
+    resumed = run(checkpoints=tmp_path, resume=True, on_epoch=told.append)
+    assert [epoch.number for epoch in told] == list(range(1, 11))
+    assert resumed.model == run().model
+    run(checkpoints=tmp_path).forget()
+    assert not tmp_path.exists()
+
+
+def test_a_damaged_state_stands_in_nobodys_way(tmp_path, caplog):
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(7))
+    (tmp_path / "key" / "state.safetensors").write_text("half a file")
+    run(checkpoints=tmp_path, on_epoch=press_ctrl_c_in(3))
+    assert epochs_kept(tmp_path) == 3
+    assert "very training" not in caplog.text
 
 
 def test_signals_that_are_ignored_stay_so(monkeypatch):

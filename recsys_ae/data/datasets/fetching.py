@@ -6,14 +6,13 @@ import logging
 import shutil
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from recsys_ae.data.datasets.known import Archive, Dataset
 from recsys_ae.data.datasets.places import BUNDLED, cache_folder, data_folder, known, ratings_file
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, StorageError, reason
+from recsys_ae.files import replaced_folder
 
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0 if unknown)
 CHUNK_BYTES = 1 << 18
@@ -40,32 +39,25 @@ def fetch(
     target = (folder or data_folder() or cache_folder()) / name
     if ratings_file(dataset, target):
         return target
-    made = not target.parent.exists()
-    try:
-        _fetch_to(target, dataset, dataset.archive, url or dataset.archive.url, progress)
-    except BaseException:
-        if made:
-            with suppress(OSError):
-                target.parent.rmdir()
-        raise
+    _fetch_to(target, dataset, dataset.archive, url or dataset.archive.url, progress)
     log.info("%s is in %s", name, target)
     return target
 
 
 def _fetch_to(target: Path, dataset: Dataset, archive: Archive, url: str, progress: Progress | None) -> None:
+    """All files of the dataset in place of the folder, with what else is in that."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{dataset.name}-", dir=target.parent) as name:
-            packed = _download(dataset, archive, url, Path(name), progress)
-            unpacked = Path(name, "unpacked")
-            _unpack(packed, archive, unpacked)
-            target.mkdir(exist_ok=True)
-            for file in sorted(unpacked.iterdir(), key=lambda file: file.name == archive.members[0]):
-                file.replace(target / file.name)  # the ratings last: where they are, all is
-    except OSError as error:
+        with replaced_folder(target.resolve()) as temporary:
+            packed = _download(dataset, archive, url, temporary, progress)
+            if target.exists():
+                shutil.copytree(target, temporary, symlinks=True, dirs_exist_ok=True)
+            _unpack(packed, archive, temporary)
+            packed.unlink()
+    except StorageError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         raise DataError(
-            f"{target}: cannot be written ({error.strerror or error}); set RECSYS_AE_DATA to a folder "
-            "with room that you may write to"
+            f"{target}: cannot be written ({reason(cause)}); set RECSYS_AE_DATA to a folder with room that "
+            "you may write to"
         ) from error
 
 
@@ -77,7 +69,7 @@ def _download(dataset: Dataset, archive: Archive, url: str, folder: Path, progre
     bar = _Bar(url, progress)
     loader = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS, chunk_size=CHUNK_BYTES)
     try:
-        fetched = pooch.retrieve(url, f"sha256:{archive.sha256}", "archive.zip", folder, downloader=loader)
+        fetched = pooch.retrieve(url, f"sha256:{archive.sha256}", ".archive.zip", folder, downloader=loader)
     except requests.HTTPError as error:
         answer = error.response
         status = error if answer is None else f"{answer.status_code} {answer.reason}"
@@ -99,7 +91,6 @@ def _download(dataset: Dataset, archive: Archive, url: str, folder: Path, progre
 
 def _unpack(packed: Path, archive: Archive, folder: Path) -> None:
     """The wanted members that the archive has, whatever folder they are in there."""
-    folder.mkdir()
     try:
         with zipfile.ZipFile(packed) as opened:
             shallow_first = sorted(opened.namelist(), key=lambda member: member.count("/"), reverse=True)
@@ -110,7 +101,7 @@ def _unpack(packed: Path, archive: Archive, folder: Path) -> None:
                         shutil.copyfileobj(source, sink)
     except zipfile.BadZipFile as error:
         raise DataError(f"{archive.url}: is no zip file ({error})") from error
-    if not (folder / archive.members[0]).exists():
+    if archive.members[0] not in inside:
         raise DataError(f"{archive.url}: has no {archive.members[0]} in it")
 
 

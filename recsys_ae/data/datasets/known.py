@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys_ae.data.configs import ColumnsConfig, Feedback, Format
+from recsys_ae.data.datasets.contents import content_of
+from recsys_ae.data.schema import Triples
 from recsys_ae.errors import DataError
 
 NO_COLUMNS_NAMED = ColumnsConfig()
@@ -55,8 +57,8 @@ class Dataset:
     pair again. `scale`: lowest and highest possible rating, None
     where there is none. `feedback`: what the values are. `terms`: licence and citation in one line, to be
     shown before a download. `files`: the forms of its ratings, the first one found is read. `archive`: None
-    where no download can be verified. `note`: what to know when loading it, or what to do where it cannot be
-    downloaded."""
+    where no download can be verified. `content`: see `content_of`, None where nobody has read it yet. `note`:
+    what to know when loading it, or what to do where it cannot be downloaded."""
 
     name: str
     users: int
@@ -72,15 +74,26 @@ class Dataset:
     feedback: Feedback = "ratings"
     repeats: int = 0
     note: str = ""
+    content: tuple[str, str] | None = None
 
-    def check(self, path: Path, *, rows: int, users: int, items: int) -> None:
+    def check(self, path: Path, triples: Triples) -> None:
         """Raises DataError where the file of this name holds something else."""
         expected = self.ratings + self.repeats
+        rows, users, items = len(triples), triples.users.n_distinct(), triples.items.n_distinct()
         if (rows, users, items) != (expected, self.users, self.items):
             raise DataError(
                 f"{path}: has {rows:,} rows of {users:,} users and {items:,} items, but {self.name} has "
                 f"{expected:,} of {self.users:,} and {self.items:,}; get it again, or name the path in place "
                 f"of {self.name} where these ratings are meant"
+            )
+        if self.content is None:
+            return
+        pairs, ratings = content_of(triples)
+        if pairs != self.content[0] or ratings not in (None, self.content[1]):
+            what = "pairs of users and items" if pairs != self.content[0] else "ratings"
+            raise DataError(
+                f"{path}: has as many rows, users and items as {self.name}, but other {what}; get it again, "
+                f"or name the path in place of {self.name} where these ratings are meant"
             )
 
 
@@ -103,7 +116,15 @@ def _movielens(name: str, sha256: str, *members: str) -> Archive:
 
 
 def _movielens_csv(
-    name: str, page: str, *, users: int, items: int, ratings: int, sha256: str, note: str = ""
+    name: str,
+    page: str,
+    *,
+    users: int,
+    items: int,
+    ratings: int,
+    sha256: str,
+    note: str = "",
+    content: tuple[str, str] | None = None,
 ) -> Dataset:
     """One of the releases as CSV files, which are alike."""
     return Dataset(
@@ -118,6 +139,7 @@ def _movielens_csv(
         titles=(TitlesFile("movies.csv", ",", "movieId", "title"),),
         archive=_movielens(name, sha256, "ratings.csv", "movies.csv", "README.txt"),
         note=note,
+        content=content,
     )
 
 
@@ -125,6 +147,7 @@ def _movielens_csv(
 KNOWN = (
     Dataset(
         name="movietweetings-100k", users=16_554, items=10_506, ratings=100_000, scale=(0, 10),
+        content=("cbb07688cf57f6cb", "88796e4974e7836c"),
         terms="MIT licence, (c) 2013 Simon Dooms; cite Dooms, De Pessemier & Martens, CrowdRec 2013",
         published="https://github.com/sidooms/MovieTweetings",
         files=(RatingsFile("ratings.dat", "movielens"), RatingsFile("ratings.parquet", "parquet")),
@@ -134,6 +157,7 @@ KNOWN = (
     ),
     Dataset(
         name="ml-100k", users=943, items=1_682, ratings=100_000, scale=(1, 5),
+        content=("144335f8c8d920ee", "bb592b5165594a46"),
         terms=MOVIELENS_TERMS,
         published="https://grouplens.org/datasets/movielens/100k/",
         files=(RatingsFile("u.data", "tab"),),
@@ -144,6 +168,7 @@ KNOWN = (
     ),
     Dataset(
         name="ml-1m", users=6_040, items=3_706, ratings=1_000_209, scale=(1, 5),
+        content=("5b44b524cf5c9cdc", "13b01845559b73d2"),
         terms=MOVIELENS_TERMS,
         published="https://grouplens.org/datasets/movielens/1m/",
         files=(
@@ -172,9 +197,10 @@ KNOWN = (
                    sha256="8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa"),
     _movielens_csv("ml-latest-small", "latest", users=610, items=9_724, ratings=100_836,
                    sha256="696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
-                   note="the release of September 2018"),
+                   note="the release of September 2018", content=("c5dfc2f4d781fdda", "50d355acc595974b")),
     Dataset(
         name="goodbooks-10k", users=53_424, items=10_000, ratings=979_478, scale=(1, 5),
+        content=("cefb0152020dfb8f", "f2738ebe0668710a"),
         terms=GOODBOOKS_TERMS,
         published="https://www.kaggle.com/datasets/zygmunt/goodbooks-10k",
         files=(RatingsFile("ratings.parquet", "parquet"),),
@@ -196,6 +222,7 @@ KNOWN = (
     ),
     Dataset(
         name="filmtrust", users=1_508, items=2_071, ratings=35_494, scale=(0.5, 4),
+        content=("41b3d6d76321980c", "3214531dd2c9e250"),
         terms="published for research, no licence text; cite Guo, Zhang & Yorke-Smith, IJCAI 2013",
         published="https://guoguibing.github.io/librec/datasets.html",
         files=(RatingsFile("ratings.txt", "csv"),),
@@ -205,6 +232,7 @@ KNOWN = (
     ),
     Dataset(
         name="lastfm-hetrec", users=1_892, items=17_632, ratings=92_834, scale=None,
+        content=("f8e12690b5ba3ddd", "8c32555d703e8481"),
         terms="Last.fm data, non-commercial use only; cite Cantador, Brusilovsky & Kuflik, HetRec 2011",
         published="https://grouplens.org/datasets/hetrec-2011/",
         files=(RatingsFile("user_artists.dat", "tsv"),),

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from recsys_ae.data.datasets.known import KNOWN, Dataset
-from recsys_ae.errors import DataError, brief, cut, reason
+from recsys_ae.errors import DataError, brief, cut, reason, without_secrets
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in KNOWN}
 BUNDLED = Path(__file__).parents[1] / "bundled"
@@ -37,14 +37,17 @@ def data_folder() -> Path | None:
 
 def expanded(name: str) -> Path:
     """The path of a name, in which a "~" at the beginning is a home folder. Raises DataError where there is
-    none of that user, or where no file can have the name."""
+    none of that user, where no file can have the name, and where it is an address on the net."""
     try:
         path = Path(name).expanduser()
-        path.exists()
+        is_there = path.exists()
     except RuntimeError:
         raise DataError(f"{cut(name)}: there is no user of that name; write the whole path") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{cut(name)}: is no name of a file ({reason(error)})") from error
+    if "://" in name and not is_there:
+        shown = cut(without_secrets(name))
+        raise DataError(f"{shown}: is an address and no path; download the file, and name where it lies")
     return path
 
 

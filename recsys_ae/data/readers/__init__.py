@@ -9,8 +9,9 @@ from typing import assert_never, get_args
 
 import pyarrow as pa
 
-from recsys_ae.data.columns import ROLES, names_users_and_items, names_values
+from recsys_ae.data.columns import ROLES, names_users_and_items
 from recsys_ae.data.configs import COMPRESSED, ColumnsConfig, DataConfig, Feedback, Format
+from recsys_ae.data.names import names_values
 from recsys_ae.data.readers.jsonl import read_jsonl
 from recsys_ae.data.readers.layout import TextFormat, fields_of, first_line, is_headerless
 from recsys_ae.data.readers.matrix import read_npz
@@ -144,13 +145,11 @@ def _read(
                 )
             case _:
                 assert_never(format)
+    except MemoryError:  # which Arrow's own is, too
+        raise
     except (OSError, pa.ArrowException, NotImplementedError, *DAMAGED) as error:
         raise DataError(
             f"{path}: cannot be read ({reason(error)}); see that it is whole and yours to read"
-        ) from error
-    except MemoryError as error:
-        raise DataError(
-            f"{path}: does not fit into the memory; read fewer columns or a part of it"
         ) from error
     return triples
 

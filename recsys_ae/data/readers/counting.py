@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from recsys_ae.data.readers.opened import LONGEST_LINE, opened, without_mark
+from recsys_ae.data.readers.opened import opened, without_mark
 from recsys_ae.errors import DataError
 
 BLOCK_BYTES = 1 << 20  # what the arrays of a block take stays in the processor's cache
@@ -41,14 +41,14 @@ def check_lines(path: Path, encoding: str, n_read: int, quoted_by: str = "") -> 
 
 
 def _check_quotes(cells: np.ndarray, is_end: np.ndarray, separator: int) -> None:
-    """Of whole lines: quotes open after a separator or a line end, close before one, or come in twos."""
+    """Of whole lines: quotes open after a separator or a line end, close before one, or come in twos. What
+    comes before the first cell is the last one, a line end."""
     quotes = np.flatnonzero(cells == QUOTE)
     is_border = is_end | (cells == separator)
     is_border[quotes] = True
     opening, closing = quotes[::2], quotes[1::2]
-    before = opening[1:] if opening[0] == 0 else opening
     n_before = np.cumsum(cells == QUOTE)[is_end]
-    if (n_before % 2).any() or not (is_border[before - 1].all() and is_border[closing + 1].all()):
+    if (n_before % 2).any() or not (is_border[opening - 1].all() and is_border[closing + 1].all()):
         raise RowsDiffer
 
 
@@ -65,8 +65,6 @@ def _whole_lines(path: Path, encoding: str) -> Iterator[bytes]:
         block = rest + block
         end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
         rest = block[end:]
-        if len(rest) > LONGEST_LINE:
-            raise RowsDiffer
         if end:
             yield block[:end]
     if rest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -158,13 +158,17 @@ def is_number(text: str) -> bool:
 
 
 def held_by(texts: Iterable[str]) -> Holds:
-    """What texts mean, the empty ones left out: numbers, nearly so where more than half are, or all say true
-    or false."""
+    """What texts mean, the empty ones left out: numbers, an index where these count up, nearly numbers where
+    more than half are, or all say true or false."""
     said = [text.strip().lower() for text in texts if text.strip()]
     n_numbers = sum(map(is_number, said))
     if not said or (2 * n_numbers <= len(said) and not BOOLEANS.issuperset(said)):
         return "else"
-    return "numbers" if n_numbers == len(said) else "nearly"
+    if n_numbers < len(said):
+        return "nearly"
+    values = list(map(as_number, said))
+    counts_up = all(after == before + 1 for before, after in pairwise(values))
+    return "index" if counts_up and values[0].is_integer() else "numbers"
 
 
 def check_decoded(text: str, path: Path, number: int, encoding: str) -> None:

@@ -16,7 +16,7 @@ from recsys_ae.data.columns import Reading, check_decided
 from recsys_ae.data.configs import Feedback
 from recsys_ae.data.ids import IdColumn
 from recsys_ae.data.readers.counting import check_rows
-from recsys_ae.data.readers.unpacked import MOST_UNPACKED
+from recsys_ae.data.readers.unpacked import check_unpacked
 from recsys_ae.data.schema import Triples
 from recsys_ae.errors import DataError
 
@@ -45,8 +45,7 @@ def _check_sizes(path: Path) -> int:
     than what is there, before room is made for it; DataError where what is there is too large."""
     n_cells = 0
     with zipfile.ZipFile(path) as archive:
-        if sum(member.file_size for member in archive.infolist()) > MOST_UNPACKED:
-            raise DataError(f"{path}: unpacks to more than {MOST_UNPACKED >> 30} GiB; split it")
+        check_unpacked(path, sum(member.file_size for member in archive.infolist()))
         for member in archive.infolist():
             with archive.open(member) as file:
                 read = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}[read_magic(file)]

@@ -62,6 +62,8 @@ def read_text(
         found = _read_fast(layout, reading.places, as_text)
         n_lines = len(found["user"]) + layout.has_header
         check_lines(path, encoding, n_lines, layout.separator if layout.quoted else "")
+    except MemoryError:  # the slow reader needs far more
+        raise
     except (pa.ArrowException, UnicodeError, RowsDiffer):
         found = read_slowly(layout, reading.places, as_text)
     if "rating" in found and "rating" in as_text:
@@ -93,8 +95,8 @@ def read_slowly(layout: Layout, places: dict[str, int], as_text: Collection[str]
             raise DataError(
                 f"{layout.path}, line {number}: has {len(fields)} fields instead of {len(layout.names)}"
             )
-        if record.further:
-            check_breaks(record, layout.separator, list(places.values()), layout.path)
+        if record.lines:
+            check_breaks(record, layout.separator, places, layout.path)
         for role, place in places.items():
             text = fields[place]
             is_text = role in ("user", "item") or role in as_text

@@ -15,6 +15,20 @@ UNSUSPICIOUS = 256 << 20  # bytes below which the ratio does not matter
 BLOCK_BYTES = 1 << 18
 
 
+def check_unpacked(path: Path, n_bytes: int, n_packed: int | None = None) -> None:
+    """Raises DataError where the bytes that a file unpacks to are beyond the limits above. `n_packed`: its
+    size, looked up where it is None."""
+    if n_bytes > MOST_UNPACKED:
+        raise DataError(f"{path}: unpacks to more than {MOST_UNPACKED >> 30} GiB; split it")
+    if n_bytes <= UNSUSPICIOUS:
+        return
+    if n_bytes > MOST_RATIO * (path.stat().st_size if n_packed is None else n_packed):
+        raise DataError(
+            f"{path}: unpacks to more than {MOST_RATIO} times its size, as no file of ratings "
+            "does; where it is meant so, unpack it and name what was in it"
+        )
+
+
 class Unpacked:
     """What a file of one or more compressed streams holds; the library's own readers leave out, without a
     word, what follows the first of them and is damaged. Raises EOFError at a stream that has no end, OSError
@@ -65,11 +79,5 @@ class Limited(io.RawIOBase):
         found = self._source.read(len(buffer))
         buffer[: len(found)] = found
         self._n += len(found)
-        if self._n > MOST_UNPACKED:
-            raise DataError(f"{self._path}: unpacks to more than {MOST_UNPACKED >> 30} GiB; split it")
-        if self._n > UNSUSPICIOUS and self._n > MOST_RATIO * self._n_packed:
-            raise DataError(
-                f"{self._path}: unpacks to more than {MOST_RATIO} times its size, as no file of ratings "
-                "does; where it is meant so, unpack it and name what was in it"
-            )
+        check_unpacked(self._path, self._n, self._n_packed)
         return len(found)
