@@ -80,6 +80,18 @@ def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> 
             from recsys_ae.models.factorization import fit_implicit
 
             return fit_implicit(config, train, options)
+        case c.EASEConfig() | c.EDLAEConfig() | c.DLAEConfig():
+            from recsys_ae.models.closed_form import fit_linear_autoencoder
+
+            return Trained(fit_linear_autoencoder(config, train))
+        case c.PCAConfig():
+            from recsys_ae.models.pca import fit_pca
+
+            return Trained(fit_pca(config, train, options))
+        case c.PureSVDConfig():
+            from recsys_ae.models.pca import fit_pure_svd
+
+            return Trained(fit_pure_svd(config, train, options))
         case _:
             assert_never(config)
 
