@@ -55,8 +55,8 @@ def check_feedback(config: ModelConfig, train: Ratings, *, anyway: bool = False)
         return
     if train.feedback != "ratings":
         said = (
-            f"{config.kind} predicts ratings, but these are {train.feedback}; ease, als, bpr, item-knn "
-            "and popularity are the models for such data"
+            f"{config.kind} predicts ratings, but these are {train.feedback}; als, bpr, item-knn, ease, "
+            "edlae, dlae, pure-svd and popularity are the models for such data"
         )
         if not anyway:
             raise CapabilityError(

@@ -21,8 +21,8 @@ class LinearRecommender:
     """Score of item j for a history h = Σ_i h_i · W_ij. Users without history score 0 everywhere.
 
     `item_weights`: W, (n_items, n_items) float32, csr_array or dense; row = rated item, column = scored item.
-    `item_factors`: (n_items, k) float32; with one, `item_weights` are (n_items, k), and W is their product with
-    its transpose, which is never formed.
+    `item_factors`: (n_items, k) float32; `item_weights` are then (n_items, k), and W, which is never formed,
+    is their product with the transpose of these.
     `reads`: what of an observed entry counts, its value or the mere fact ("ones"). `positive`: entries below
     it are not read; None: all are.
     `biases`: values are standardised by them, and scores are ratings again; users without history get the
