@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _CELLS_AT_ONCE = 1 << 22  # of the Gram matrix, while it is made
 _ROWS_AT_ONCE = 512
-_LEAST_RECIPROCAL_CONDITION = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-13}
+_LEAST_RECIPROCAL_CONDITION = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
 
 
 def fit_linear_autoencoder(config: AutoencoderConfig, train: Ratings) -> LinearRecommender:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import qr, svd
+from scipy.linalg import eigh, qr
 from scipy.sparse import csr_array
 
 from recsys_ae.data.ratings import Ratings
@@ -16,7 +16,7 @@ from recsys_ae.training.runner import TrainingOptions
 from recsys_ae.types import FloatMatrix
 
 _MOST_PASSES = 200
-_SETTLED = 1e-9  # of all squares: what one more pass must explain
+_SETTLED = 1e-7  # of all squares: what one more pass must explain
 _NOTHING = 1e-6  # of the largest singular value: what is below it is rounding
 
 
@@ -68,12 +68,14 @@ def principal_axes(matrix: csr_array, n_axes: int, generator: np.random.Generato
     """
     width = min(n_axes + n_axes // 2 + 10, *matrix.shape)
     basis = qr(generator.standard_normal((matrix.shape[1], width)), mode="economic")[0]
+    by_column = matrix.T.tocsr()
     total, explained = float(np.square(matrix.data).sum()), -1.0
     for _ in range(_MOST_PASSES):
-        _, sizes, turns = svd(matrix @ basis, full_matrices=False)
-        before, explained = explained, float(np.square(sizes[:n_axes]).sum())
+        projected = matrix @ basis
+        squares, turns = eigh(projected.T @ projected)  # of the singular values, ascending
+        before, explained = explained, float(squares[-n_axes:].sum())
         if explained - before <= _SETTLED * total:
             break
-        basis = qr(matrix.T @ (matrix @ basis), mode="economic")[0]
-    kept = min(n_axes, int((sizes > _NOTHING * sizes[0]).sum()))
-    return basis @ turns[:kept].T if kept else np.zeros((matrix.shape[1], 1))
+        basis = qr(by_column @ projected, mode="economic")[0]
+    kept = min(n_axes, int((squares > _NOTHING**2 * squares[-1]).sum()))
+    return basis @ turns[:, ::-1][:, :kept] if kept else np.zeros((matrix.shape[1], 1))
