@@ -226,22 +226,31 @@ def test_odd_shapes_are_fitted(config, shape):
         np.testing.assert_allclose(off, 0.0, atol=1e-6)
 
 
-@by_kind
-def test_a_penalty_too_small_for_32_bits_is_solved_in_64(config):
-    """Two items that the same users like, and a penalty that 32 bits cannot add to their counts."""
-    plain = low_rank(300, 12, density=0.5)
-    likes = dense_likes(plain)
+def twins() -> np.ndarray:
+    """300 × 12 likes; the same users like the first two items."""
+    likes = dense_likes(low_rank(300, 12, density=0.5))
     likes[:, 1] = likes[:, 0]
-    rows, columns = np.argwhere(likes).T
-    ratings = ratings_of(rows, columns, np.ones(len(rows)))
-    penalty = lagrangian(likes, 1e-8) + likes.sum(axis=0) * 0.0
+    return likes
+
+
+@pytest.mark.parametrize("l2", [1e-8, 3e-6])
+def test_a_penalty_too_small_for_32_bits_is_solved_in_64(l2):
+    """One that 32 bits cannot add to the counts, and one whose solution they get wrong."""
+    likes = twins()
+    penalties = np.full(12, lagrangian(likes, l2))
     sparse = csr_array(likes.astype(np.float32))
-    assert not closed_form._invert_penalised_gram(np.empty((12, 12), dtype=np.float32), sparse, penalty)
-    weights = fit(EASEConfig(l2=1e-8), ratings).item_weights
-    np.testing.assert_allclose(weights, without_itself(likes, penalty), atol=1e-3)
+    assert not closed_form._invert_penalised_gram(np.empty((12, 12), dtype=np.float32), sparse, penalties)
+    rows, columns = np.argwhere(likes).T
+    weights = fit(EASEConfig(l2=l2), ratings_of(rows, columns, np.ones(len(rows)))).item_weights
+    np.testing.assert_allclose(weights, without_itself(likes, penalties), atol=1e-4)
+
+
+@by_kind
+def test_a_penalty_too_small_for_64_bits_is_refused(config):
+    rows, columns = np.argwhere(twins()).T
     tiny = config.model_copy(update={"l2": 1e-300} | ({} if config.kind == "ease" else {"dropout": 0.0}))
     with pytest.raises(DivergenceError, match="raise `l2`"):
-        fit(tiny, ratings)
+        fit(tiny, ratings_of(rows, columns, np.ones(len(rows))))
 
 
 @by_kind
