@@ -54,8 +54,15 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "item-knn": c.ItemKNNConfig(weighting="cosine"),
     "item-knn-tfidf": c.ItemKNNConfig(weighting="tfidf", positive=3.0),
     "item-knn-bm25": c.ItemKNNConfig(weighting="bm25"),
+    "ease": c.EASEConfig(),
+    "ease-positive": c.EASEConfig(l2=0.3, positive=3.0),
+    "edlae": c.EDLAEConfig(),
+    "dlae": c.DLAEConfig(dropout=0.3),
+    "pca": c.PCAConfig(factors=2, biases=c.BiasesConfig(item_damping=0.3, user_damping=0.3)),
+    "pure-svd": c.PureSVDConfig(factors=4),
+    "pure-svd-positive": c.PureSVDConfig(factors=4, positive=3.0),
 }
-RATES = {"i-autorec", "u-autorec", "mean", "biases", "biased-mf", "bayesian-mf"}
+RATES = {"i-autorec", "u-autorec", "mean", "biases", "biased-mf", "bayesian-mf", "pca"}
 RANKS = {
     "i-autorec",
     "u-autorec",
@@ -68,6 +75,11 @@ RANKS = {
     "item-knn",
     "mult-dae",
     "mult-vae",
+    "ease",
+    "edlae",
+    "dlae",
+    "pca",
+    "pure-svd",
 }
 FOLDS_IN = {
     "i-autorec",
@@ -81,6 +93,11 @@ FOLDS_IN = {
     "item-knn",
     "mult-dae",
     "mult-vae",
+    "ease",
+    "edlae",
+    "dlae",
+    "pca",
+    "pure-svd",
 }
 PERSONAL = [name for name, config in CONFIGS.items() if config.kind not in {"mean", "biases", "popularity"}]
 

@@ -42,6 +42,8 @@ def test_cutoffs_and_lists_beyond_the_catalogue_are_those_of_all_of_it(ratings):
         ("als", f"factors={MOST_WIDTH + 1}"),
         ("bpr", f"factors={MOST_WIDTH + 1}"),
         ("item-knn", f"neighbours={MOST_WIDTH + 1}"),
+        ("pca", f"factors={MOST_WIDTH + 1}"),
+        ("pure-svd", f"factors={MOST_WIDTH + 1}"),
     ],
 )
 def test_widths_have_a_ceiling(model, setting):

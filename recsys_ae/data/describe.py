@@ -164,7 +164,10 @@ def _advice(ratings: Ratings, of_users: np.ndarray, of_items: np.ndarray, duplic
             "ranks, too"
         )
     else:
-        yield f"these are {ratings.feedback}: als, bpr, item-knn and popularity are the models for them"
+        yield (
+            f"these are {ratings.feedback}: als, item-knn, ease, mult-vae and popularity are "
+            "among the models for them"
+        )
 
 
 def _core_advice(ratings: Ratings) -> str:

@@ -55,8 +55,8 @@ def check_feedback(config: ModelConfig, train: Ratings, *, anyway: bool = False)
         return
     if train.feedback != "ratings":
         said = (
-            f"{config.kind} predicts ratings, but these are {train.feedback}; als, bpr, item-knn and "
-            "popularity are the models for such data"
+            f"{config.kind} predicts ratings, but these are {train.feedback}; als, item-knn, ease, mult-vae "
+            "and popularity are among the models for such data"
         )
         if not anyway:
             raise CapabilityError(

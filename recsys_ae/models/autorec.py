@@ -30,6 +30,15 @@ _LEAST_FOLD_IN_L2 = 1e-3  # a short history alone does not determine factors
 R = TypeVar("R")
 
 
+def fit_autorec(
+    config: ItemAutoRecConfig | UserAutoRecConfig, train: Ratings, options: TrainingOptions
+) -> Trained[FactorRecommender] | Trained[NetworkRecommender]:
+    """AutoRec from either side."""
+    if isinstance(config, ItemAutoRecConfig):
+        return fit_item_autorec(config, train, options)
+    return fit_user_autorec(config, train, options)
+
+
 def fit_user_autorec(
     config: UserAutoRecConfig, train: Ratings, options: TrainingOptions
 ) -> Trained[NetworkRecommender]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
@@ -23,10 +22,10 @@ from recsys_ae.models.configs import ALSConfig, BPRConfig, ItemKNNConfig
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import ConfidenceFoldIn
 from recsys_ae.models.linear import LinearRecommender
-from recsys_ae.models.positives import confidences, least_liked, likes_of
+from recsys_ae.models.positives import Likes, confidences, least_liked, spread
 from recsys_ae.rng import derived_seed
 from recsys_ae.training.runner import Trained, TrainingOptions
-from recsys_ae.types import Epoch, PositionVector
+from recsys_ae.types import Epoch
 
 _NEIGHBOURS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
 
@@ -41,7 +40,7 @@ def fit_implicit(
     Raises DataError where no rating reaches `config.positive`, DivergenceError where factors overflow.
     """
     config = config.model_copy(update={"positive": least_liked(config.positive, train.feedback)})
-    likes = Likes.of(train, config)
+    likes = Likes.of(train, config.positive, kind=config.kind)
     with threadpool_limits(limits=1, user_api="blas"):  # the library has threads of its own
         match config:
             case ALSConfig():
@@ -54,40 +53,12 @@ def fit_implicit(
                 assert_never(config)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Likes:
-    """What the library is told: `matrix`, csr_array of ones, of the users at the positions `users` by the
-    items at `items`, all of whom have likes. `values`: (n_likes,) the ratings or counts behind them."""
-
-    matrix: csr_array
-    values: np.ndarray
-    users: PositionVector
-    items: PositionVector
-
-    @classmethod
-    def of(cls, train: Ratings, config: ALSConfig | BPRConfig | ItemKNNConfig) -> Likes:
-        """Raises DataError where nothing is liked."""
-        likes = likes_of(train, config.positive, config.kind)
-        sizes = np.diff(likes.matrix.indptr)
-        users, starts = np.flatnonzero(sizes), np.append(0, np.cumsum(sizes[sizes > 0]))
-        items, columns = np.unique(likes.columns, return_inverse=True)
-        ones = np.ones(likes.n_observed, dtype=np.float32)
-        matrix = csr_array((ones, columns, starts), shape=(len(users), len(items)))
-        return cls(matrix, likes.values, users, items)
-
-    def told(self, weights: float | np.ndarray) -> csr_matrix:
-        """As the library takes it, which accepts csr_matrix only and wants 32-bit positions. `weights`: of
-        all likes, or of each."""
-        data = np.full(self.matrix.nnz, weights, dtype=np.float32)
-        parts = (data, self.matrix.indices.astype(np.int32), self.matrix.indptr.astype(np.int32))
-        return csr_matrix(parts, shape=self.matrix.shape)
-
-
-def _spread(rows: np.ndarray, positions: PositionVector, n: int, fill: float = 0.0) -> np.ndarray:
-    """`rows` at these positions of `n`, `fill` at the others; float32."""
-    wide = np.full((n, *rows.shape[1:]), fill, dtype=np.float32)
-    wide[positions] = rows
-    return wide
+def _told(likes: Likes, weights: float | np.ndarray) -> csr_matrix:
+    """As the library takes it, which accepts csr_matrix only and wants 32-bit positions. `weights`: of all
+    likes, or of each."""
+    data = np.full(likes.matrix.nnz, weights, dtype=np.float32)
+    parts = (data, likes.matrix.indices.astype(np.int32), likes.matrix.indptr.astype(np.int32))
+    return csr_matrix(parts, shape=likes.matrix.shape)
 
 
 def _fit_als(
@@ -111,12 +82,12 @@ def _fit_als(
         total = float(loss) * all_confidences / n_likes
         return Epoch(iteration + 1, {"weighted_error": total}, total, seconds, 2)
 
-    epochs = _run(model.fit, likes.told(confidence), epoch, config.kind, options)
+    epochs = _run(model.fit, _told(likes, confidence), epoch, config.kind, options)
     recommender = FactorRecommender(
         users=train.users,
         items=train.items,
-        user_factors=_spread(model.user_factors, likes.users, train.n_users),
-        item_factors=_spread(model.item_factors, likes.items, train.n_items),
+        user_factors=spread(model.user_factors, likes.users, train.n_users),
+        item_factors=spread(model.item_factors, likes.items, train.n_items),
         user_biases=np.zeros(train.n_users, dtype=np.float32),
         item_biases=np.zeros(train.n_items, dtype=np.float32),
         fold_in=ConfidenceFoldIn(config.l2, 1.0 + config.alpha, config.positive, mean_count),
@@ -143,16 +114,16 @@ def _fit_bpr(
         wrong = 1.0 - correct / max(n_likes - skipped, 1)
         return Epoch(iteration + 1, {"wrong_pairs": wrong}, None, seconds, n_likes)
 
-    epochs = _run(model.fit, likes.told(1.0), epoch, config.kind, options)
+    epochs = _run(model.fit, _told(likes, 1.0), epoch, config.kind, options)
     biases = model.item_factors[:, -1]
     recommender = FactorRecommender(
         users=train.users,
         items=train.items,
-        user_factors=_spread(model.user_factors[:, :-1], likes.users, train.n_users),
-        item_factors=_spread(model.item_factors[:, :-1], likes.items, train.n_items),
+        user_factors=spread(model.user_factors[:, :-1], likes.users, train.n_users),
+        item_factors=spread(model.item_factors[:, :-1], likes.items, train.n_items),
         user_biases=np.zeros(train.n_users, dtype=np.float32),
         # an item that was never liked was never compared: 0 would rank it in the middle
-        item_biases=_spread(biases, likes.items, train.n_items, fill=biases.min()),
+        item_biases=spread(biases, likes.items, train.n_items, fill=biases.min()),
         predicts_ratings=False,
     )
     return _trained(recommender, epochs)
@@ -163,7 +134,7 @@ def _fit_item_knn(config: ItemKNNConfig, train: Ratings, likes: Likes) -> Linear
     model = _NEIGHBOURS[config.weighting](K=config.neighbours + 1)
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", ParameterWarning)  # of the library, about its own weighting
-        model.fit(likes.told(1.0), show_progress=False)
+        model.fit(_told(likes, 1.0), show_progress=False)
     near = _strongest_others(csr_array(model.similarity), config.neighbours)
     starts = np.zeros(train.n_items + 1, dtype=near.indptr.dtype)
     starts[likes.items + 1] = np.diff(near.indptr)

@@ -56,14 +56,10 @@ def has_state(config: c.ModelConfig, train: Ratings, *, seed: int, context: Cont
 
 def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> Trained[Recommender]:
     match config:
-        case c.ItemAutoRecConfig():
-            from recsys_ae.models.autorec import fit_item_autorec
+        case c.ItemAutoRecConfig() | c.UserAutoRecConfig():
+            from recsys_ae.models.autorec import fit_autorec
 
-            return fit_item_autorec(config, train, options)
-        case c.UserAutoRecConfig():
-            from recsys_ae.models.autorec import fit_user_autorec
-
-            return fit_user_autorec(config, train, options)
+            return fit_autorec(config, train, options)
         case c.MultDAEConfig() | c.MultVAEConfig():
             from recsys_ae.models.multinomial import fit_multinomial
 
@@ -84,6 +80,18 @@ def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> 
             from recsys_ae.models.factorization import fit_implicit
 
             return fit_implicit(config, train, options)
+        case c.EASEConfig() | c.EDLAEConfig() | c.DLAEConfig():
+            from recsys_ae.models.closed_form import fit_linear_autoencoder
+
+            return Trained(fit_linear_autoencoder(config, train))
+        case c.PCAConfig():
+            from recsys_ae.models.pca import fit_pca
+
+            return Trained(fit_pca(config, train, options))
+        case c.PureSVDConfig():
+            from recsys_ae.models.pca import fit_pure_svd
+
+            return Trained(fit_pure_svd(config, train, options))
         case _:
             assert_never(config)
 

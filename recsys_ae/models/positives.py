@@ -2,13 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import csr_array
 
 from recsys_ae.data.configs import Feedback
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError
-from recsys_ae.types import BoolVector
+from recsys_ae.types import BoolVector, PositionVector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likes:
+    """What is liked in training, without the users and items that have no likes: they can change nothing.
+
+    `matrix`: csr_array of ones, of the users at the positions `users` by the items at `items`. `values`:
+    (n_likes,) the ratings or counts behind them.
+    """
+
+    matrix: csr_array
+    values: np.ndarray
+    users: PositionVector
+    items: PositionVector
+
+    @classmethod
+    def of(cls, train: Ratings, positive: float | None, *, kind: str) -> Likes:
+        """All entries at or above `positive`; None: every one. Raises DataError, which names the `kind` of
+        model, where nothing is liked."""
+        likes = likes_of(train, positive, kind)
+        matrix, users, items = without_empty(positives(likes.matrix, None))
+        return cls(matrix, likes.values, users, items)
+
+    def unliked(self, n_items: int) -> PositionVector:
+        """(m,) ascending positions of the other ones of all items."""
+        others = np.ones(n_items, dtype=np.bool_)
+        others[self.items] = False
+        return np.flatnonzero(others)
+
+
+def without_empty(matrix: csr_array) -> tuple[csr_array, PositionVector, PositionVector]:
+    """The stored entries alone, of the rows and the columns that have any, and the positions of both."""
+    sizes = np.diff(matrix.indptr)
+    rows, starts = np.flatnonzero(sizes), np.append(0, np.cumsum(sizes[sizes > 0]))
+    columns, places = np.unique(matrix.indices, return_inverse=True)
+    kept = csr_array((matrix.data, places, starts), shape=(len(rows), len(columns)))
+    return kept, rows, columns
+
+
+def spread(rows: np.ndarray, positions: PositionVector, n: int, fill: float = 0.0) -> np.ndarray:
+    """`rows` at these positions of `n`, `fill` at the others; float32."""
+    wide = np.full((n, *rows.shape[1:]), fill, dtype=np.float32)
+    wide[positions] = rows
+    return wide
 
 
 def least_liked(positive: float | None, feedback: Feedback) -> float | None:

@@ -150,7 +150,7 @@ def test_advice_follows_from_the_numbers():
         np.append(users, range(100, 110)), np.append(items, range(100, 110)), np.ones(410), feedback="events"
     )
     assert "data.filters.core=5 keeps 400 ratings of 20 users and 20 items" in advice(lonely)
-    assert "these are events: als, bpr, item-knn and popularity" in advice(lonely)
+    assert "these are events: als, item-knn, ease, mult-vae and popularity are among" in advice(lonely)
     alone = Ratings.from_triples(range(9), range(9), range(9))
     assert "no 5-core is left" in advice(alone)
 

@@ -20,6 +20,7 @@ MODELS: dict[str, c.ModelConfig] = {
     "biased-mf": c.BiasedMFConfig(),
     "bayesian-mf": c.BayesianMFConfig(),
     "bayesian-mf-plain": c.BayesianMFConfig(implicit="none"),
+    "pca": c.PCAConfig(),
 }
 
 

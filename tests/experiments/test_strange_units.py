@@ -25,9 +25,10 @@ OF_RATINGS: list[c.ModelConfig] = [
     c.BiasedMFConfig(factors=5, iterations=5),
     c.BayesianMFConfig(factors=4, sweeps=6),
     c.BiasesConfig(),
+    c.PCAConfig(factors=5),
 ]
 OF_ALL: list[c.ModelConfig] = [
-    c.ALSConfig(factors=8, iterations=3), c.ItemKNNConfig(), c.PopularityConfig()
+    c.ALSConfig(factors=8, iterations=3), c.ItemKNNConfig(), c.PopularityConfig(), c.PureSVDConfig()
 ]  # fmt: skip
 
 

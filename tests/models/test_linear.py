@@ -8,6 +8,8 @@ from scipy.sparse import csr_array
 from strategies import small_ratings
 
 from recsys_ae.data.histories import UserBatch
+from recsys_ae.data.ids import IdMap
+from recsys_ae.models.biases import Biases
 from recsys_ae.models.codec import recommender_of, state_of
 from recsys_ae.models.linear import LinearRecommender
 from recsys_ae.models.positives import positives
@@ -42,6 +44,20 @@ def test_scores_are_sums_of_weights_over_the_history(sparse, ratings, reads, pos
     np.testing.assert_array_equal(model.score_pairs(batch, rows, items), scores[rows, items])
     again = recommender_of("linear", ratings.users, ratings.items, state_of(model))
     np.testing.assert_array_equal(again.score(batch), scores)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"item_weights": np.zeros((5, 6))},
+        {"item_weights": np.zeros((5, 2)), "item_factors": np.zeros((5, 3))},
+        {"item_weights": np.zeros((5, 2)), "item_factors": np.zeros((4, 2))},
+        {"item_weights": np.zeros((5, 5)), "biases": Biases(0.0, np.zeros(3), np.zeros(4))},
+    ],
+)
+def test_parts_of_other_items_are_refused(parts):
+    with pytest.raises(ValueError, match="for 5 items"):
+        LinearRecommender(IdMap(np.arange(3)), IdMap(np.arange(5)), **parts)
 
 
 @given(ratings=small_ratings())
