@@ -107,9 +107,9 @@ def _with_lists(commands: Commands, folder: Path) -> None:
 
 
 def _with_store(commands: Commands, folder: Path) -> None:
-    """A store that has seen a run before, so that it is not made anew in every case."""
+    """A store that has seen another run before, so that it is not made anew in every case."""
     _trained(commands, folder)
-    shutil.copytree(folder / "out", folder / "other")
+    assert commands.run(folder, ("train", *_RUN, "other")).code == 0
     assert commands.run(folder, ("upload", "other", *UPLOAD[2:])).code == 0
     shutil.rmtree(folder / "other")
 
