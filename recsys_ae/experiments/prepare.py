@@ -9,12 +9,18 @@ from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_pair, load_ratings
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import CapabilityError
-from recsys_ae.models.configs import ModelConfig
+from recsys_ae.models.configs import BaseModelConfig, ModelConfig
+from recsys_ae.settings.schema import branches, kind_of
 from recsys_ae.splitting.configs import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split, predefined
 from recsys_ae.splitting.split import Split
 
 log = logging.getLogger(__name__)
+_FOR_LISTS = [
+    str(kind_of(model))
+    for model in branches(ModelConfig)
+    if issubclass(model, BaseModelConfig) and not model.predicts_ratings
+]
 
 
 def prepare(data: DataConfig, split: SplitConfig, seed: int) -> Split:
@@ -55,8 +61,8 @@ def check_feedback(config: ModelConfig, train: Ratings, *, anyway: bool = False)
         return
     if train.feedback != "ratings":
         said = (
-            f"{config.kind} predicts ratings, but these are {train.feedback}; als, item-knn, ease, mult-vae "
-            "and popularity are among the models for such data"
+            f"{config.kind} predicts ratings, but these are {train.feedback}; the models for such data "
+            f"are {', '.join(_FOR_LISTS)}"
         )
         if not anyway:
             raise CapabilityError(

@@ -7,71 +7,20 @@ from typing import Annotated, ClassVar, Literal, assert_never
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from recsys_ae.config import Config, Share, UnitInterval
+from recsys_ae.models import training_configs as parts
+
+# found here by all who know the configs of models
+MaskingConfig = parts.MaskingConfig
+GaussianNoiseConfig = parts.GaussianNoiseConfig
+ConstantSchedule = parts.ConstantSchedule
+CosineSchedule = parts.CosineSchedule
+StepSchedule = parts.StepSchedule
+TrainingConfig = parts.TrainingConfig
 
 MOST_WIDTH = 65_536  # of a layer, or of factors: more would be a matrix larger than any memory
 Width = Annotated[int, Field(gt=0, le=MOST_WIDTH)]
 
 Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
-
-
-class MaskingConfig(Config):
-    """Each observed entry is hidden with `probability`, the rest scaled by 1/(1 - probability)."""
-
-    kind: Literal["masking"] = "masking"
-    probability: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
-
-
-class GaussianNoiseConfig(Config):
-    """Normal noise is added to each observed input. `deviation`: as a share of that of the inputs."""
-
-    kind: Literal["gaussian"] = "gaussian"
-    deviation: PositiveFloat = 0.3
-
-
-CorruptionConfig = Annotated[MaskingConfig | GaussianNoiseConfig, Field(discriminator="kind")]
-
-
-class ConstantSchedule(Config):
-    """The learning rate stays as it is."""
-
-    kind: Literal["constant"] = "constant"
-
-
-class CosineSchedule(Config):
-    """Half a cosine from the learning rate down to `final_share` of it, within `epochs` epochs (null: all
-    those of the training), after which it stays there."""
-
-    kind: Literal["cosine"] = "cosine"
-    final_share: UnitInterval = 0.0
-    epochs: PositiveInt | None = None
-
-
-class StepSchedule(Config):
-    """The learning rate is multiplied by `factor` after every `every` epochs."""
-
-    kind: Literal["step"] = "step"
-    every: PositiveInt = 20
-    factor: Share = 0.5
-
-
-ScheduleConfig = Annotated[ConstantSchedule | CosineSchedule | StepSchedule, Field(discriminator="kind")]
-
-
-class TrainingConfig(Config):
-    """How an autoencoder is optimised. `batch_size`: rows of a step, fewer where an epoch would have less
-    than `min_steps` steps, and more where it would have more than `max_steps`. `patience`: epochs without a
-    better validation score before training stops, at the next epoch that is validated; null trains to the
-    end. The best epoch is restored either way; epoch 0 is what training begins with, the biases alone."""
-
-    epochs: NonNegativeInt = 100
-    batch_size: PositiveInt = 512
-    min_steps: PositiveInt = 8
-    max_steps: PositiveInt = 128
-    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
-    learning_rate: PositiveFloat = 1e-3
-    schedule: ScheduleConfig = ConstantSchedule()
-    patience: PositiveInt | None = 10
-    validate_every: PositiveInt = 1
 
 
 class BaseModelConfig(Config):
@@ -115,7 +64,7 @@ class AutoencoderConfig(BaseModelConfig):
     hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=20)] = (500,)
     activation: Activation = "sigmoid"
     l2: NonNegativeFloat = 0.0
-    corruption: CorruptionConfig | None = MaskingConfig()
+    corruption: parts.CorruptionConfig | None = MaskingConfig()
     training: TrainingConfig = TrainingConfig()
 
     @property

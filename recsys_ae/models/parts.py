@@ -13,6 +13,7 @@ from torch import nn
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.models import configs as c
+from recsys_ae.models.training_configs import CorruptionConfig, ScheduleConfig
 from recsys_ae.nn import corruption
 from recsys_ae.nn.autoencoder import Architecture
 from recsys_ae.nn.losses import masked_squared_error, multinomial
@@ -87,7 +88,7 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
     return Objective(corruption=make_corruption(config.corruption), loss=loss, penalties=penalties)
 
 
-def make_corruption(config: c.CorruptionConfig | None) -> corruption.Corruption:
+def make_corruption(config: CorruptionConfig | None) -> corruption.Corruption:
     match config:
         case None:
             return corruption.keep_clean
@@ -99,7 +100,7 @@ def make_corruption(config: c.CorruptionConfig | None) -> corruption.Corruption:
             assert_never(config)
 
 
-def make_schedule(config: c.ScheduleConfig, *, epochs: int) -> gradient.Schedule:
+def make_schedule(config: ScheduleConfig, *, epochs: int) -> gradient.Schedule:
     match config:
         case c.ConstantSchedule():
             return gradient.constant

@@ -51,7 +51,7 @@ def test_what_is_read_is_said_before_anything_is_fitted(parts):
     assert read == (
         "read: plays.csv (csv): 30 counts from 'plays', user from 'user', item from 'item'; ignored: 'title'"
     )
-    assert error.startswith("error: biases predicts ratings, but these are counts; als, item-knn, ease, ")
+    assert error.startswith("error: biases predicts ratings, but these are counts; the models for such data ")
     found = succeed("data", "describe", "plays.csv", *words)
     assert "none: counts" in found.out
     assert read in found.err

@@ -86,10 +86,10 @@ def test_training_stops_at_events_unless_told_otherwise(tmp_path, monkeypatch):
     words = ("train", "--data", "ones.csv", "--no-tracking", "--json", "--out")
     refused = call(*words, "one", "--model", "biased-mf")
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err.count("dlae, pure-svd and popularity") == 1
+    assert refused.err.count("the models for such data are mult-dae, mult-vae") == 1
     assert not Path("one").exists()
     said = succeed(*words, "one", "--model", "biased-mf", "--anyway").err
-    assert said.count("dlae, pure-svd and popularity") == 1
+    assert said.count("the models for such data are mult-dae, mult-vae") == 1
     assert "predicts" not in succeed(*words, "two", "--model", "popularity").err
 
 
