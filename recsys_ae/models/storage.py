@@ -201,6 +201,8 @@ def _read_ids(path: Path, n: int) -> IdMap:
     """int64 or str, as they were saved."""
     try:
         column = pq.read_table(path, columns=["id"]).column("id")
+    except MemoryError:  # Arrow's own is an ArrowException, too
+        raise
     except (OSError, pa.ArrowException) as error:
         raise StorageError(f"{path}: cannot be read ({error}); save the model again") from error
     if len(column) != n:
