@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from functools import partial
 from typing import TypeVar
 
@@ -46,7 +45,7 @@ def fit_user_autorec(
     biases = _biases(config, train)
 
     def fitted(network: Autoencoder) -> NetworkRecommender:
-        own = deepcopy(network).cpu().eval().requires_grad_(False)
+        own = network.frozen_copy()
         return NetworkRecommender(train.users, train.items, own, limits=train.limits(), biases=biases)
 
     return _train(config, biases.removed_from(train), options, fitted)

@@ -39,14 +39,13 @@ def fit_linear_autoencoder(config: AutoencoderConfig, train: Ratings) -> LinearR
     positive = least_liked(config.positive, train.feedback)
     _check_memory(config, train.n_items, _bytes_of(np.float32, train.n_items))
     likes = Likes.of(train, positive, kind=config.kind)
-    unliked = likes.unliked(train.n_items)
     return LinearRecommender(
         users=train.users,
         items=train.items,
         item_weights=_item_weights(config, likes, train.n_items),
         reads="ones",
         positive=positive,
-        unliked=unliked if len(unliked) else None,
+        unliked=likes.unliked(train.n_items),
     )
 
 

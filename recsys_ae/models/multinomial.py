@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -31,8 +30,7 @@ def fit_multinomial(
     network = start_network(config, likes, options.seed)
 
     def fitted(network: Autoencoder) -> LikesNetworkRecommender:
-        own = deepcopy(network).cpu().eval().requires_grad_(False)
-        return LikesNetworkRecommender(train.users, train.items, own, positive)
+        return LikesNetworkRecommender(train.users, train.items, network.frozen_copy(), positive)
 
     objective = make_objective(config, likes)
     return train_network(network, objective, likes.matrix, config.training, options, fitted)

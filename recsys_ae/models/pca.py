@@ -41,7 +41,6 @@ def fit_pure_svd(config: PureSVDConfig, train: Ratings, options: TrainingOptions
     positive = least_liked(config.positive, train.feedback)
     likes = Likes.of(train, positive, kind=config.kind)
     axes = spread(_axes(likes.matrix, config, options), likes.items, train.n_items)
-    unliked = likes.unliked(train.n_items)
     return LinearRecommender(
         users=train.users,
         items=train.items,
@@ -49,7 +48,7 @@ def fit_pure_svd(config: PureSVDConfig, train: Ratings, options: TrainingOptions
         item_factors=axes,
         reads="ones",
         positive=positive,
-        unliked=unliked if len(unliked) else None,
+        unliked=likes.unliked(train.n_items),
     )
 
 

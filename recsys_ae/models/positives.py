@@ -34,11 +34,11 @@ class Likes:
         matrix, users, items = without_empty(positives(likes.matrix, None))
         return cls(matrix, likes.values, users, items)
 
-    def unliked(self, n_items: int) -> PositionVector:
-        """(m,) ascending positions of the other ones of all items."""
+    def unliked(self, n_items: int) -> PositionVector | None:
+        """(m,) ascending positions of the other ones of all items; None where there are none."""
         others = np.ones(n_items, dtype=np.bool_)
         others[self.items] = False
-        return np.flatnonzero(others)
+        return np.flatnonzero(others) if others.any() else None
 
 
 def without_empty(matrix: csr_array) -> tuple[csr_array, PositionVector, PositionVector]:

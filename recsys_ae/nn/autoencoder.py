@@ -6,6 +6,7 @@ Observed entries go in, reconstructions come out where they are asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,6 +157,10 @@ class Autoencoder(nn.Module):
         network = cls.build(architecture)
         network.load_state_dict({name: torch.from_numpy(np.array(p)) for name, p in parameters.items()})
         return network.eval()
+
+    def frozen_copy(self) -> Autoencoder:
+        """The network as it is, on the CPU, ready to reconstruct, sharing no memory with what trains on."""
+        return deepcopy(self).cpu().eval().requires_grad_(False)
 
     def copied_parameters(self) -> dict[str, np.ndarray]:
         """Name -> a copy of each parameter and buffer, on the CPU."""

@@ -32,6 +32,15 @@ def sentence_of(path: Path, **options) -> str:
     return text.removeprefix(str(path))
 
 
+def check_all_or_none(path: Path, text: str, n_rows: int) -> None:
+    path.write_text(text, newline="")
+    try:
+        found = read_triples(DataConfig(source=str(path), feedback="ratings"))
+    except DataError:
+        return
+    assert len(found) == n_rows
+
+
 def with_line(number: int, text: str, rows: list[str]) -> None:
     """`number`: of the line in the file, of which the header is the first."""
     rows[number - 2] = text
@@ -119,12 +128,7 @@ def test_a_file_with_a_stray_quote_gives_all_rows_or_none(rows, stray, tmp_path_
     text = buffer.getvalue()
     text = text if stray >= len(text) else text[:stray] + '"' + text[stray:]
     path = tmp_path_factory.mktemp("stray") / "ratings.csv"
-    path.write_text(text, newline="")
-    try:
-        found = read_triples(DataConfig(source=str(path), feedback="ratings"))
-    except DataError:
-        return
-    assert len(found) == len(rows)
+    check_all_or_none(path, text, len(rows))
 
 
 OPENING = '1000,777,5,1000000000,"Heat'
@@ -206,12 +210,7 @@ def test_stray_quotes_around_any_rows_give_all_rows_or_none(rows, order, strays,
         place = start + stray % (len(text) - start)
         text = text[:place] + '"' + text[place:]
     path = tmp_path_factory.mktemp("strays") / "ratings.csv"
-    path.write_text(text, newline="")
-    try:
-        found = read_triples(DataConfig(source=str(path), feedback="ratings"))
-    except DataError:
-        return
-    assert len(found) == len(rows)
+    check_all_or_none(path, text, len(rows))
 
 
 def test_sentences_between_words_are_no_rows(tmp_path):
