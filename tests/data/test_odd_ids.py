@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+from refusals import sentence_of
 
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.load import load_ratings, load_table, read_triples
-from recsys_ae.errors import DataError
 
 UNSIGNED = [2**64 - 1 - k for k in range(4)]
 HUGE = [2**53 + 1, 2**53, 2**53 - 1, 2**63, 2**70, -(2**63)]
@@ -31,12 +31,6 @@ def of_users(path: Path, users: list) -> Path:
 def users_of(path: Path) -> list[str]:
     found = read_triples(DataConfig(source=str(path))).users
     return [str(found[row]) for row in range(len(found))]
-
-
-def sentence_of(path: Path) -> str:
-    with pytest.raises(DataError) as raised:
-        load_ratings(DataConfig(source=str(path)))
-    return str(raised.value).removeprefix(str(path))
 
 
 @pytest.mark.parametrize("users", [UNSIGNED, HUGE, [*UNSIGNED, "bob"], [2**53 + 1, 1]], ids=str)

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import sentence_of
 
 from recsys_ae.data.configs import DataConfig
-from recsys_ae.data.load import load_ratings, read_triples
+from recsys_ae.data.load import read_triples
 from recsys_ae.errors import DataError
 
 HEADER = "user,item,rating,title\n"
@@ -22,14 +23,6 @@ N = 30_000
 
 def lines(n: int = N) -> list[str]:
     return [f"{i},{i % 777},{i % 5 + 1},M{i}" for i in range(n)]
-
-
-def sentence_of(path: Path, **options) -> str:
-    with pytest.raises(DataError) as raised:
-        load_ratings(DataConfig(source=str(path), **options))
-    text = str(raised.value)
-    assert text.startswith(str(path))
-    return text.removeprefix(str(path))
 
 
 def check_all_or_none(path: Path, text: str, n_rows: int) -> None:

@@ -17,21 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from refusals import sentence_of
 from scipy import sparse
 
 from recsys_ae.data.configs import DataConfig
-from recsys_ae.data.load import load_ratings, read_triples
+from recsys_ae.data.load import read_triples
 from recsys_ae.data.readers import unpacked
 from recsys_ae.data.readers.counting import BLOCK_BYTES, RowsDiffer, check_lines
-from recsys_ae.errors import DataError
-
-
-def sentence_of(path: Path, **options) -> str:
-    with pytest.raises(DataError) as raised:
-        load_ratings(DataConfig(source=str(path), **options))
-    text = str(raised.value)
-    assert text.startswith(str(path))
-    return text.removeprefix(str(path))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
