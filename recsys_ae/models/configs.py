@@ -4,150 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, assert_never
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from recsys_ae.config import Config, Share, UnitInterval
-from recsys_ae.models import training_configs as parts
+from recsys_ae.config import Share, UnitInterval
+from recsys_ae.models import base_configs, network_configs, training_configs
+from recsys_ae.models.base_configs import BaseModelConfig, BiasesConfig, Width
 
 # found here by all who know the configs of models
-MaskingConfig = parts.MaskingConfig
-GaussianNoiseConfig = parts.GaussianNoiseConfig
-ConstantSchedule = parts.ConstantSchedule
-CosineSchedule = parts.CosineSchedule
-StepSchedule = parts.StepSchedule
-TrainingConfig = parts.TrainingConfig
-
-MOST_WIDTH = 65_536  # of a layer, or of factors: more would be a matrix larger than any memory
-Width = Annotated[int, Field(gt=0, le=MOST_WIDTH)]
-
-Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
-
-
-class BaseModelConfig(Config):
-    """What a run must know of a model before it fits.
-
-    `predicts_ratings`: its scores are in rating units. `ranks`: the order of a user's scores means something.
-    `trains_in_epochs`: validation ratings choose its epoch, and a training that was stopped can be resumed.
-    `fits_on_gpu`: it heeds the device; all others fit on the CPU.
-    """
-
-    predicts_ratings: ClassVar[bool] = False
-    ranks: ClassVar[bool] = True
-    trains_in_epochs: ClassVar[bool] = False
-    fits_on_gpu: ClassVar[bool] = False
-
-    @property
-    def max_epochs(self) -> int | None:
-        """How many epochs fitting reports at most; None where it reports none."""
-        return None
-
-
-class BiasesConfig(BaseModelConfig):
-    """Mean + damped item bias + damped user bias (Koren 2010, section 2.1), refined by alternating until
-    nothing moves, `sweeps` times at most. Defaults chosen by validation RMSE on ml-100k and movietweetings;
-    Koren damps items by 10 and users by 15."""
-
-    predicts_ratings: ClassVar[bool] = True
-    kind: Literal["biases"] = "biases"
-    item_damping: NonNegativeFloat = 5.0
-    user_damping: NonNegativeFloat = 5.0
-    sweeps: PositiveInt = 100
-
-
-class AutoencoderConfig(BaseModelConfig):
-    """What all networks share. `hidden`: widths of the hidden layers, in order, as far as a layer has at most
-    a hundred weights for each entry. `l2`: half of it multiplies the squared weights (biases excluded) beside
-    the *sum* of the losses of all entries, so that a value fits small and large datasets alike."""
-
-    trains_in_epochs: ClassVar[bool] = True
-    fits_on_gpu: ClassVar[bool] = True
-    hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=20)] = (500,)
-    activation: Activation = "sigmoid"
-    l2: NonNegativeFloat = 0.0
-    corruption: parts.CorruptionConfig | None = MaskingConfig()
-    training: TrainingConfig = TrainingConfig()
-
-    @property
-    def max_epochs(self) -> int | None:
-        return self.training.epochs
-
-
-class AutoRecConfig(AutoencoderConfig):
-    """What user- and item-based AutoRec share (Sedhain et al. 2015, eq. 2).
-
-    The network reads and reconstructs standardised ratings: less user and item biases (`debias`), divided by
-    the deviation of what is left. So no setting has a unit, and ratings in other units give the same model.
-    The paper has no biases (`debias: null`: less the mean rating alone); with them validation RMSE fell on
-    every dataset that we tried, most where users rated little.
-
-    `presence`: how the network sees that an entry is observed, whatever its value. "tied": each entry counts
-    4 deviations more than it is, about as an uncentred rating does; "free": by a first-layer matrix of its
-    own. `anchored`: the output layer reads how a row differs from an empty one, so that rows with few ratings
-    say little; the paper's reads all of the code (false), which can be better where rows are long.
-    `output`: identity, or a sigmoid stretched over the rating scale. `l2`: the paper's lambda. It has 100;
-    from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda for
-    the output weights, which then make ratings, and d⁴ lambda for the input weights, which read them.
-    """
-
-    predicts_ratings: ClassVar[bool] = True
-    output: Literal["identity", "scaled"] = "identity"
-    debias: BiasesConfig | None = BiasesConfig(item_damping=5.0, user_damping=5.0)
-    presence: Literal["tied", "free"] = "tied"
-    anchored: bool = True
-    l2: NonNegativeFloat = 200.0
-
-    @model_validator(mode="after")
-    def _scaled_output_means_ratings(self):
-        if self.output == "scaled" and self.debias is not None:
-            raise ValueError(
-                "output 'scaled' stretches over the rating scale, which ratings without biases "
-                "leave; set debias: null, or output: identity"
-            )
-        return self
-
-
-class ItemAutoRecConfig(AutoRecConfig):
-    """Item-based AutoRec: a row is an item's ratings."""
-
-    kind: Literal["i-autorec"] = "i-autorec"
-
-
-class UserAutoRecConfig(AutoRecConfig):
-    """User-based AutoRec: a row is a user's ratings; unseen users are read like any other."""
-
-    kind: Literal["u-autorec"] = "u-autorec"
-
-
-class MultinomialConfig(AutoencoderConfig):
-    """What Mult-DAE and Mult-VAE share (Liang, Krishnan, Hoffman, Jebara 2018): autoencoders of what a user
-    likes, trained to give each liked item a large share of a softmax over all items. They read ones, divided
-    by the root of their number; `corruption` hides a share of them. Training starts from popularity.
-    `positive`: ratings below it are no likes (null: each observed entry is one, each count above 0)."""
-
-    activation: Activation = "tanh"
-    positive: float | None = None
-    training: TrainingConfig = TrainingConfig(epochs=200, patience=20)
-
-
-class MultDAEConfig(MultinomialConfig):
-    """Mult-DAE. `hidden`: widths up to the code; the decoder has the same in reverse. `l2`: the paper's 0.01
-    on its batches of 500 users of MovieLens 20M is about 5 here."""
-
-    kind: Literal["mult-dae"] = "mult-dae"
-    hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=20)] = (600, 200)
-    l2: NonNegativeFloat = 5.0
-
-
-class MultVAEConfig(MultinomialConfig):
-    """Mult-VAE. `hidden`: widths of the encoder, which the decoder has in reverse; `code`: size of the normal
-    code between them. `beta`: weight of its divergence from the standard normal, which rises to that over
-    `anneal_epochs` epochs."""
-
-    kind: Literal["mult-vae"] = "mult-vae"
-    hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=20)] = (600,)
-    code: Width = 200
-    beta: NonNegativeFloat = 0.2
-    anneal_epochs: NonNegativeInt = 100
+MOST_WIDTH = base_configs.MOST_WIDTH
+MaskingConfig = training_configs.MaskingConfig
+GaussianNoiseConfig = training_configs.GaussianNoiseConfig
+ConstantSchedule = training_configs.ConstantSchedule
+CosineSchedule = training_configs.CosineSchedule
+StepSchedule = training_configs.StepSchedule
+TrainingConfig = training_configs.TrainingConfig
+AutoencoderConfig = network_configs.AutoencoderConfig
+AutoRecConfig = network_configs.AutoRecConfig
+ItemAutoRecConfig = network_configs.ItemAutoRecConfig
+UserAutoRecConfig = network_configs.UserAutoRecConfig
+MultinomialConfig = network_configs.MultinomialConfig
+MultDAEConfig = network_configs.MultDAEConfig
+MultVAEConfig = network_configs.MultVAEConfig
 
 
 class MeanConfig(BaseModelConfig):
