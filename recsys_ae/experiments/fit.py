@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from recsys_ae.data.ratings import Ratings
@@ -58,6 +59,12 @@ class Fit:
     def epochs_run(self) -> int:
         """Of the training that was validated; 0 where it had no epochs."""
         return self.trained.epochs[-1].number if self.trained.epochs else 0
+
+    @property
+    def epoch_seconds(self) -> float | None:
+        """The median time of an epoch of that training; None where none was trained or told its time."""
+        told = [epoch.seconds for epoch in self.trained.epochs if epoch.number and epoch.seconds]
+        return median(told) if told else None
 
     @property
     def interrupted(self) -> bool:

@@ -63,7 +63,12 @@ def run_on(
             metrics_before_refit=_before_refit(fit, split, config),
             fit=_fit_record(fit),
             origin=_origin(config, report, split, fit),
-            cost=Cost(fit.seconds, testing.seconds, max(fit.peak_memory_mb, testing.peak_memory_mb)),
+            cost=Cost(
+                fit.seconds,
+                testing.seconds,
+                max(fit.peak_memory_mb, testing.peak_memory_mb),
+                fit.epoch_seconds,
+            ),
             folder=folder,
             model=str(folder / MODEL),
             run_id=tracker.run_id,

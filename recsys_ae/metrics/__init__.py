@@ -11,7 +11,7 @@ from recsys_ae.metrics.ranking import NDCG, RANKING, RECALL
 from recsys_ae.metrics.rating import MAE, RATING, RMSE
 
 METRICS = (*RATING, *RANKING, *BEYOND, *CATALOGUE)
-_COSTS = frozenset({"fit_seconds", "evaluate_seconds", "tuning_seconds", "peak_memory_mb"})
+_COSTS = frozenset({"fit_seconds", "epoch_seconds", "evaluate_seconds", "tuning_seconds", "peak_memory_mb"})
 
 
 def metrics_at(cutoffs: Sequence[int]) -> tuple[Metric, ...]:

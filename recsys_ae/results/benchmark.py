@@ -58,8 +58,10 @@ class Entry:
         return {name: fmean(values) for name, values in _shared(scores)}
 
     def costs(self) -> dict[str, float]:
-        """Means of the times over seeds, and the highest memory of any run."""
-        return {
+        """Means of the times over seeds, and the highest memory of any run; the time of an epoch where there
+        are epochs."""
+        epochs = [run.cost.epoch_seconds for run in self.runs if run.cost.epoch_seconds is not None]
+        return ({"epoch_seconds": fmean(epochs)} if epochs else {}) | {
             "fit_seconds": fmean(run.cost.fit_seconds for run in self.runs),
             "evaluate_seconds": fmean(run.cost.evaluate_seconds for run in self.runs),
             "tuning_seconds": fmean(found.seconds for found in self.validations()),
@@ -179,11 +181,13 @@ def full_table(result: BenchmarkResult) -> Table:
 
     spread = len(config.seeds) > 1
     quality = [column for m in shown for column in ((m.key, f"± {m.key}") if spread else (m.key,))]
-    expenses = ["fit s", "evaluate s", "memory MB", *(["tuning s", "trials"] if config.trials > 1 else [])]
+    rows = [row(entry) for entry in result.entries]
+    in_epochs = ["epoch s"] if any(cells.get("epoch s") for cells in rows) else []
+    tuned = ["tuning s", "trials"] if config.trials > 1 else []
+    expenses = ["fit s", *in_epochs, "evaluate s", "memory MB", *tuned]
     failed = ["error"] if any(entry.error is not None for entry in result.entries) else []
     columns = ["model", *validated, *quality, *(_before_refit(m.key) for m in early), *expenses]
     columns += [*columns_of.values(), *failed]
-    rows = [row(entry) for entry in result.entries]
     decimals = rating_decimals(result)
     return _table(columns, rows, shown, best=validated, tight=list(columns_of.values()), decimals=decimals)
 
@@ -315,6 +319,7 @@ def _cost_cells(entry: Entry) -> dict[str, Any]:
     found = entry.costs()
     return {
         "fit s": found["fit_seconds"],
+        "epoch s": found.get("epoch_seconds"),
         "evaluate s": found["evaluate_seconds"],
         "tuning s": found["tuning_seconds"],
         "memory MB": found["peak_memory_mb"],

@@ -62,11 +62,13 @@ class Origin:
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Wall times in seconds, and the highest memory of the process in MB. `fit_seconds` are of both fits of a
-    model that was refitted, and of a resumed training those since it was resumed."""
+    model that was refitted, and of a resumed training those since it was resumed. `epoch_seconds`: the median
+    of the epochs, validation left out; None where the model has none, or in results of older programs."""
 
     fit_seconds: float
     evaluate_seconds: float
     peak_memory_mb: float
+    epoch_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,9 +110,10 @@ def _final_metrics(result: RunResult) -> dict[str, float]:
     found |= {f"before_refit/{name}": value for name, value in result.metrics_before_refit.items()}
     if validation is not None and validation.score is not None:
         found[f"validated/{validation.metric}"] = validation.score
+    found |= {name: cost for name, cost in asdict(result.cost).items() if cost is not None}
     known = {name: value for name, value in found.items() if math.isfinite(value)}
     counts = {f"count/{name}": float(value) for name, value in report.counts.items()}
-    return {**known, **counts, **asdict(result.cost), "epochs_run": float(result.fit.epochs_run)}
+    return {**known, **counts, "epochs_run": float(result.fit.epochs_run)}
 
 
 def _trials(result: RunResult) -> Iterator[tuple[int, dict[str, float]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 from pathlib import Path
@@ -250,13 +251,16 @@ def test_terminal_shows_the_short_table_and_what_failed(config):
 
 def test_full_table_has_no_column_without_meaning(config):
     compared(config, "--no-tracking", "--out", "tuned", "--json")
-    assert {"tuning s", "trials", "error"} < set(pd.read_csv("tuned/table.csv").columns)
+    table = pd.read_csv("tuned/table.csv", index_col="model")
+    assert {"tuning s", "trials", "error", "epoch s"} < set(table.columns)
+    assert 0 < table.loc["u-autorec", "epoch s"] < table.loc["u-autorec", "fit s"]
+    assert math.isnan(table.loc["biases", "epoch s"])
     config.write_text(config.read_text().replace("grid: {item_damping: [10, 1000000]}", "grid: {}"))
     words = ("--no-tracking", "--json", "--set", "trials=1", "--set", "seeds=[0]", "--out", "plain")
     models = "models=[{name: biases, model: {kind: biases}}, {name: mean, model: {kind: mean}}]"
     succeed("benchmark", config, *words, "--set", models)
     columns = list(pd.read_csv("plain/table.csv").columns)
-    assert not {"tuning s", "trials", "error"} & set(columns)
+    assert not {"tuning s", "trials", "error", "epoch s"} & set(columns)
     assert columns[:2] == ["model", "validation rmse"]
     assert columns[-2:] == ["memory MB", "rmse to biases"]
     assert not [name for name in columns if "before refit" in name]

@@ -41,7 +41,7 @@ FIRST_FORMAT = """\
 PARTS = {
     "fit": FitRecord(12, 9, interrupted=False, device="cpu", threads=2, metric="rmse"),
     "origin": Origin(7, "da7a", "5b11", {"numpy": "2.0.0"}, None),
-    "cost": Cost(1.5, 0.25, 210.0),
+    "cost": Cost(1.5, 0.25, 210.0, 0.1),
     "validation": Validation(
         "rmse",
         (Trial({"l2": 1.0}, None, 0.5, error="it broke"), Trial({"l2": 3.0}, 0.75, 1.5, 12, 9, True)),
@@ -148,7 +148,7 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
             "fitted_fingerprint": "",
             "feedback": None,
         },
-        "cost": {"fit_seconds": 1.5, "evaluate_seconds": 0.25, "peak_memory_mb": 210.0},
+        "cost": {"fit_seconds": 1.5, "evaluate_seconds": 0.25, "peak_memory_mb": 210.0, "epoch_seconds": 0.1},
     }
 
 
@@ -177,7 +177,7 @@ def test_document_of_the_first_format_is_read(folder):
     (folder / "result.json").write_text(FIRST_FORMAT)
     found = RunResult.from_folder(folder)
     assert found.fit == FitRecord(12, 9, interrupted=False, device="cpu", threads=2, metric=None)
-    assert (found.origin, found.cost) == (PARTS["origin"], PARTS["cost"])
+    assert (found.origin, found.cost) == (PARTS["origin"], Cost(1.5, 0.25, 210.0))
     assert (found.run_id, found.model, found.folder) == ("4f1c", "runs:/4f1c/model", Path("runs/movies"))
     assert found.report.metrics == {"rmse": 1.25}
     assert found.report.counts["train_ratings"] == 8
