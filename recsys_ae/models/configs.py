@@ -14,6 +14,8 @@ from recsys_ae.models.base_configs import BaseModelConfig, BiasesConfig, Width
 MOST_WIDTH = base_configs.MOST_WIDTH
 MaskingConfig = training_configs.MaskingConfig
 GaussianNoiseConfig = training_configs.GaussianNoiseConfig
+SaltAndPepperConfig = training_configs.SaltAndPepperConfig
+EmphasisConfig = training_configs.EmphasisConfig
 ConstantSchedule = training_configs.ConstantSchedule
 CosineSchedule = training_configs.CosineSchedule
 StepSchedule = training_configs.StepSchedule

@@ -16,7 +16,7 @@ from recsys_ae.models import configs as c
 from recsys_ae.models.training_configs import CorruptionConfig, ScheduleConfig
 from recsys_ae.nn import corruption
 from recsys_ae.nn.autoencoder import Architecture
-from recsys_ae.nn.losses import masked_squared_error, multinomial
+from recsys_ae.nn.losses import Loss, emphasised_squared_error, masked_squared_error, multinomial
 from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.penalties import GaussianKL, L2Penalty
 from recsys_ae.training import gradient
@@ -84,16 +84,33 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
         penalties["kl"] = GaussianKL(
             config.beta, anneal_epochs=config.anneal_epochs, entries_per_row=rows.n_observed / n_rows
         )
-    loss = multinomial if isinstance(config, c.MultinomialConfig) else masked_squared_error
-    return Objective(corruption=make_corruption(config.corruption), loss=loss, penalties=penalties)
+    return Objective(
+        corruption=make_corruption(config.corruption, rows), loss=make_loss(config), penalties=penalties
+    )
 
 
-def make_corruption(config: CorruptionConfig | None) -> corruption.Corruption:
+def make_loss(config: c.AutoencoderConfig) -> Loss:
+    """The data term."""
+    if isinstance(config, c.MultinomialConfig):
+        return multinomial
+    if not isinstance(config, c.AutoRecConfig) or config.emphasis is None:
+        return masked_squared_error
+    assert isinstance(config.corruption, c.MaskingConfig | c.SaltAndPepperConfig)
+    share, of = config.corruption.probability, config.emphasis
+    mean = share * of.corrupted + (1 - share) * of.uncorrupted  # so that an entry counts 1 on average
+    return partial(emphasised_squared_error, corrupted=of.corrupted / mean, uncorrupted=of.uncorrupted / mean)
+
+
+def make_corruption(config: CorruptionConfig | None, rows: Ratings) -> corruption.Corruption:
+    """What becomes of such rows. The ends of the scale are those of an average user and item, in the units of
+    the rows."""
     match config:
         case None:
             return corruption.keep_clean
         case c.MaskingConfig():
-            return partial(corruption.mask, probability=config.probability)
+            return partial(corruption.mask, probability=config.probability, rescale=config.rescale)
+        case c.SaltAndPepperConfig():
+            return partial(corruption.salt_and_pepper, probability=config.probability, limits=rows.limits())
         case c.GaussianNoiseConfig():
             return partial(corruption.add_noise, deviation=config.deviation)
         case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import partial
 from typing import TypeVar
 
@@ -18,11 +19,15 @@ from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import torch_seed
+from recsys_ae.training.fullbatch import WholeObjective, full_batch_epochs, lbfgs_epochs
 from recsys_ae.training.gradient import AutogradStep, GradientTrainee, make_optimizer
 from recsys_ae.training.loop import shuffled_batches, train_epochs
 from recsys_ae.training.runner import EpochRules, Trained, TrainingOptions, run_training
+from recsys_ae.types import CountVector, Epoch, PositionVector
 
 R = TypeVar("R")
+_ENTRIES_AT_ONCE = 1 << 20  # of a block of rows that are read together
+_ROWS_AT_ONCE = 1 << 13  # whose codes are in memory together
 
 
 def train_network(
@@ -33,18 +38,32 @@ def train_network(
     options: TrainingOptions,
     fitted: Callable[[Autoencoder], R],
 ) -> Trained[R]:
-    """Minimise the objective over the rows, some at a time; `fitted` makes the recommender of the network as
-    it is."""
+    """Minimise the objective over the rows; `fitted` makes the recommender of the network as it is."""
     network = network.to(pick_device(options.context.device))
     objective = objective.to(network.device)
-    optimizer = make_optimizer(training.optimizer, network.parameters(), learning_rate=training.learning_rate)
+    make = _of_all_rows if training.takes_all_rows else _of_batches
+    trainee = make(network, objective, rows, training, options.seed, fitted)
+    rules = EpochRules(training.epochs, training.patience, training.validate_every)
+    return run_training(trainee, rules, options)
+
+
+def _of_batches(
+    network: Autoencoder,
+    objective: Objective,
+    rows: csr_array,
+    training: TrainingConfig,
+    seed: int,
+    fitted: Callable[[Autoencoder], R],
+) -> GradientTrainee[R]:
+    """A network that takes a step on some rows at a time."""
+    optimizer = _optimizer(network, training)
     noise = torch.Generator(network.device)
     sizes = np.diff(rows.indptr)
     batch_size = rows_per_step(training, n_rows=int(np.count_nonzero(sizes)))
 
     def batches(epoch: int) -> Iterator[RowBatch]:
-        noise.manual_seed(torch_seed(options.seed, "corruption", epoch))
-        for chosen in shuffled_batches(sizes, size=batch_size, seed=options.seed, epoch=epoch):
+        noise.manual_seed(torch_seed(seed, "corruption", epoch))
+        for chosen in shuffled_batches(sizes, size=batch_size, seed=seed, epoch=epoch):
             yield RowBatch.of(select_rows(rows, chosen), device=network.device)
 
     step: AutogradStep[RowBatch] = AutogradStep(
@@ -54,9 +73,72 @@ def train_network(
         make_schedule(training.schedule, epochs=training.epochs),
     )
     epochs = partial(train_epochs, step, batches, max_epochs=training.epochs)
-    trainee = GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
-    rules = EpochRules(training.epochs, training.patience, training.validate_every)
-    return run_training(trainee, rules, options)
+    return GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
+
+
+def _of_all_rows(
+    network: Autoencoder,
+    objective: Objective,
+    rows: csr_array,
+    training: TrainingConfig,
+    seed: int,
+    fitted: Callable[[Autoencoder], R],
+) -> GradientTrainee[R]:
+    """A network that takes each step on all rows, which it reads block by block."""
+    if training.optimizer == "l-bfgs-b":  # whose line searches end where values are rounded
+        network.double()
+    whole = whole_objective(network, objective, rows, seed=seed)
+    epochs: Callable[..., Iterator[Epoch]]
+    if training.optimizer == "l-bfgs-b":
+        epochs = partial(lbfgs_epochs, whole, iterations=training.iterations_per_epoch,
+                         max_epochs=training.epochs, validate_every=training.validate_every)  # fmt: skip
+        return GradientTrainee(network, objective, None, epochs, lambda: fitted(deepcopy(network).float()))
+    optimizer = _optimizer(network, training)
+    epochs = partial(full_batch_epochs, whole, optimizer, iterations=training.iterations_per_epoch,
+                     max_epochs=training.epochs)  # fmt: skip
+    return GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
+
+
+def whole_objective(
+    network: Autoencoder, objective: Objective, rows: csr_array, *, seed: int
+) -> WholeObjective[RowBatch]:
+    """The objective over all rows as one function of the parameters. Noise is that of the epoch."""
+    noise = torch.Generator(network.device)
+    sizes = np.diff(rows.indptr)
+
+    def blocks(epoch: int) -> Iterator[RowBatch]:
+        noise.manual_seed(torch_seed(seed, "corruption", epoch))
+        for chosen in row_blocks(sizes):
+            yield RowBatch.of(select_rows(rows, chosen), device=network.device)
+
+    return WholeObjective(
+        network,
+        partial(objective, network, generator=noise),
+        objective.backward_of_terms,
+        partial(objective.add_known_gradient, network),
+        blocks,
+    )
+
+
+def _optimizer(network: Autoencoder, training: TrainingConfig) -> torch.optim.Optimizer:
+    assert training.optimizer != "l-bfgs-b", "an optimiser of SciPy"
+    decay = {} if training.weight_decay is None else {"weight_decay": training.weight_decay}
+    return make_optimizer(
+        training.optimizer, network.parameters(), learning_rate=training.learning_rate, **decay
+    )
+
+
+def row_blocks(sizes: CountVector) -> Iterator[PositionVector]:
+    """Positions of the rows with at least one entry, each once, in their order: at most `_ENTRIES_AT_ONCE`
+    entries together, if a row has not more, and `_ROWS_AT_ONCE` rows. `sizes`: (n_rows,) entries of each."""
+    rows = np.flatnonzero(sizes > 0)
+    ends, first = np.cumsum(sizes[rows]), 0
+    while first < len(rows):
+        before = ends[first] - sizes[rows[first]]
+        fitting = int(np.searchsorted(ends, before + _ENTRIES_AT_ONCE, side="right"))
+        end = min(max(fitting, first + 1), first + _ROWS_AT_ONCE)
+        yield rows[first:end]
+        first = end
 
 
 def rows_per_step(training: TrainingConfig, *, n_rows: int) -> int:

@@ -48,16 +48,26 @@ class Objective(nn.Module):
 
         Their gradient is what `backward` adds, and nothing else: some terms do not carry theirs themselves.
         """
-        reconstruction = network(self.corruption(clean, generator), generator)
-        terms = {"reconstruction": self.loss(reconstruction, clean)}
+        read = self.corruption(clean, generator)
+        reconstruction = network(read, generator)
+        terms = {"reconstruction": self.loss(reconstruction, clean.marked(read.corrupted))}
         for name, penalty in self.penalties.items():
             terms[name] = penalty(network, reconstruction, step=step, epoch=epoch)
         return terms
 
     def backward(self, network: Autoencoder, terms: Terms) -> None:
         """Add the gradient of the sum of the terms' means to that of the parameters."""
+        self.backward_of_terms(terms)
+        self.add_known_gradient(network)
+
+    def backward_of_terms(self, terms: Terms) -> None:
+        """Add what the terms carry of their gradient. Over several batches the sum of a term is that of each,
+        and its count that of all together."""
         means = [term.value for term in terms.values()]
         sum(mean for mean in means if mean.requires_grad).backward()
+
+    def add_known_gradient(self, network: Autoencoder) -> None:
+        """Add what penalties know of their gradient themselves, which has no part in any batch."""
         for penalty in self.penalties.values():
             if isinstance(penalty, KnownGradient):
                 penalty.add_gradient(network)

@@ -23,6 +23,7 @@ class RowBatch:
     `column_starts`: (n_columns + 1,) int32, `rows`: (m,) int32, `order`: (m,) int64: the same entries sorted
     by column; entry j of that order is entry order[j] of this one.
     `presence`: (m,) float32, how much a network sees of the fact that an entry is observed; None: 1 for each.
+    `corrupted`: (m,) bool, the entries whose input was made worse; None: not one.
     """
 
     starts: Tensor
@@ -33,6 +34,7 @@ class RowBatch:
     order: Tensor
     n_columns: int
     presence: Tensor | None = None
+    corrupted: Tensor | None = None
 
     @classmethod
     def of(cls, matrix: csr_array, *, device: str | torch.device = "cpu") -> RowBatch:
@@ -65,6 +67,10 @@ class RowBatch:
         """The same entries, of which values and presence are seen `weights` (m,) times as strongly."""
         presence = weights if self.presence is None else self.presence * weights
         return replace(self, values=self.values * weights, presence=presence)
+
+    def marked(self, corrupted: Tensor | None) -> RowBatch:
+        """The same entries, of which these (m,) were made worse."""
+        return replace(self, corrupted=corrupted)
 
     def sparse(self, values: Tensor) -> Tensor:
         """(b, n_columns) sparse CSR tensor with `values` (m,) at the observed entries."""
