@@ -12,6 +12,7 @@ from recsys_ae.models.training_configs import (
     EmphasisConfig,
     GaussianNoiseConfig,
     MaskingConfig,
+    PretrainingConfig,
     SaltAndPepperConfig,
     TrainingConfig,
 )
@@ -53,6 +54,13 @@ class AutoRecConfig(AutoencoderConfig):
     from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda for
     the output weights, which then make ratings, and d⁴ lambda for the input weights, which read them.
     `emphasis`: how much entries count whose input was corrupted, beside the others; null: as much.
+
+    `decoder`: widths of the hidden layers after the code, in order ([]: none, as in the paper), or "mirror":
+    those of the encoder in reverse. `tied`: each decoder layer is the transpose of the encoder layer that it
+    undoes, with a bias of its own: half as many weights. `hidden_dropout`: the probability that a layer does
+    not see a hidden unit of a row, in training. `pretraining`: of each layer by itself, before the network is
+    trained as a whole; then the layers' inputs are corrupted in pretraining alone, and the hidden units
+    dropped in what follows alone.
     """
 
     predicts_ratings: ClassVar[bool] = True
@@ -62,6 +70,55 @@ class AutoRecConfig(AutoencoderConfig):
     anchored: bool = True
     l2: NonNegativeFloat = 200.0
     emphasis: EmphasisConfig | None = None
+    decoder: Literal["mirror"] | Annotated[tuple[Width, ...], Field(max_length=20)] = ()
+    tied: bool = False
+    hidden_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    pretraining: PretrainingConfig | None = None
+
+    @property
+    def max_epochs(self) -> int | None:
+        return self.training.epochs + self.pretraining_epochs
+
+    @property
+    def pretraining_epochs(self) -> int:
+        """How many epochs come before those of the whole network."""
+        return 0 if self.pretraining is None else len(self.hidden) * self.pretraining.epochs
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether each decoder layer undoes one of the encoder."""
+        return self.decoder in ("mirror", self.hidden[-2::-1])
+
+    @model_validator(mode="after")
+    def _tied_means_mirrored(self):
+        if self.tied and not self.mirrored:
+            raise ValueError(
+                f"tied needs a decoder that mirrors the encoder, and decoder {list(self.decoder)} does not "
+                f"mirror hidden {list(self.hidden)}; set decoder: mirror, or tied: false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining_means_layers_to_undo(self):
+        if self.pretraining is None:
+            return self
+        if len(self.hidden) == 1:
+            raise ValueError(
+                f"pretraining trains one layer after the other, and hidden {list(self.hidden)} is a single "
+                "one; give hidden two widths or more, or set pretraining: null"
+            )
+        if not self.mirrored:
+            raise ValueError(
+                "pretraining trains each encoder layer with the decoder layer that undoes it, and decoder "
+                f"{list(self.decoder)} does not mirror hidden {list(self.hidden)}; set decoder: mirror, or "
+                "pretraining: null"
+            )
+        if self.training.takes_all_rows:
+            raise ValueError(
+                f"pretraining trains layers on batches, and optimizer {self.training.optimizer!r} takes all rows "
+                "in each step; set training.optimizer: adam, or pretraining: null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _scaled_output_means_ratings(self):

@@ -73,6 +73,15 @@ class StepSchedule(Config):
 ScheduleConfig = Annotated[ConstantSchedule | CosineSchedule | StepSchedule, Field(discriminator="kind")]
 
 
+class PretrainingConfig(Config):
+    """Greedy training of one layer after the other (Vincent et al. 2010, section 3.2): the first encoder
+    layer with the last decoder layer as an autoencoder of the rows, then the second with the last but one as
+    an autoencoder of what the first makes of the rows, and so on inwards, `epochs` epochs each, by the
+    optimiser and at the learning rate of the training that follows."""
+
+    epochs: PositiveInt = 10
+
+
 class TrainingConfig(Config):
     """How an autoencoder is optimised. `batch_size`: rows of a step, fewer where an epoch would have less
     than `min_steps` steps, and more where it would have more than `max_steps`. `patience`: epochs without a

@@ -19,7 +19,8 @@ class Objective(nn.Module):
     """Corrupt the input, reconstruct, compare with the clean values, add the penalties.
 
     The corruption happens here so that no caller can mix input and target up. `penalties`: name -> module as
-    `penalties.Penalty` describes it; the name is the term's name in the curves.
+    `penalties.Penalty` describes it; the name is the term's name in the curves. `hidden_dropout`: the
+    probability that a hidden unit of a row is not seen by the next layer.
     """
 
     def __init__(
@@ -28,10 +29,12 @@ class Objective(nn.Module):
         corruption: Corruption = keep_clean,
         loss: Loss = masked_squared_error,
         penalties: Mapping[str, nn.Module] | None = None,
+        hidden_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.corruption = corruption
         self.loss = loss
+        self.hidden_dropout = hidden_dropout
         self.penalties = nn.ModuleDict(penalties or {})
 
     def forward(
@@ -49,7 +52,7 @@ class Objective(nn.Module):
         Their gradient is what `backward` adds, and nothing else: some terms do not carry theirs themselves.
         """
         read = self.corruption(clean, generator)
-        reconstruction = network(read, generator)
+        reconstruction = network(read, generator, dropout=self.hidden_dropout)
         terms = {"reconstruction": self.loss(reconstruction, clean.marked(read.corrupted))}
         for name, penalty in self.penalties.items():
             terms[name] = penalty(network, reconstruction, step=step, epoch=epoch)

@@ -55,6 +55,25 @@ class RowBatch:
             matrix.shape[1],
         )
 
+    @classmethod
+    def of_dense(cls, values: Tensor) -> RowBatch:
+        """Rows (b, n_columns) all of whose entries are observed, on the device of the values."""
+        n_rows, n_columns = values.shape
+
+        def numbers(end: int, dtype: torch.dtype = torch.int32) -> Tensor:
+            return torch.arange(end, dtype=dtype, device=values.device)
+
+        n = n_rows * n_columns
+        return cls(
+            n_columns * numbers(n_rows + 1),
+            numbers(n_columns).repeat(n_rows),
+            values.reshape(-1),
+            n_rows * numbers(n_columns + 1),
+            numbers(n_rows).repeat(n_columns),
+            numbers(n, dtype=torch.int64).view(n_rows, n_columns).T.reshape(-1),
+            n_columns,
+        )
+
     @property
     def n_rows(self) -> int:
         return len(self.starts) - 1
