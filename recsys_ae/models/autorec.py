@@ -15,8 +15,8 @@ from recsys_ae.models.configs import AutoRecConfig, ItemAutoRecConfig, UserAutoR
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.folding import RidgeFoldIn
 from recsys_ae.models.network import NetworkRecommender
-from recsys_ae.models.parts import make_architecture, make_objective
-from recsys_ae.models.trainee import train_network
+from recsys_ae.models.parts import make_architecture, make_layer_objectives, make_objective
+from recsys_ae.models.trainee import Pretraining, train_network
 from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import torch_generator
@@ -70,15 +70,22 @@ def _train(
     config: AutoRecConfig, rows: Ratings, options: TrainingOptions, fitted: Callable[[Autoencoder], R]
 ) -> Trained[R]:
     """Minimise the objective over standardised `rows`; `fitted` makes the recommender of the network as it
-    is."""
+    is. Inputs that are corrupted while layers are pretrained are so no longer in what follows."""
     network = start_network(config, rows, options.seed)
+    pretraining = None
+    if config.pretraining is not None:
+        objectives = make_layer_objectives(config, rows)
+        pretraining = Pretraining(config.pretraining.epochs, objectives)
+        config = config.model_copy(update={"corruption": None})
     objective = make_objective(config, rows)
-    return train_network(network, objective, rows.matrix, config.training, options, fitted)
+    return train_network(
+        network, objective, rows.matrix, config.training, options, fitted, pretraining=pretraining
+    )
 
 
 def start_network(config: AutoRecConfig, rows: Ratings, seed: int) -> Autoencoder:
     """A network that has not learnt yet: it predicts what the biases say, or without biases the damped mean
-    of each column. Columns without ratings decide nothing."""
+    of each column; a tied one nearly so. Columns without ratings decide nothing."""
     counts = np.bincount(rows.columns, minlength=rows.n_items)
     means = None
     if config.debias is None:

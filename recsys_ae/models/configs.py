@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Annotated, ClassVar, Literal, assert_never
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -14,9 +15,12 @@ from recsys_ae.models.base_configs import BaseModelConfig, BiasesConfig, Width
 MOST_WIDTH = base_configs.MOST_WIDTH
 MaskingConfig = training_configs.MaskingConfig
 GaussianNoiseConfig = training_configs.GaussianNoiseConfig
+SaltAndPepperConfig = training_configs.SaltAndPepperConfig
+EmphasisConfig = training_configs.EmphasisConfig
 ConstantSchedule = training_configs.ConstantSchedule
 CosineSchedule = training_configs.CosineSchedule
 StepSchedule = training_configs.StepSchedule
+PretrainingConfig = training_configs.PretrainingConfig
 TrainingConfig = training_configs.TrainingConfig
 AutoencoderConfig = network_configs.AutoencoderConfig
 AutoRecConfig = network_configs.AutoRecConfig
@@ -228,8 +232,16 @@ ModelConfig = Annotated[
 
 def with_epochs(config: ModelConfig, epochs: int) -> ModelConfig:
     """The same training, ended after `epochs` epochs (0: where it starts): the learning rate of each epoch is
-    what it was, so a cosine goes on ending where it did. A model without epochs stays as it is."""
+    what it was, so a cosine goes on ending where it did. Where layers are pretrained, their epochs count, and
+    a training that ends among them has as many of each layer, rounded up. A model without epochs stays as it
+    is."""
     match config:
+        case AutoRecConfig(pretraining=PretrainingConfig() as pretraining):
+            each = min(pretraining.epochs, ceil(epochs / len(config.hidden)))
+            layers = PretrainingConfig(epochs=each) if epochs else None
+            left = max(0, epochs - config.pretraining_epochs)
+            whole = with_epochs(config.model_copy(update={"pretraining": None}), left)
+            return whole.model_copy(update={"pretraining": layers})
         case AutoencoderConfig(training=training):
             schedule = training.schedule
             if isinstance(schedule, CosineSchedule) and schedule.epochs is None:

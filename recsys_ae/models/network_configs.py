@@ -7,7 +7,15 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
 
 from recsys_ae.models.base_configs import BaseModelConfig, BiasesConfig, Width
-from recsys_ae.models.training_configs import CorruptionConfig, MaskingConfig, TrainingConfig
+from recsys_ae.models.training_configs import (
+    CorruptionConfig,
+    EmphasisConfig,
+    GaussianNoiseConfig,
+    MaskingConfig,
+    PretrainingConfig,
+    SaltAndPepperConfig,
+    TrainingConfig,
+)
 
 Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
 
@@ -45,6 +53,14 @@ class AutoRecConfig(AutoencoderConfig):
     `output`: identity, or a sigmoid stretched over the rating scale. `l2`: the paper's lambda. It has 100;
     from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda for
     the output weights, which then make ratings, and d⁴ lambda for the input weights, which read them.
+    `emphasis`: how much entries count whose input was corrupted, beside the others; null: as much.
+
+    `decoder`: widths of the hidden layers after the code, in order ([]: none, as in the paper), or "mirror":
+    those of the encoder in reverse. `tied`: each decoder layer is the transpose of the encoder layer that it
+    undoes, with a bias of its own: half as many weights. `hidden_dropout`: the probability that a layer does
+    not see a hidden unit of a row, in training. `pretraining`: of each layer by itself, before the network is
+    trained as a whole; then the layers' inputs are corrupted in pretraining alone, and the hidden units
+    dropped in what follows alone.
     """
 
     predicts_ratings: ClassVar[bool] = True
@@ -53,6 +69,56 @@ class AutoRecConfig(AutoencoderConfig):
     presence: Literal["tied", "free"] = "tied"
     anchored: bool = True
     l2: NonNegativeFloat = 200.0
+    emphasis: EmphasisConfig | None = None
+    decoder: Literal["mirror"] | Annotated[tuple[Width, ...], Field(max_length=20)] = ()
+    tied: bool = False
+    hidden_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    pretraining: PretrainingConfig | None = None
+
+    @property
+    def max_epochs(self) -> int | None:
+        return self.training.epochs + self.pretraining_epochs
+
+    @property
+    def pretraining_epochs(self) -> int:
+        """How many epochs come before those of the whole network."""
+        return 0 if self.pretraining is None else len(self.hidden) * self.pretraining.epochs
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether each decoder layer undoes one of the encoder."""
+        return self.decoder in ("mirror", self.hidden[-2::-1])
+
+    @model_validator(mode="after")
+    def _tied_means_mirrored(self):
+        if self.tied and not self.mirrored:
+            raise ValueError(
+                f"tied needs a decoder that mirrors the encoder, and decoder {list(self.decoder)} does not "
+                f"mirror hidden {list(self.hidden)}; set decoder: mirror, or tied: false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining_means_layers_to_undo(self):
+        if self.pretraining is None:
+            return self
+        if len(self.hidden) == 1:
+            raise ValueError(
+                f"pretraining trains one layer after the other, and hidden {list(self.hidden)} is a single "
+                "one; give hidden two widths or more, or set pretraining: null"
+            )
+        if not self.mirrored:
+            raise ValueError(
+                "pretraining trains each encoder layer with the decoder layer that undoes it, and decoder "
+                f"{list(self.decoder)} does not mirror hidden {list(self.hidden)}; set decoder: mirror, or "
+                "pretraining: null"
+            )
+        if self.training.takes_all_rows:
+            raise ValueError(
+                f"pretraining trains layers on batches, and optimizer {self.training.optimizer!r} takes all rows "
+                "in each step; set training.optimizer: adam, or pretraining: null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _scaled_output_means_ratings(self):
@@ -60,6 +126,25 @@ class AutoRecConfig(AutoencoderConfig):
             raise ValueError(
                 "output 'scaled' stretches over the rating scale, which ratings without biases "
                 "leave; set debias: null, or output: identity"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _emphasis_tells_entries_apart(self):
+        if self.emphasis is None:
+            return self
+        if self.corruption is None or isinstance(self.corruption, GaussianNoiseConfig):
+            kind = "null" if self.corruption is None else "gaussian"
+            which = "no input" if self.corruption is None else "every input"
+            raise ValueError(
+                f"'emphasis' tells corrupted inputs from others, and corruption {kind} corrupts {which}; set "
+                "emphasis: null, or corruption: {kind: masking}"
+            )
+        share = self.corruption.probability
+        if not self.emphasis.corrupted * share + self.emphasis.uncorrupted * (1 - share):
+            raise ValueError(
+                "'emphasis' leaves no entry to learn from with this probability of 'corruption'; give weight "
+                "to the entries that there are"
             )
         return self
 
@@ -86,6 +171,20 @@ class MultinomialConfig(AutoencoderConfig):
     positive: float | None = None
     training: TrainingConfig = TrainingConfig(epochs=200, patience=20)
 
+    @model_validator(mode="after")
+    def _likes_are_no_ratings(self):
+        if isinstance(self.corruption, SaltAndPepperConfig):
+            raise ValueError(
+                "corruption 'salt-and-pepper' puts the ends of a rating scale in, and likes have none; set "
+                "corruption: {kind: masking}"
+            )
+        if self.training.refeed:
+            raise ValueError(
+                "'training.refeed' trains on predicted ratings, and kinds 'mult-dae' and 'mult-vae' predict "
+                "none; set training.refeed: 0"
+            )
+        return self
+
 
 class MultDAEConfig(MultinomialConfig):
     """Mult-DAE. `hidden`: widths up to the code; the decoder has the same in reverse. `l2`: the paper's 0.01
@@ -106,3 +205,12 @@ class MultVAEConfig(MultinomialConfig):
     code: Width = 200
     beta: NonNegativeFloat = 0.2
     anneal_epochs: NonNegativeInt = 100
+
+    @model_validator(mode="after")
+    def _drawn_codes_go_with_batches(self):
+        if self.training.takes_all_rows:
+            raise ValueError(
+                f"kind 'mult-vae' draws its codes, and training.optimizer {self.training.optimizer!r} needs "
+                "a function that stays the same; set training.optimizer: adam, or kind: mult-dae"
+            )
+        return self

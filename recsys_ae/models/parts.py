@@ -16,8 +16,9 @@ from recsys_ae.models import configs as c
 from recsys_ae.models.training_configs import CorruptionConfig, ScheduleConfig
 from recsys_ae.nn import corruption
 from recsys_ae.nn.autoencoder import Architecture
-from recsys_ae.nn.losses import masked_squared_error, multinomial
+from recsys_ae.nn.losses import Loss, emphasised_squared_error, masked_squared_error, multinomial
 from recsys_ae.nn.objective import Objective
+from recsys_ae.nn.pairs import CodeObjective
 from recsys_ae.nn.penalties import GaussianKL, L2Penalty
 from recsys_ae.training import gradient
 
@@ -50,20 +51,41 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
                 "declared; declare one, or set output: identity"
             )
     presence = _TIED_PRESENCE if config.presence == "tied" else None
+    after = config.hidden[-2::-1] if config.decoder == "mirror" else config.decoder
+    widths, depth = _widths((*config.hidden, *after), rows), len(config.hidden)
+    _warn_of_copies(config, widths, rows)
     return Architecture(
         rows.n_items,
-        _widths(config.hidden, rows),
+        widths[:depth],
+        widths[depth:],
         activation=config.activation,
         limits=limits,
         presence=presence,
         anchored=config.anchored,
+        tied=config.tied,
     )
+
+
+def _warn_of_copies(config: c.AutoRecConfig, widths: tuple[int, ...], rows: Ratings) -> None:
+    """Say so where the network could learn to copy its rows: where every layer has at least as many units as
+    there are columns with ratings, and nothing stands against it. What does is a corruption: hidden entries
+    cannot be copied. `l2` does not: it makes what is copied weaker, and only a large one, which depends on the
+    data, makes the network leave some of it out."""
+    n_columns = _columns_with_ratings(rows)
+    if min(widths) >= n_columns and config.corruption is None:
+        log.warning(
+            "the code is overcomplete: with %d units or more in each layer for %d columns with ratings, and "
+            "nothing hidden in training, the network can learn to copy its input, which predicts nothing; set "
+            "corruption, or make hidden narrower",
+            min(widths),
+            n_columns,
+        )
 
 
 def _widths(hidden: tuple[int, ...], rows: Ratings) -> tuple[int, ...]:
     """The widths, as far as a layer has a bounded number of weights for each rating. Columns without ratings
     do not count."""
-    n_columns = int(np.count_nonzero(np.bincount(rows.columns)))
+    n_columns = _columns_with_ratings(rows)
     most = _WEIGHTS_PER_RATING * rows.n_observed // max(1, n_columns)
     if max(hidden) > most:
         log.warning(
@@ -72,6 +94,10 @@ def _widths(hidden: tuple[int, ...], rows: Ratings) -> tuple[int, ...]:
             _WEIGHTS_PER_RATING,
         )
     return tuple(min(width, most) for width in hidden)
+
+
+def _columns_with_ratings(rows: Ratings) -> int:
+    return int(np.count_nonzero(np.bincount(rows.columns)))
 
 
 def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
@@ -84,16 +110,48 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
         penalties["kl"] = GaussianKL(
             config.beta, anneal_epochs=config.anneal_epochs, entries_per_row=rows.n_observed / n_rows
         )
-    loss = multinomial if isinstance(config, c.MultinomialConfig) else masked_squared_error
-    return Objective(corruption=make_corruption(config.corruption), loss=loss, penalties=penalties)
+    return Objective(
+        corruption=make_corruption(config.corruption, rows),
+        loss=make_loss(config),
+        penalties=penalties,
+        hidden_dropout=config.hidden_dropout if isinstance(config, c.AutoRecConfig) else 0.0,
+    )
 
 
-def make_corruption(config: CorruptionConfig | None) -> corruption.Corruption:
+def make_layer_objectives(config: c.AutoRecConfig, rows: Ratings) -> list[nn.Module]:
+    """What each layer minimises in pretraining, from the outermost inwards: reconstruction of corrupted
+    inputs. The outermost has a weight for every column and pays for them, as the whole network does; of the
+    codes that the others reconstruct there are as many as rows times units."""
+    corrupted = make_corruption(config.corruption, rows)
+    penalties = {"l2": L2Penalty(config.l2, n_observed=rows.n_observed)} if config.l2 > 0 else {}
+    return [
+        Objective(corruption=corrupted, penalties=penalties),
+        *(CodeObjective(corrupted) for _ in config.hidden[1:]),
+    ]
+
+
+def make_loss(config: c.AutoencoderConfig) -> Loss:
+    """The data term."""
+    if isinstance(config, c.MultinomialConfig):
+        return multinomial
+    if not isinstance(config, c.AutoRecConfig) or config.emphasis is None:
+        return masked_squared_error
+    assert isinstance(config.corruption, c.MaskingConfig | c.SaltAndPepperConfig)
+    share, of = config.corruption.probability, config.emphasis
+    mean = share * of.corrupted + (1 - share) * of.uncorrupted  # so that an entry counts 1 on average
+    return partial(emphasised_squared_error, corrupted=of.corrupted / mean, uncorrupted=of.uncorrupted / mean)
+
+
+def make_corruption(config: CorruptionConfig | None, rows: Ratings) -> corruption.Corruption:
+    """What becomes of such rows. The ends of the scale are those of an average user and item, in the units of
+    the rows."""
     match config:
         case None:
             return corruption.keep_clean
         case c.MaskingConfig():
-            return partial(corruption.mask, probability=config.probability)
+            return partial(corruption.mask, probability=config.probability, rescale=config.rescale)
+        case c.SaltAndPepperConfig():
+            return partial(corruption.salt_and_pepper, probability=config.probability, limits=rows.limits())
         case c.GaussianNoiseConfig():
             return partial(corruption.add_noise, deviation=config.deviation)
         case _:

@@ -5,17 +5,20 @@ Observed entries go in, reconstructions come out where they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from recsys_ae.nn.bottleneck import Bottleneck, Deterministic, Drawn, Gaussian
-from recsys_ae.nn.layers import ACTIVATIONS, DenseLayers, SampledLinear, SparseLinear
+from recsys_ae.nn.layers import ACTIVATIONS, DenseLayers, SampledLinear, SparseLinear, dropped, identity
 from recsys_ae.nn.rows import RowBatch
+
+_TIED_START = 0.1  # times the usual size: the outputs, a product of two such, are at 1 % of theirs
 
 
 class Encoder(nn.Module):
@@ -30,9 +33,16 @@ class Encoder(nn.Module):
         self.first = SparseLinear(n_columns, widths[0], presence=presence)
         self.rest = DenseLayers(widths, activation)
 
-    def forward(self, batch: RowBatch) -> Tensor:
-        """(b, last width)."""
-        return self.rest(self.activation(self.first(batch)))
+    def forward(self, batch: RowBatch, drop: Callable[[Tensor], Tensor] = identity) -> Tensor:
+        """(b, last width). `drop`: what becomes of the inputs of all layers but the first."""
+        return self.rest(self.activation(self.first(batch)), drop)
+
+    def below(self, batch: RowBatch, number: int) -> Tensor:
+        """(b, width) what layer `number`, from 2, reads: what the layers before it make of the rows."""
+        hidden = self.activation(self.first(batch))
+        for layer in self.rest.layers[: number - 2]:
+            hidden = self.activation(layer(hidden))
+        return hidden
 
     def of_empty_row(self) -> Tensor:
         """(1, last width) what it says of a row without entries."""
@@ -43,7 +53,8 @@ class Decoder(nn.Module):
     """Goes from codes through dense layers to the outputs of `n_columns` columns.
 
     `widths`: of the codes and of each hidden layer, so (50,) has no hidden layer. `limits`: where given, an
-    output is a sigmoid stretched over them, else the identity.
+    output is a sigmoid stretched over them, else the identity. `tied_to`: an encoder of the same widths in
+    reverse, whose weights the layers read the other way; the biases are their own.
     """
 
     def __init__(
@@ -52,15 +63,17 @@ class Decoder(nn.Module):
         n_columns: int,
         activation: str,
         limits: tuple[float, float] | None,
+        *,
+        tied_to: Encoder | None = None,
     ) -> None:
         super().__init__()
         self.limits = limits
-        self.hidden = DenseLayers(widths, activation)
-        self.last = SampledLinear(widths[-1], n_columns)
+        self.hidden = DenseLayers(widths, activation, tied_to=None if tied_to is None else tied_to.rest)
+        self.last = SampledLinear(widths[-1], n_columns, tied_to=None if tied_to is None else tied_to.first)
 
-    def forward(self, code: Tensor) -> Tensor:
-        """(b, width) what comes out of the hidden layers."""
-        return self.hidden(code)
+    def forward(self, code: Tensor, drop: Callable[[Tensor], Tensor] = identity) -> Tensor:
+        """(b, width) what comes out of the hidden layers. `drop`: what becomes of their inputs."""
+        return self.hidden(code, drop)
 
     def stretch(self, raw: Tensor) -> Tensor:
         """Raw outputs in the units of the rows."""
@@ -113,7 +126,9 @@ class Architecture:
     encoder layer and no hidden decoder layer this is AutoRec (Sedhain et al. 2015, eq. 2):
     f(W · g(V r + mu) + b). `anchored`: the output layer reads how a row differs from an empty one, so that a
     row with little to say says little: f(W · (g(V r + mu) - g(mu)) + b). `code`: size of a code that is drawn
-    from a normal distribution after the encoder; None: the encoding is the code.
+    from a normal distribution after the encoder; None: the encoding is the code. `tied`: the decoder mirrors
+    the encoder and has no weights of its own: each of its layers is the transpose of the encoder layer that
+    it undoes. None, as in models stored before there were any: it has its own.
     """
 
     n_columns: int
@@ -124,6 +139,7 @@ class Architecture:
     presence: float | None = 0.0
     anchored: bool = False
     code: int | None = None
+    tied: bool | None = None
 
 
 class Autoencoder(nn.Module):
@@ -146,7 +162,11 @@ class Autoencoder(nn.Module):
         a = architecture
         encoder = Encoder(a.n_columns, a.encoder, a.activation, presence=a.presence)
         bottleneck = Deterministic() if a.code is None else Drawn(a.encoder[-1], a.code)
-        decoder = Decoder((a.code or a.encoder[-1], *a.decoder), a.n_columns, a.activation, a.limits)
+        widths = (a.code or a.encoder[-1], *a.decoder)
+        if a.tied and widths != a.encoder[::-1]:
+            raise ValueError(f"a decoder of widths {widths} is no mirror of an encoder of {a.encoder}")
+        tied_to = encoder if a.tied else None
+        decoder = Decoder(widths, a.n_columns, a.activation, a.limits, tied_to=tied_to)
         network = cls(encoder, bottleneck, decoder)
         network.architecture = architecture
         return network
@@ -167,17 +187,30 @@ class Autoencoder(nn.Module):
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
     @property
+    def anchored(self) -> bool:
+        """Whether the output layer reads how a row differs from an empty one."""
+        return self.architecture is not None and self.architecture.anchored
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.parameters()).device
 
-    def forward(self, batch: RowBatch, generator: torch.Generator | None = None) -> Reconstruction:
-        """`generator`: of codes that are drawn at random in training; a deterministic code needs none."""
-        code, posterior = self.bottleneck(self.encoder(batch), generator)
-        hidden = self.decoder(code)
-        if self.architecture is not None and self.architecture.anchored:
+    def forward(
+        self, batch: RowBatch, generator: torch.Generator | None = None, *, dropout: float = 0.0
+    ) -> Reconstruction:
+        """`generator`: of codes that are drawn at random in training, and of dropout; a deterministic code
+        needs none. `dropout`: the probability that a layer does not see a unit of the layer before; the first
+        layer sees all of the row, and the row without entries keeps all its units."""
+        drop: Callable[[Tensor], Tensor] = identity
+        if dropout:
+            assert generator is not None
+            drop = partial(dropped, probability=dropout, generator=generator)
+        code, posterior = self.bottleneck(self.encoder(batch, drop), generator)
+        hidden = self.decoder(code, drop)
+        if self.anchored:
             hidden = hidden - self.decoder(self.encoder.of_empty_row())
-        return Reconstruction(code, posterior, hidden, self.decoder)
+        return Reconstruction(code, posterior, drop(hidden), self.decoder)
 
     @torch.no_grad()
     def start(
@@ -191,10 +224,15 @@ class Autoencoder(nn.Module):
 
         The outputs begin at `means` (n_columns,), in the units of the rows; None: at raw outputs of 0.
         Columns that are not `observed` (n_columns,) bool have no weights and never leave their mean.
+
+        A tied network cannot begin at the means: an output layer without weights would be a first layer
+        without. It begins near them, with a tenth of the usual weights.
         """
         last = self.decoder.last
         everywhere = torch.ones(len(last.bias), dtype=torch.bool)
         self.encoder.first.start(generator, everywhere if observed is None else torch.from_numpy(observed))
+        if self.architecture is not None and self.architecture.tied:
+            self.encoder.first.weight.mul_(_TIED_START)
         self.encoder.rest.start(generator)
         self.bottleneck.start(generator)
         self.decoder.hidden.start(generator)
@@ -206,4 +244,4 @@ class Autoencoder(nn.Module):
         """Copies of the (n_columns, width) weights and (n_columns,) biases, float32, that make raw outputs of
         what `Reconstruction.hidden` holds."""
         last = self.decoder.last
-        return last.weight.detach().cpu().numpy().copy(), last.bias.detach().cpu().numpy().copy()
+        return last.matrix.detach().cpu().numpy().copy(), last.bias.detach().cpu().numpy().copy()

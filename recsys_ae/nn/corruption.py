@@ -16,15 +16,33 @@ def keep_clean(batch: RowBatch, generator: torch.Generator) -> RowBatch:
     return batch
 
 
-def mask(batch: RowBatch, generator: torch.Generator, *, probability: float) -> RowBatch:
-    """Each observed entry is hidden with `probability`, and the others are seen 1 / (1 - probability) times
-    as strongly, so that sums keep their expectation. A network cannot tell a hidden entry from an unobserved
-    one."""
+def mask(
+    batch: RowBatch, generator: torch.Generator, *, probability: float, rescale: bool = True
+) -> RowBatch:
+    """Each observed entry is hidden with `probability`. With `rescale` the others are seen
+    1 / (1 - probability) times as strongly, so that sums keep their expectation. A network cannot tell a
+    hidden entry from an unobserved one."""
     draws = torch.rand(len(batch.values), generator=generator, device=batch.values.device)
-    return batch.weighted((draws >= probability) / (1.0 - probability))
+    kept = draws >= probability
+    seen = kept / (1.0 - probability) if rescale else kept.to(batch.values.dtype)
+    return batch.weighted(seen).marked(~kept)
 
 
 def add_noise(batch: RowBatch, generator: torch.Generator, *, deviation: float) -> RowBatch:
     """Normal noise of standard `deviation` (in the units of the values) on each observed value."""
     noise = torch.randn(len(batch.values), generator=generator, device=batch.values.device)
-    return batch.with_values(batch.values + deviation * noise)
+    return batch.with_values(batch.values + deviation * noise).marked(
+        torch.ones_like(noise, dtype=torch.bool)
+    )
+
+
+def salt_and_pepper(
+    batch: RowBatch, generator: torch.Generator, *, probability: float, limits: tuple[float, float]
+) -> RowBatch:
+    """Each observed value becomes, with `probability`, the lower or the upper of the `limits` (in the units
+    of the values), by the toss of a fair coin (Vincent et al. 2010, section 3.3)."""
+    draws = torch.rand(len(batch.values), generator=generator, device=batch.values.device)
+    low, high = (torch.full_like(batch.values, limit) for limit in limits)
+    ends = torch.where(draws < probability / 2, low, high)
+    chosen = draws < probability
+    return batch.with_values(torch.where(chosen, ends, batch.values)).marked(chosen)

@@ -72,43 +72,73 @@ class SampledLinear(nn.Module):
 
     `weight`: (n_columns, width) float32, a row per output; `bias`: (n_columns,). Both begin at 0, so that a
     network that has not learnt yet says nothing: the first step moves the outputs, the second all the rest.
+    `tied_to`: a first layer of as many columns and the same width, whose weights it reads in place of its
+    own: then the bias is its only parameter.
     """
 
-    def __init__(self, width: int, n_columns: int) -> None:
+    def __init__(self, width: int, n_columns: int, *, tied_to: SparseLinear | None = None) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(n_columns, width))
+        self.tied_to = (tied_to,)  # in a tuple, so that torch neither counts nor stores that layer here too
+        self.weight = nn.Parameter(torch.zeros(n_columns, width)) if tied_to is None else None
         self.bias = nn.Parameter(torch.zeros(n_columns))
+
+    @property
+    def matrix(self) -> Tensor:
+        """(n_columns, width) the weights, its own or those that it is tied to."""
+        (first,) = self.tied_to
+        return self.weight if first is None else first.weight
 
     def at(self, hidden: Tensor, batch: RowBatch) -> Tensor:
         """(m,) outputs for `hidden` (b, width) at the observed entries of `batch`."""
-        return _SampledProduct.apply(hidden, self.weight, self.bias, batch)
+        return _SampledProduct.apply(hidden, self.matrix, self.bias, batch)
 
     def pairs(self, hidden: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """(m,) outputs of hidden[rows[j]] for column columns[j], in any order."""
+        matrix = self.matrix
         products = [
-            (hidden[r] * self.weight[c]).sum(dim=1)
+            (hidden[r] * matrix[c]).sum(dim=1)
             for r, c in zip(rows.split(_PAIRS_AT_ONCE), columns.split(_PAIRS_AT_ONCE), strict=True)
         ]
         return torch.cat(products) + self.bias[columns] if products else self.bias[columns]
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(b, n_columns), every output."""
-        return nn.functional.linear(hidden, self.weight, self.bias)
+        return nn.functional.linear(hidden, self.matrix, self.bias)
 
     def log_loss(self, hidden: Tensor, batch: RowBatch) -> Tensor:
         """() minus the log-likelihood of the observed entries of `batch`, each of which is a draw of a column
         from the softmax over the outputs of its row."""
-        return _MultinomialLoss.apply(hidden, self.weight, self.bias, batch)
+        return _MultinomialLoss.apply(hidden, self.matrix, self.bias, batch)
+
+
+class TransposedLinear(nn.Module):
+    """A dense layer with the weights of another, (outputs, inputs), read the other way: (b, inputs) from
+    (b, outputs). Its own is the `bias` alone, (inputs,), which begins at 0."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.tied_to = (layer,)  # in a tuple, so that torch neither counts nor stores that layer here too
+        self.bias = nn.Parameter(torch.zeros(layer.in_features))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(b, inputs)."""
+        (layer,) = self.tied_to
+        return nn.functional.linear(codes, layer.weight.T, self.bias)
 
 
 class DenseLayers(nn.Module):
     """Layers between wide ones: `widths` of what goes in and of what each layer gives, so (8, 4) is one layer
-    from 8 to 4, and (8,) is none. Each has the same activation. Weights and biases are 0 until `start`."""
+    from 8 to 4, and (8,) is none. Each has the same activation. Weights and biases are 0 until `start`.
+    `tied_to`: layers of the same widths in reverse, whose weights these read the other way."""
 
-    def __init__(self, widths: Sequence[int], activation: str) -> None:
+    def __init__(
+        self, widths: Sequence[int], activation: str, *, tied_to: DenseLayers | None = None
+    ) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.layers = nn.ModuleList(dense_layer(a, b) for a, b in pairwise(widths))
+        own = (dense_layer(a, b) for a, b in pairwise(widths))
+        tied = () if tied_to is None else (TransposedLinear(layer) for layer in reversed(tied_to.layers))
+        self.layers = nn.ModuleList(own if tied_to is None else tied)
 
     @torch.no_grad()
     def start(self, generator: torch.Generator) -> None:
@@ -116,11 +146,19 @@ class DenseLayers(nn.Module):
         for weight in (p for p in self.parameters() if p.dim() == 2):
             weight.copy_(xavier_uniform(weight.shape[0], weight.shape[1], generator))
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """(b, last width) from (b, first width)."""
+    def forward(self, hidden: Tensor, drop: Callable[[Tensor], Tensor] = identity) -> Tensor:
+        """(b, last width) from (b, first width). `drop`: what becomes of the input of each layer."""
         for layer in self.layers:
-            hidden = self.activation(layer(hidden))
+            hidden = self.activation(layer(drop(hidden)))
         return hidden
+
+
+def dropped(hidden: Tensor, *, probability: float, generator: torch.Generator) -> Tensor:
+    """(b, width) in which each unit of each row is 0 with `probability`, and the others are 1 / (1 -
+    probability) times as strong, so that sums keep their expectation (Srivastava et al. 2014, who scale in
+    prediction)."""
+    draws = torch.rand(hidden.shape, generator=generator, dtype=hidden.dtype, device=hidden.device)
+    return hidden * (draws >= probability) / (1.0 - probability)
 
 
 def dense_layer(inputs: int, outputs: int) -> nn.Linear:

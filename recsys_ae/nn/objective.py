@@ -19,7 +19,8 @@ class Objective(nn.Module):
     """Corrupt the input, reconstruct, compare with the clean values, add the penalties.
 
     The corruption happens here so that no caller can mix input and target up. `penalties`: name -> module as
-    `penalties.Penalty` describes it; the name is the term's name in the curves.
+    `penalties.Penalty` describes it; the name is the term's name in the curves. `hidden_dropout`: the
+    probability that a hidden unit of a row is not seen by the next layer.
     """
 
     def __init__(
@@ -28,10 +29,12 @@ class Objective(nn.Module):
         corruption: Corruption = keep_clean,
         loss: Loss = masked_squared_error,
         penalties: Mapping[str, nn.Module] | None = None,
+        hidden_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.corruption = corruption
         self.loss = loss
+        self.hidden_dropout = hidden_dropout
         self.penalties = nn.ModuleDict(penalties or {})
 
     def forward(
@@ -48,16 +51,26 @@ class Objective(nn.Module):
 
         Their gradient is what `backward` adds, and nothing else: some terms do not carry theirs themselves.
         """
-        reconstruction = network(self.corruption(clean, generator), generator)
-        terms = {"reconstruction": self.loss(reconstruction, clean)}
+        read = self.corruption(clean, generator)
+        reconstruction = network(read, generator, dropout=self.hidden_dropout)
+        terms = {"reconstruction": self.loss(reconstruction, clean.marked(read.corrupted))}
         for name, penalty in self.penalties.items():
             terms[name] = penalty(network, reconstruction, step=step, epoch=epoch)
         return terms
 
     def backward(self, network: Autoencoder, terms: Terms) -> None:
         """Add the gradient of the sum of the terms' means to that of the parameters."""
+        self.backward_of_terms(terms)
+        self.add_known_gradient(network)
+
+    def backward_of_terms(self, terms: Terms) -> None:
+        """Add what the terms carry of their gradient. Over several batches the sum of a term is that of each,
+        and its count that of all together."""
         means = [term.value for term in terms.values()]
         sum(mean for mean in means if mean.requires_grad).backward()
+
+    def add_known_gradient(self, network: Autoencoder) -> None:
+        """Add what penalties know of their gradient themselves, which has no part in any batch."""
         for penalty in self.penalties.values():
             if isinstance(penalty, KnownGradient):
                 penalty.add_gradient(network)

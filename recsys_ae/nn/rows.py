@@ -23,6 +23,7 @@ class RowBatch:
     `column_starts`: (n_columns + 1,) int32, `rows`: (m,) int32, `order`: (m,) int64: the same entries sorted
     by column; entry j of that order is entry order[j] of this one.
     `presence`: (m,) float32, how much a network sees of the fact that an entry is observed; None: 1 for each.
+    `corrupted`: (m,) bool, the entries whose input was made worse; None: not one.
     """
 
     starts: Tensor
@@ -33,6 +34,7 @@ class RowBatch:
     order: Tensor
     n_columns: int
     presence: Tensor | None = None
+    corrupted: Tensor | None = None
 
     @classmethod
     def of(cls, matrix: csr_array, *, device: str | torch.device = "cpu") -> RowBatch:
@@ -53,6 +55,25 @@ class RowBatch:
             matrix.shape[1],
         )
 
+    @classmethod
+    def of_dense(cls, values: Tensor) -> RowBatch:
+        """Rows (b, n_columns) all of whose entries are observed, on the device of the values."""
+        n_rows, n_columns = values.shape
+
+        def numbers(end: int, dtype: torch.dtype = torch.int32) -> Tensor:
+            return torch.arange(end, dtype=dtype, device=values.device)
+
+        n = n_rows * n_columns
+        return cls(
+            n_columns * numbers(n_rows + 1),
+            numbers(n_columns).repeat(n_rows),
+            values.reshape(-1),
+            n_rows * numbers(n_columns + 1),
+            numbers(n_rows).repeat(n_columns),
+            numbers(n, dtype=torch.int64).view(n_rows, n_columns).T.reshape(-1),
+            n_columns,
+        )
+
     @property
     def n_rows(self) -> int:
         return len(self.starts) - 1
@@ -65,6 +86,10 @@ class RowBatch:
         """The same entries, of which values and presence are seen `weights` (m,) times as strongly."""
         presence = weights if self.presence is None else self.presence * weights
         return replace(self, values=self.values * weights, presence=presence)
+
+    def marked(self, corrupted: Tensor | None) -> RowBatch:
+        """The same entries, of which these (m,) were made worse."""
+        return replace(self, corrupted=corrupted)
 
     def sparse(self, values: Tensor) -> Tensor:
         """(b, n_columns) sparse CSR tensor with `values` (m,) at the observed entries."""

@@ -102,7 +102,7 @@ def plot_metric_bars(
 
 def _draw_loss(panel: Axes, epochs: Sequence[Epoch]) -> None:
     numbers = [epoch.number for epoch in epochs]
-    names = list(epochs[0].terms) if epochs else []
+    names = list(dict.fromkeys(name for epoch in epochs for name in epoch.terms))  # phases have their own
     curves = {name: [epoch.terms.get(name, np.nan) for epoch in epochs] for name in names}
     totals = [epoch.total for epoch in epochs if epoch.total is not None]
     if epochs and len(names) != 1 and len(totals) == len(epochs):

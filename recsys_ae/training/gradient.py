@@ -47,13 +47,14 @@ class AutogradStep(Generic[B]):
 class GradientTrainee(Generic[C]):
     """A network that is trained by gradient, as `runner.run_training` takes it.
 
-    `objective`: remembered too, for the buffers of its penalties. `train`: (done=) -> the epochs that follow;
-    `fitted`: the fitted value that the network makes, in copies of its memory.
+    `objective`: remembered too, for the buffers of its penalties. `optimizer`: None where nothing else is
+    known from one epoch to the next. `train`: (done=) -> the epochs that follow; `fitted`: the fitted value
+    that the network makes, in copies of its memory.
     """
 
     network: nn.Module
     objective: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer | None
     train: Callable[..., Iterator[Epoch]]
     fitted: Callable[[], C]
 
@@ -70,9 +71,10 @@ class GradientTrainee(Generic[C]):
         return _arrays(self.network.state_dict())
 
     def progress(self) -> Arrays:
+        named_slots = {} if self.optimizer is None else self.optimizer.state_dict()["state"]
         slots = {
             f"{index}/{name}": value
-            for index, named in self.optimizer.state_dict()["state"].items()
+            for index, named in named_slots.items()
             for name, value in named.items()
             if isinstance(value, Tensor)
         }
@@ -86,6 +88,8 @@ class GradientTrainee(Generic[C]):
         if progress is None:
             return
         self.objective.load_state_dict(_tensors(progress, "objective/"))
+        if self.optimizer is None:
+            return
         state: dict[int, dict[str, Tensor]] = {}
         for path, tensor in _tensors(progress, "optimizer/").items():
             index, name = path.split("/")
@@ -116,17 +120,34 @@ def _tensors(arrays: Arrays, prefix: str) -> dict[str, Tensor]:
 
 
 def make_optimizer(
-    name: Literal["adam", "sgd", "rmsprop"], parameters: Iterable[Tensor], *, learning_rate: float
+    name: Literal["adam", "adamw", "sgd", "rmsprop", "rprop"],
+    parameters: Iterable[Tensor],
+    *,
+    learning_rate: float,
+    weight_decay: float = 0.01,
 ) -> torch.optim.Optimizer:
-    """An optimiser of nothing but the gradient: penalties belong to the objective, not to the optimiser."""
-    group = [{"params": list(parameters), "initial_lr": learning_rate}]
+    """An optimiser of nothing but the gradient: penalties belong to the objective, not to the optimiser. The
+    one exception is the decoupled `weight_decay` of AdamW (Loshchilov and Hutter 2019), which is no gradient
+    of anything: it takes learning rate × decay off each weight in each step, biases excluded."""
+    all_of_them = list(parameters)
+    group = [{"params": all_of_them, "initial_lr": learning_rate}]
     match name:
         case "adam":
             return torch.optim.Adam(group, lr=learning_rate, fused=True)
+        case "adamw":
+            weights = [parameter for parameter in all_of_them if parameter.dim() >= 2]
+            biases = [parameter for parameter in all_of_them if parameter.dim() < 2]
+            groups = [
+                {"params": weights, "initial_lr": learning_rate, "weight_decay": weight_decay},
+                {"params": biases, "initial_lr": learning_rate, "weight_decay": 0.0},
+            ]
+            return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
         case "sgd":
             return torch.optim.SGD(group, lr=learning_rate, momentum=0.9, nesterov=True)
         case "rmsprop":
             return torch.optim.RMSprop(group, lr=learning_rate)
+        case "rprop":
+            return torch.optim.Rprop(group, lr=learning_rate)
 
 
 def constant(epoch: int) -> float:

@@ -106,11 +106,14 @@ class Trainee(Protocol[Candidate]):
 @dataclass(frozen=True, slots=True)
 class EpochRules:
     """`max_epochs` at most; validated after every `validate_every` epochs and after the last. `patience`:
-    epochs without a better score after which training stops, at the next validation; None: it never does."""
+    epochs without a better score after which training stops, at the next validation; None: it never does.
+    `pretraining`: that many of the epochs, the first ones, are neither validated nor counted by these rules:
+    they train parts of a candidate."""
 
     max_epochs: int
     patience: int | None = None
     validate_every: int = 1
+    pretraining: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +249,12 @@ def _is_over(done: Sequence[Epoch], best: _Best, rules: EpochRules) -> bool:
     """Whether the last epoch was validated and `patience` epochs have passed since the best."""
     if not done or done[-1].score is None or best.epoch is None or rules.patience is None:
         return False
-    return done[-1].number - best.epoch.number >= rules.patience
+    return done[-1].number - max(best.epoch.number, rules.pretraining) >= rules.patience
 
 
 def _is_validated(number: int, rules: EpochRules) -> bool:
-    return number % rules.validate_every == 0 or number == rules.max_epochs
+    own = number - rules.pretraining
+    return own > 0 and (own % rules.validate_every == 0 or number == rules.max_epochs)
 
 
 def _score(epoch: Epoch) -> float:

@@ -1,0 +1,1 @@
+"""What fitted models have learnt, held against what mathematics says they must."""
