@@ -131,9 +131,7 @@ class DenseLayers(nn.Module):
     from 8 to 4, and (8,) is none. Each has the same activation. Weights and biases are 0 until `start`.
     `tied_to`: layers of the same widths in reverse, whose weights these read the other way."""
 
-    def __init__(
-        self, widths: Sequence[int], activation: str, *, tied_to: DenseLayers | None = None
-    ) -> None:
+    def __init__(self, widths: Sequence[int], activation: str, *, tied_to: DenseLayers | None = None) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[activation]
         own = (dense_layer(a, b) for a, b in pairwise(widths))

@@ -65,7 +65,8 @@ def layer_pairs(network: Autoencoder) -> list[OuterPair | InnerPair]:
 
 class CodeObjective(nn.Module):
     """What an `InnerPair` minimises: the squared error of the codes that come back, of inputs made worse by
-    `corruption`, as a mean over all of them. Codes are dense: each is an entry like any observed one."""
+    `corruption`, as a mean over all of them, each an entry like any observed one. As ratings are, codes are
+    in units of their own deviation, so that losses of layers compare."""
 
     def __init__(self, corruption: Corruption) -> None:
         super().__init__()
@@ -76,16 +77,23 @@ class CodeObjective(nn.Module):
     ) -> Terms:
         """The one term, "reconstruction". The layers below read the rows as they are."""
         codes = pair.inputs(clean)
-        outputs = pair(corrupted_codes(codes, self.corruption, generator))
-        return {"reconstruction": Mean((outputs - codes).square().sum(), codes.numel())}
+        unit = deviation(codes)
+        outputs = pair(corrupted_codes(codes, unit, self.corruption, generator))
+        return {"reconstruction": Mean(((outputs - codes) / unit).square().sum(), codes.numel())}
 
     def backward(self, pair: InnerPair, terms: Terms) -> None:
         """Add the gradient of the term's mean to that of the parameters."""
         terms["reconstruction"].value.backward()
 
 
-def corrupted_codes(codes: Tensor, corruption: Corruption, generator: torch.Generator) -> Tensor:
-    """(b, width) codes made worse as observed entries are, in units of their own deviation, as those are."""
-    unit = codes.std(correction=0)
-    unit = torch.where(unit > 0, unit, 1.0)
+def deviation(codes: Tensor) -> Tensor:
+    """() the standard deviation of all the codes of a batch; 1 where they are all the same."""
+    found = codes.std(correction=0)
+    return torch.where(found > 0, found, 1.0)
+
+
+def corrupted_codes(
+    codes: Tensor, unit: Tensor, corruption: Corruption, generator: torch.Generator
+) -> Tensor:
+    """(b, width) codes, in such units, made worse as observed entries are."""
     return corruption(RowBatch.of_dense(codes / unit), generator).values.view_as(codes) * unit
