@@ -1,5 +1,5 @@
-"""The layers of a network in pairs: one of the encoder, and the one of the decoder that undoes it, which together
-are an autoencoder of their own. They share their parameters with the network."""
+"""The layers of a network in pairs: one of the encoder, and the one of the decoder that undoes it, which
+together are an autoencoder of their own. They share their parameters with the network."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class OuterPair(nn.Module):
 
 
 class InnerPair(nn.Module):
-    """Layer `number` of an encoder, from 2, and the decoder layer that undoes it: an autoencoder of what comes
-    out of the layers below, which do not learn from it."""
+    """Layer `number` of an encoder, from 2, and the decoder layer that undoes it: an autoencoder of what the
+    layers below make of the rows, which do not learn from it."""
 
     def __init__(self, network: Autoencoder, number: int) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 
@@ -17,6 +18,7 @@ from toys import Scoring, fit, train
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
+from recsys_ae.errors import ConfigError
 from recsys_ae.models import configs as c
 from recsys_ae.models.autorec import start_network
 from recsys_ae.models.biases import Biases
@@ -25,6 +27,7 @@ from recsys_ae.nn.corruption import mask
 from recsys_ae.nn.layers import dropped
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import derived_seed, torch_seed
+from recsys_ae.settings.load import default_experiment
 from recsys_ae.training.loop import shuffled_batches
 
 KINDS = [c.ItemAutoRecConfig, c.UserAutoRecConfig]
@@ -256,6 +259,15 @@ def test_what_does_not_go_together_is_refused(kind, settings, names):
     (error,) = refused.value.errors()
     assert all(name in error["msg"] for name in names)
     assert "; set" in error["msg"] or "; give" in error["msg"]
+
+
+@pytest.mark.parametrize(
+    "decoder", ["miror", 3, [0], [3, "a"], None, [True], [2.0], [c.MOST_WIDTH + 1], [1] * 21, {"a": 1}]
+)
+def test_what_is_no_decoder_is_one_sentence(decoder):
+    with pytest.raises(ConfigError, match="decoder must be mirror or a list of at most 20 widths") as refused:
+        default_experiment("good.csv", "i-autorec", [f"decoder={json.dumps(decoder)}"])
+    assert "mistakes" not in str(refused.value)
 
 
 def test_a_decoder_written_out_may_be_a_mirror():
