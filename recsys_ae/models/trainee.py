@@ -15,15 +15,16 @@ from scipy.sparse import csr_array
 from recsys_ae.data.ratings import select_rows
 from recsys_ae.models.configs import TrainingConfig
 from recsys_ae.models.parts import make_schedule, pick_device
+from recsys_ae.nn import refeeding
 from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import torch_seed
 from recsys_ae.training.fullbatch import WholeObjective, full_batch_epochs, lbfgs_epochs
 from recsys_ae.training.gradient import AutogradStep, GradientTrainee, make_optimizer
-from recsys_ae.training.loop import shuffled_batches, train_epochs
+from recsys_ae.training.loop import Step, shuffled_batches, train_epochs
 from recsys_ae.training.runner import EpochRules, Trained, TrainingOptions, run_training
-from recsys_ae.types import CountVector, Epoch, PositionVector
+from recsys_ae.types import CountVector, Epoch, Mean, PositionVector, Terms
 
 R = TypeVar("R")
 _ENTRIES_AT_ONCE = 1 << 20  # of a block of rows that are read together
@@ -66,14 +67,35 @@ def _of_batches(
         for chosen in shuffled_batches(sizes, size=batch_size, seed=seed, epoch=epoch):
             yield RowBatch.of(select_rows(rows, chosen), device=network.device)
 
-    step: AutogradStep[RowBatch] = AutogradStep(
+    step: Step[RowBatch] = AutogradStep(
         partial(objective, network, generator=noise),
         partial(objective.backward, network),
         optimizer,
         make_schedule(training.schedule, epochs=training.epochs),
     )
+    if training.refeed:
+        known = torch.from_numpy(np.bincount(rows.indices, minlength=rows.shape[1]) > 0).to(network.device)
+        step = _refed(step, partial(refeeding.add_gradient, network, known=known), optimizer, training.refeed)
     epochs = partial(train_epochs, step, batches, max_epochs=training.epochs)
     return GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
+
+
+def _refed(
+    on_rows: Step[RowBatch], refeed: Callable[..., Mean], optimizer: torch.optim.Optimizer, times: int
+) -> Step[RowBatch]:
+    """The step, followed by so many on what the network now makes of the clean rows. These pay no penalty: it
+    is a part of the step on the rows themselves."""
+
+    def steps(batch: RowBatch, *, step: int, epoch: int) -> Terms:
+        terms = on_rows(batch, step=step, epoch=epoch)
+        for number in range(1, times + 1):
+            optimizer.zero_grad(set_to_none=True)
+            term = refeed(batch, times=number)
+            terms["refeed"] = terms["refeed"] + term if "refeed" in terms else term
+            optimizer.step()
+        return terms
+
+    return steps
 
 
 def _of_all_rows(

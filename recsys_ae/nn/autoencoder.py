@@ -34,6 +34,10 @@ class Encoder(nn.Module):
         """(b, last width)."""
         return self.rest(self.activation(self.first(batch)))
 
+    def of_dense(self, values: Tensor, batch: RowBatch) -> Tensor:
+        """(b, last width) for a value in every cell; see `SparseLinear.of_dense`."""
+        return self.rest(self.activation(self.first.of_dense(values, batch)))
+
     def of_empty_row(self) -> Tensor:
         """(1, last width) what it says of a row without entries."""
         return self.rest(self.activation(self.first.bias[None]))
@@ -173,7 +177,15 @@ class Autoencoder(nn.Module):
 
     def forward(self, batch: RowBatch, generator: torch.Generator | None = None) -> Reconstruction:
         """`generator`: of codes that are drawn at random in training; a deterministic code needs none."""
-        code, posterior = self.bottleneck(self.encoder(batch), generator)
+        return self._reconstructed(self.encoder(batch), generator)
+
+    def reread(self, values: Tensor, batch: RowBatch) -> Reconstruction:
+        """The output for rows that have a value in every cell, (b, n_columns), such as outputs have; the
+        entries of `batch` are those that count as observed."""
+        return self._reconstructed(self.encoder.of_dense(values, batch), None)
+
+    def _reconstructed(self, encoding: Tensor, generator: torch.Generator | None) -> Reconstruction:
+        code, posterior = self.bottleneck(encoding, generator)
         hidden = self.decoder(code)
         if self.architecture is not None and self.architecture.anchored:
             hidden = hidden - self.decoder(self.encoder.of_empty_row())
