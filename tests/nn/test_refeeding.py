@@ -132,7 +132,7 @@ def test_a_network_trained_so_leaves_its_own_reconstructions_alone(times):
 def test_training_is_a_step_on_the_rows_and_a_step_on_what_it_then_makes_of_them(kind):
     """Written out for one batch of all rows: the second step has a gradient of its own, without penalty."""
     ratings = low_rank(30, 20, rank=2, density=0.4, noise=0.1, seed=1)
-    training = c.TrainingConfig(epochs=6, min_steps=1, learning_rate=0.05, refeed=1)
+    training = c.TrainingConfig(epochs=12, min_steps=1, learning_rate=0.05, refeed=1)
     config = kind(hidden=(4,), l2=30.0, corruption=None, debias=None, training=training)
     rows = Biases.of_mean(ratings).removed_from(ratings)
     rows = rows.transposed() if kind is c.ItemAutoRecConfig else rows
@@ -140,7 +140,7 @@ def test_training_is_a_step_on_the_rows_and_a_step_on_what_it_then_makes_of_them
     objective = make_objective(config, rows)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
     sums = []
-    for epoch in range(1, 7):
+    for epoch in range(1, 13):
         optimizer.zero_grad()
         terms = objective(network, batch, step=epoch - 1, epoch=epoch, generator=torch_generator(0, "test"))
         objective.backward(network, terms)
