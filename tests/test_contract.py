@@ -21,7 +21,7 @@ from recsys_ae.recommender import Recommender
 TRAINING = c.TrainingConfig(epochs=40, batch_size=64, learning_rate=1e-2, patience=None)
 LBFGS = c.TrainingConfig(optimizer="l-bfgs-b", epochs=4, iterations_per_epoch=10, patience=None)
 RPROP = c.TrainingConfig(optimizer="rprop", epochs=4, iterations_per_epoch=10, patience=None)
-REFEED = TRAINING.model_copy(update={"refeed": 1})
+REFEED = TRAINING.model_copy(update={"refeed": 1, "epochs": 15})
 ADAMW = TRAINING.model_copy(update={"optimizer": "adamw", "weight_decay": 0.1})
 CONFIGS: dict[str, c.ModelConfig] = {
     "i-autorec": c.ItemAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
