@@ -128,8 +128,8 @@ class AutoRecConfig(AutoencoderConfig):
             )
         if self.training.takes_all_rows:
             raise ValueError(
-                f"pretraining trains layers on batches, and optimizer {self.training.optimizer!r} takes all rows "
-                "in each step; set training.optimizer: adam, or pretraining: null"
+                f"pretraining trains layers on batches, and optimizer {self.training.optimizer!r} takes all "
+                "rows in each step; set training.optimizer: adam, or pretraining: null"
             )
         return self
 
