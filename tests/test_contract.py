@@ -36,6 +36,10 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "u-autorec-linear": c.UserAutoRecConfig(hidden=(8,), activation="identity", training=TRAINING),
     "mult-dae": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=TRAINING),
     "mult-vae": c.MultVAEConfig(hidden=(16,), code=8, anneal_epochs=10, positive=2.0, training=TRAINING),
+    "rbm": c.RBMConfig(hidden=12, l2=0.05, training=TRAINING),
+    "rbm-conditional": c.RBMConfig(
+        hidden=12, levels=4, conditional=True, steps=2, grow_every=20, l2=0.05, training=TRAINING
+    ),
     "mean": c.MeanConfig(),
     "biases": c.BiasesConfig(),
     "popularity": c.PopularityConfig(),
@@ -62,10 +66,11 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "pure-svd": c.PureSVDConfig(factors=4),
     "pure-svd-positive": c.PureSVDConfig(factors=4, positive=3.0),
 }
-RATES = {"i-autorec", "u-autorec", "mean", "biases", "biased-mf", "bayesian-mf", "pca"}
+RATES = {"i-autorec", "u-autorec", "rbm", "mean", "biases", "biased-mf", "bayesian-mf", "pca"}
 RANKS = {
     "i-autorec",
     "u-autorec",
+    "rbm",
     "biases",
     "popularity",
     "biased-mf",
@@ -84,6 +89,7 @@ RANKS = {
 FOLDS_IN = {
     "i-autorec",
     "u-autorec",
+    "rbm",
     "mean",
     "biases",
     "popularity",

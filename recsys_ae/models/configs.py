@@ -25,6 +25,7 @@ UserAutoRecConfig = network_configs.UserAutoRecConfig
 MultinomialConfig = network_configs.MultinomialConfig
 MultDAEConfig = network_configs.MultDAEConfig
 MultVAEConfig = network_configs.MultVAEConfig
+RBMConfig = network_configs.RBMConfig
 
 
 class MeanConfig(BaseModelConfig):
@@ -209,6 +210,7 @@ ModelConfig = Annotated[
     | UserAutoRecConfig
     | MultDAEConfig
     | MultVAEConfig
+    | RBMConfig
     | MeanConfig
     | BiasesConfig
     | PopularityConfig
@@ -230,7 +232,7 @@ def with_epochs(config: ModelConfig, epochs: int) -> ModelConfig:
     """The same training, ended after `epochs` epochs (0: where it starts): the learning rate of each epoch is
     what it was, so a cosine goes on ending where it did. A model without epochs stays as it is."""
     match config:
-        case AutoencoderConfig(training=training):
+        case AutoencoderConfig(training=training) | RBMConfig(training=training):
             schedule = training.schedule
             if isinstance(schedule, CosineSchedule) and schedule.epochs is None:
                 schedule = schedule.model_copy(update={"epochs": training.epochs})

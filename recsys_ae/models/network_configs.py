@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from recsys_ae.models.base_configs import BaseModelConfig, BiasesConfig, Width
 from recsys_ae.models.training_configs import CorruptionConfig, MaskingConfig, TrainingConfig
@@ -106,3 +106,32 @@ class MultVAEConfig(MultinomialConfig):
     code: Width = 200
     beta: NonNegativeFloat = 0.2
     anneal_epochs: NonNegativeInt = 100
+
+
+class RBMConfig(BaseModelConfig):
+    """The restricted Boltzmann machine for collaborative filtering (Salakhutdinov, Mnih, Hinton 2007): a row
+    is a user's ratings, each of which is one of a few levels, explained by binary hidden units.
+
+    `hidden`: units, as far as they have at most a hundred weights for each rating. `levels`: the most there
+    may be; where there are more distinct ratings, levels are quantiles of them. `conditional`: hidden units
+    also depend on what was rated, however (section 4). It is trained by contrastive divergence with `steps`
+    steps of Gibbs sampling, one more after every `grow_every` epochs (null: never). `l2`: half of it
+    multiplies the squared weights beside the sum over all ratings; the paper's weight decay of 0.001 for
+    each user is 0.001 times the number of users. `optimizer: sgd` has the paper's momentum.
+    """
+
+    predicts_ratings: ClassVar[bool] = True
+    trains_in_epochs: ClassVar[bool] = True
+    fits_on_gpu: ClassVar[bool] = True
+    kind: Literal["rbm"] = "rbm"
+    hidden: Width = 100
+    levels: Annotated[int, Field(ge=2, le=50)] = 20
+    conditional: bool = False
+    steps: PositiveInt = 1
+    grow_every: PositiveInt | None = None
+    l2: NonNegativeFloat = 1.0
+    training: TrainingConfig = TrainingConfig()
+
+    @property
+    def max_epochs(self) -> int | None:
+        return self.training.epochs

@@ -16,6 +16,7 @@ from recsys_ae.models.configs import TrainingConfig
 from recsys_ae.models.parts import make_schedule, pick_device
 from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.objective import Objective
+from recsys_ae.nn.rbm import RBM, ContrastiveDivergence
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import torch_seed
 from recsys_ae.training.gradient import AutogradStep, GradientTrainee, make_optimizer
@@ -23,15 +24,16 @@ from recsys_ae.training.loop import shuffled_batches, train_epochs
 from recsys_ae.training.runner import EpochRules, Trained, TrainingOptions, run_training
 
 R = TypeVar("R")
+N = TypeVar("N", Autoencoder, RBM)
 
 
 def train_network(
-    network: Autoencoder,
-    objective: Objective,
+    network: N,
+    objective: Objective | ContrastiveDivergence,
     rows: csr_array,
     training: TrainingConfig,
     options: TrainingOptions,
-    fitted: Callable[[Autoencoder], R],
+    fitted: Callable[[N], R],
 ) -> Trained[R]:
     """Minimise the objective over the rows, some at a time; `fitted` makes the recommender of the network as
     it is."""

@@ -54,7 +54,7 @@ class Objective(nn.Module):
             terms[name] = penalty(network, reconstruction, step=step, epoch=epoch)
         return terms
 
-    def backward(self, network: Autoencoder, terms: Terms) -> None:
+    def backward(self, network: nn.Module, terms: Terms) -> None:
         """Add the gradient of the sum of the terms' means to that of the parameters."""
         means = [term.value for term in terms.values()]
         sum(mean for mean in means if mean.requires_grad).backward()
