@@ -3,7 +3,7 @@ Mnih, Hinton 2007). Everything is computed at observed entries only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,16 +60,18 @@ class RBM(nn.Module):
         """Name -> a copy of each parameter, on the CPU."""
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
+    @torch.no_grad()
     def hidden_shares(self, visible: Tensor, batch: RowBatch) -> Tensor:
         """(b, hidden) p(h_j = 1 | V), eq. 2. `visible`: (K, m), how much of each observed entry is at each
         level: 1 at its own, or probabilities."""
-        read = self.hidden_bias.expand(batch.n_rows, -1)
+        read = self.hidden_bias.repeat(batch.n_rows, 1)
         for level, weight in zip(visible, self._by_level(self.weight), strict=True):
-            read = read + batch.sparse(level) @ weight
+            read.addmm_(batch.sparse(level), weight)
         if self.presence_weight is not None:
-            read = read + batch.sparse(torch.ones_like(visible[0])) @ self.presence_weight
+            read.addmm_(batch.sparse(torch.ones_like(visible[0])), self.presence_weight)
         return torch.sigmoid(read)
 
+    @torch.no_grad()
     def log_visible_shares(self, hidden: Tensor, batch: RowBatch) -> Tensor:
         """(K, m) log p(v_i = k | h), eq. 1, at the observed entries, for hidden units (b, hidden)."""
         columns = batch.columns.long()
@@ -94,15 +96,21 @@ class Phase:
     visible: Tensor
     hidden: Tensor
 
-    def statistics(self, batch: RowBatch) -> Iterator[Tensor]:
-        """Sums over the rows, for each parameter in turn: of v_i^k h_j (K * n_items, hidden), of v_i^k
-        (K * n_items,), of h_j (hidden,), and of h_j where item i is rated (n_items, hidden). They go through
-        sparse products, never through scattered additions, so that they are the same on every run."""
-        ones = self.hidden.new_ones(batch.n_rows, 1)
-        yield torch.cat([batch.sparse_transposed(level) @ self.hidden for level in self.visible])
-        yield torch.cat([batch.sparse_transposed(level) @ ones for level in self.visible]).squeeze(1)
-        yield self.hidden.sum(dim=0)
-        yield batch.sparse_transposed(torch.ones_like(self.visible[0])) @ self.hidden
+    def add_statistics(self, totals: Sequence[Tensor], batch: RowBatch, sign: float) -> None:
+        """Add `sign` times the sums over the rows to `totals`, one for each parameter in turn: those of
+        v_i^k h_j (K * n_items, hidden), of v_i^k (K * n_items,), of h_j (hidden,), and where there is a
+        fourth, of h_j where item i is rated (n_items, hidden). They go through sparse products, never through
+        scattered additions, so that they are the same on every run."""
+        n_levels, ones = len(self.visible), self.hidden.new_ones(batch.n_rows, 1)
+        weights, biases = (each.view(n_levels, batch.n_columns, -1) for each in totals[:2])
+        for level, weight, bias in zip(self.visible, weights, biases, strict=True):
+            by_item = batch.sparse_transposed(level)
+            weight.addmm_(by_item, self.hidden, alpha=sign)
+            bias.addmm_(by_item, ones, alpha=sign)
+        totals[2].add_(self.hidden.sum(dim=0), alpha=sign)
+        for presence in totals[3:]:
+            rated = batch.sparse_transposed(torch.ones_like(self.visible[0]))
+            presence.addmm_(rated, self.hidden, alpha=sign)
 
 
 class ContrastiveDivergence(nn.Module):
@@ -161,8 +169,10 @@ class _Contrast(torch.autograd.Function):
         ctx: Any, rbm: RBM, batch: RowBatch, steps: int, generator: torch.Generator, *parameters: Tensor
     ) -> Tensor:
         data, last, loss = chain(rbm, batch, steps, generator)
-        both = zip(parameters, last.statistics(batch), data.statistics(batch), strict=False)
-        ctx.save_for_backward(*(of_model.sub_(of_data) for _, of_model, of_data in both))
+        gradient = [torch.zeros_like(parameter) for parameter in parameters]
+        last.add_statistics(gradient, batch, 1.0)
+        data.add_statistics(gradient, batch, -1.0)
+        ctx.save_for_backward(*gradient)
         return loss
 
     @staticmethod

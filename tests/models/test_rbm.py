@@ -37,11 +37,16 @@ def everyone(ratings: Ratings) -> UserBatch:
     return UserBatch(np.arange(ratings.n_users), ratings.matrix)
 
 
+def revalued(ratings: Ratings, values: np.ndarray) -> Ratings:
+    """The same cells with other ratings, whose scale is not declared."""
+    old = ratings.matrix
+    matrix = csr_array((values.astype(np.float32), old.indices, old.indptr), shape=old.shape)
+    return replace(ratings, matrix=matrix, scale=None)
+
+
 def stars(ratings: Ratings) -> Ratings:
     """Whole numbers from -1 to 3: some are 0, some are negative."""
-    old = ratings.matrix
-    values = np.round(ratings.values) - 2
-    return replace(ratings, matrix=csr_array((values, old.indices, old.indptr), shape=old.shape), scale=None)
+    return revalued(ratings, np.round(ratings.values) - 2)
 
 
 def test_training_starts_at_the_damped_means_of_the_items(config):
@@ -110,7 +115,7 @@ def test_tastes_are_learnt_beyond_the_biases(config):
 
 
 def test_training_lowers_the_loss_and_shows_its_terms(config):
-    trained = train(config, low_rank(100, 30, density=0.5).with_scale(None))
+    trained = train(config, stars(low_rank(100, 30, density=0.5)))
     first, last = trained.epochs[0], trained.epochs[-1]
     assert set(last.terms) == {"reconstruction", "l2"}
     assert last.terms["reconstruction"] < 0.97 * first.terms["reconstruction"]
@@ -132,26 +137,20 @@ def test_items_without_ratings_have_the_mean_rating_and_users_that_of_an_empty_r
 def test_ratings_with_a_zero_far_away_keep_their_digits(config):
     """Years, for example: float32 has two more digits of them than of their differences."""
     ratings = stars(low_rank(60, 30, density=0.4))
-    old = ratings.matrix
-    far = replace(ratings, matrix=csr_array((old.data + 2000, old.indices, old.indptr), shape=old.shape))
-    np.testing.assert_allclose(
-        fit(config, far).score(everyone(far)) - 2000.0,
-        fit(config, ratings).score(everyone(ratings)),
-        atol=3e-4,
-    )
+    far = revalued(ratings, ratings.values + 2000)
+    plain = fit(config, ratings).score(everyone(ratings))
+    np.testing.assert_allclose(fit(config, far).score(everyone(far)) - 2000.0, plain, atol=3e-4)
 
 
 @pytest.mark.parametrize(("factor", "shift"), [(20.0, 0.0), (1e-3, -4.0)])
 def test_quantiles_of_ratings_in_other_units_give_the_same_model(config, factor, shift):
-    """Nearly every rating differs from all others."""
+    """There are hundreds of distinct ratings."""
     ratings = low_rank(60, 30, density=0.4)
-    old = ratings.matrix
-    values = (factor * old.data.astype(np.float64) + shift).astype(np.float32)
-    mapped = replace(
-        ratings, matrix=csr_array((values, old.indices, old.indptr), shape=old.shape), scale=None
-    )
+    ratings = revalued(ratings, np.round(ratings.values.astype(np.float64), 2))
+    mapped = revalued(ratings, factor * ratings.values.astype(np.float64) + shift)
+    config = config.model_copy(update={"levels": 6})
     plain, other = fit(config, ratings), fit(config, mapped)
-    assert len(plain.levels) == config.levels
+    assert len(plain.levels) == 6
     back = (other.score(everyone(mapped)).astype(np.float64) - shift) / factor
     np.testing.assert_allclose(back, plain.score(everyone(ratings)), atol=2e-3)
 
