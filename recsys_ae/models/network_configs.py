@@ -129,8 +129,8 @@ class RBMConfig(BaseModelConfig):
     conditional: bool = False
     steps: PositiveInt = 1
     grow_every: PositiveInt | None = None
-    l2: NonNegativeFloat = 1.0
-    training: TrainingConfig = TrainingConfig()
+    l2: NonNegativeFloat = 10.0
+    training: TrainingConfig = TrainingConfig(learning_rate=5e-3)
 
     @property
     def max_epochs(self) -> int | None:

@@ -34,7 +34,7 @@ class RBMRecommender:
     weighted by their probabilities given those of the hidden units (one mean-field update: section 2.3 of
     the paper, eq. 11 and 12).
 
-    `weight` (K * n_items, hidden), `visible_bias` (K * n_items,), `hidden_bias` (hidden,), `presence_weight`
+    `weights` (K * n_items, hidden), `visible_bias` (K * n_items,), `hidden_bias` (hidden,), `presence_weights`
     (n_items, hidden) or None: float32, see `nn.rbm.RBM`. `limits`: of predicted ratings. A user without
     history gets the answer for an empty row; an item without training ratings the mean rating.
     """
@@ -42,11 +42,11 @@ class RBMRecommender:
     users: IdMap
     items: IdMap
     levels: Levels
-    weight: FloatMatrix
+    weights: FloatMatrix
     visible_bias: FloatVector
     hidden_bias: FloatVector
     limits: tuple[float, float]
-    presence_weight: FloatMatrix | None = None
+    presence_weights: FloatMatrix | None = None
 
     kind: ClassVar[str] = "rbm"
     folds_in: ClassVar[bool] = True
@@ -58,7 +58,7 @@ class RBMRecommender:
         scores = np.empty((len(hidden), len(self.items)), dtype=np.float32)
         n_rows = max(1, _CELLS_AT_ONCE // len(self.visible_bias))
         for start in range(0, len(hidden), n_rows):
-            outputs = hidden[start : start + n_rows] @ self.weight.T
+            outputs = hidden[start : start + n_rows] @ self.weights.T
             outputs += self.visible_bias
             by_level = outputs.reshape(len(outputs), len(self.levels), -1)
             scores[start : start + n_rows] = self._means(by_level)
@@ -71,7 +71,7 @@ class RBMRecommender:
         for start in range(0, len(rows), n_pairs):
             these = slice(start, start + n_pairs)
             places = items[these, None] + len(self.items) * np.arange(len(self.levels))
-            outputs = np.einsum("pkf,pf->pk", self.weight[places], hidden[rows[these]])
+            outputs = np.einsum("pkf,pf->pk", self.weights[places], hidden[rows[these]])
             scores[these] = self._means((outputs + self.visible_bias[places])[:, :, None])[:, 0]
         return clipped(scores, self.limits)
 
@@ -80,9 +80,9 @@ class RBMRecommender:
         ones = np.ones(len(history.data), dtype=np.float32)
         columns = self.levels.numbers(history.data) * len(self.items) + history.indices
         starts, shape = history.indptr, (history.shape[0], len(self.visible_bias))
-        read = csr_array((ones, columns, starts), shape=shape) @ self.weight + self.hidden_bias
-        if self.presence_weight is not None:
-            read += csr_array((ones, history.indices, starts), shape=history.shape) @ self.presence_weight
+        read = csr_array((ones, columns, starts), shape=shape) @ self.weights + self.hidden_bias
+        if self.presence_weights is not None:
+            read += csr_array((ones, history.indices, starts), shape=history.shape) @ self.presence_weights
         return expit(read)
 
     def _means(self, outputs: FloatMatrix) -> FloatMatrix:

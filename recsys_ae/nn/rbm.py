@@ -24,8 +24,8 @@ class RBM(nn.Module):
         p(v_i = k | h) = softmax over k of (b_i^k + Σ_j h_j W_ij^k)                               (eq. 1)
         p(h_j = 1 | V) = sigmoid(c_j + Σ_i W_ij^(level of i) + Σ_i D_ij), i over the rated items  (eq. 2, 15)
 
-    `weight`: W, (K * n_items, hidden); `visible_bias`: b, (K * n_items,); both have level k of item i in
-    place k * n_items + i. `hidden_bias`: c, (hidden,). `presence_weight`: D, (n_items, hidden), what it says
+    `weights`: W, (K * n_items, hidden); `visible_bias`: b, (K * n_items,); both have level k of item i in
+    place k * n_items + i. `hidden_bias`: c, (hidden,). `presence_weights`: D, (n_items, hidden), what it says
     that an item was rated, however; the conditional RBM alone has it. All float32, and 0 until `start`.
     The values of the batches that it reads are levels, 0 to K - 1.
     """
@@ -33,15 +33,15 @@ class RBM(nn.Module):
     def __init__(self, n_items: int, *, n_levels: int, hidden: int, conditional: bool) -> None:
         super().__init__()
         self.n_items, self.n_levels = n_items, n_levels
-        self.weight = nn.Parameter(torch.zeros(n_levels * n_items, hidden))
+        self.weights = nn.Parameter(torch.zeros(n_levels * n_items, hidden))
         self.visible_bias = nn.Parameter(torch.zeros(n_levels * n_items))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))
-        self.presence_weight = nn.Parameter(torch.zeros(n_items, hidden)) if conditional else None
+        self.presence_weights = nn.Parameter(torch.zeros(n_items, hidden)) if conditional else None
 
     @property
     def device(self) -> torch.device:
         """Where the parameters are."""
-        return self.weight.device
+        return self.weights.device
 
     @torch.no_grad()
     def start(self, generator: torch.Generator, shares: np.ndarray, observed: np.ndarray) -> RBM:
@@ -50,10 +50,10 @@ class RBM(nn.Module):
         is for a row without entries. Items that are not `observed` (n_items,) bool have no weights, and never
         leave their shares."""
         columns = torch.from_numpy(np.tile(observed, self.n_levels))
-        drawn = torch.randn(int(columns.sum()), self.weight.shape[1], generator=generator)
-        self.weight[columns] = _WEIGHT_DEVIATION * drawn
+        drawn = torch.randn(int(columns.sum()), self.weights.shape[1], generator=generator)
+        self.weights[columns] = _WEIGHT_DEVIATION * drawn
         logs = torch.from_numpy(np.log(shares)).float().reshape(-1)
-        self.visible_bias.copy_(logs - self.weight.sum(dim=1) / 2)
+        self.visible_bias.copy_(logs - self.weights.sum(dim=1) / 2)
         return self
 
     def copied_parameters(self) -> dict[str, np.ndarray]:
@@ -65,10 +65,10 @@ class RBM(nn.Module):
         """(b, hidden) p(h_j = 1 | V), eq. 2. `visible`: (K, m), how much of each observed entry is at each
         level: 1 at its own, or probabilities."""
         read = self.hidden_bias.repeat(batch.n_rows, 1)
-        for level, weight in zip(visible, self._by_level(self.weight), strict=True):
+        for level, weight in zip(visible, self._by_level(self.weights), strict=True):
             read.addmm_(batch.sparse(level), weight)
-        if self.presence_weight is not None:
-            read.addmm_(batch.sparse(torch.ones_like(visible[0])), self.presence_weight)
+        if self.presence_weights is not None:
+            read.addmm_(batch.sparse(torch.ones_like(visible[0])), self.presence_weights)
         return torch.sigmoid(read)
 
     @torch.no_grad()
@@ -78,7 +78,7 @@ class RBM(nn.Module):
         outputs = [
             torch.sparse.sampled_addmm(batch.sparse(bias[columns]), hidden, weight.T).values()
             for weight, bias in zip(
-                self._by_level(self.weight), self._by_level(self.visible_bias), strict=True
+                self._by_level(self.weights), self._by_level(self.visible_bias), strict=True
             )
         ]
         return torch.log_softmax(torch.stack(outputs), dim=0)
@@ -148,7 +148,7 @@ def chain(rbm: RBM, batch: RowBatch, steps: int, generator: torch.Generator) -> 
     Hidden units are drawn; visible ones keep their probabilities, which have the mean of draws without their
     noise (Hinton 2010, section 3.2)."""
     levels = torch.arange(rbm.n_levels, device=batch.values.device)
-    shown = (levels[:, None] == batch.values).to(rbm.weight.dtype)
+    shown = (levels[:, None] == batch.values).to(rbm.weights.dtype)
     data = now = Phase(shown, rbm.hidden_shares(shown, batch))
     loss = shown.new_zeros(())
     for step in range(steps):

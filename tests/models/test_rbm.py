@@ -67,12 +67,12 @@ def test_scores_are_the_expectation_written_out(config):
         read = model.hidden_bias.astype(float)
         for place in range(ratings.matrix.indptr[user], ratings.matrix.indptr[user + 1]):
             item, level = ratings.columns[place], int(ratings.values[place])
-            read = read + model.weight[level * n_items + item]
-            if model.presence_weight is not None:
-                read = read + model.presence_weight[item]
+            read = read + model.weights[level * n_items + item]
+            if model.presence_weights is not None:
+                read = read + model.presence_weights[item]
         hidden = 1 / (1 + np.exp(-read))
         for item in range(n_items):
-            outputs = [model.visible_bias[k * n_items + item] + model.weight[k * n_items + item] @ hidden
+            outputs = [model.visible_bias[k * n_items + item] + model.weights[k * n_items + item] @ hidden
                        for k in range(6)]  # fmt: skip
             shares = np.exp(outputs) / np.exp(outputs).sum()
             expected[user, item] = shares @ values
@@ -81,8 +81,8 @@ def test_scores_are_the_expectation_written_out(config):
 
 def test_only_the_conditional_machine_says_what_was_rated():
     ratings = grid()
-    assert fit(CONFIGS["rbm"], ratings).presence_weight is None
-    presence = fit(CONFIGS["conditional"], ratings).presence_weight
+    assert fit(CONFIGS["rbm"], ratings).presence_weights is None
+    presence = fit(CONFIGS["conditional"], ratings).presence_weights
     assert presence.shape == (ratings.n_items, 10)
     assert np.abs(presence).max() > 0.01
 
@@ -176,7 +176,7 @@ def test_steps_of_sampling_grow_with_the_epochs():
     config, ratings = CONFIGS["rbm"], stars(low_rank(60, 30, density=0.4))
     grown = config.model_copy(update={"grow_every": 10})
     for epochs in (10, 11):
-        one, other = (fit(with_epochs(each, epochs), ratings).weight for each in (config, grown))
+        one, other = (fit(with_epochs(each, epochs), ratings).weights for each in (config, grown))
         assert np.array_equal(one, other) == (epochs == 10)
 
 
@@ -184,7 +184,7 @@ def test_a_training_that_was_stopped_ends_like_one_that_was_not(config, tmp_path
     """Its draws are those of its epoch, however often it is stopped."""
     ratings = grid()
     config = with_epochs(config, 9)
-    validator = Scoring(lambda model: float(np.abs(model.weight).sum()))
+    validator = Scoring(lambda model: float(np.abs(model.weights).sum()))
 
     def press_ctrl_c(epoch):
         if epoch.number == 4:
@@ -204,9 +204,9 @@ def test_other_seeds_draw_otherwise_and_an_epoch_shares_no_memory(config):
     kept: list[RBMRecommender] = []
     validator = Scoring(lambda model: kept.append(model) or float(len(kept)))
     train(with_epochs(config, 2), ratings, validator=validator)
-    assert not np.array_equal(kept[0].weight, kept[1].weight)
-    assert not np.shares_memory(kept[1].weight, kept[2].weight)
-    assert not np.array_equal(fit(config, ratings, seed=1).weight, fit(config, ratings, seed=2).weight)
+    assert not np.array_equal(kept[0].weights, kept[1].weights)
+    assert not np.shares_memory(kept[1].weights, kept[2].weights)
+    assert not np.array_equal(fit(config, ratings, seed=1).weights, fit(config, ratings, seed=2).weights)
 
 
 def test_a_history_may_hold_ratings_between_the_levels(config):

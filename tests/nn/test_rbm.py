@@ -46,8 +46,8 @@ def parameters_of(rbm: RBM) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     """W (K, n_items, hidden), b (K, n_items), c (hidden,), D (n_items, hidden), which is 0 without one."""
     n_levels, n_items = rbm.n_levels, rbm.n_items
     p = rbm.copied_parameters()
-    weight = p["weight"].reshape(n_levels, n_items, -1)
-    presence = p.get("presence_weight", np.zeros(weight.shape[1:]))
+    weight = p["weights"].reshape(n_levels, n_items, -1)
+    presence = p.get("presence_weights", np.zeros(weight.shape[1:]))
     return weight, p["visible_bias"].reshape(n_levels, n_items), p["hidden_bias"], presence
 
 
@@ -97,10 +97,10 @@ def slow_contrast(
         found["hidden_bias"] += sign * hidden
         for item, shares in visible.items():
             for k in range(rbm.n_levels):
-                found["weight"][k * N_ITEMS + item] += sign * shares[k] * hidden
+                found["weights"][k * N_ITEMS + item] += sign * shares[k] * hidden
                 found["visible_bias"][k * N_ITEMS + item] += sign * shares[k]
-            if rbm.presence_weight is not None:
-                found["presence_weight"][item] += sign * hidden
+            if rbm.presence_weights is not None:
+                found["presence_weights"][item] += sign * hidden
 
     for row in range(matrix.shape[0]):
         places = range(matrix.indptr[row], matrix.indptr[row + 1])
@@ -171,7 +171,7 @@ def test_a_row_without_entries_begins_at_the_shares(conditional):
     away = rbm.log_visible_shares(torch.ones(1, 50), everything).exp().numpy()
     np.testing.assert_allclose(away[:, 2], shares[:, 2], rtol=1e-5)
     assert np.abs(away - shares)[:, observed].max() > 1e-3
-    drawn = rbm.weight.detach().numpy().reshape(3, N_ITEMS, 50)[:, observed]
+    drawn = rbm.weights.detach().numpy().reshape(3, N_ITEMS, 50)[:, observed]
     assert np.unique(drawn).size == drawn.size
     assert 0.008 < drawn.std() < 0.012
 
