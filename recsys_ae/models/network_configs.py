@@ -117,7 +117,8 @@ class RBMConfig(BaseModelConfig):
     also depend on what was rated, however (section 4). It is trained by contrastive divergence with `steps`
     steps of Gibbs sampling, one more after every `grow_every` epochs (null: never). `l2`: half of it
     multiplies the squared weights beside the sum over all ratings; the paper's weight decay of 0.001 for
-    each user is 0.001 times the number of users. `optimizer: sgd` has the paper's momentum.
+    each user is 0.001 times the number of users. `optimizer: sgd` has the paper's momentum. `l2` and the
+    learning rate did best in validation on ml-100k; where items have few ratings, hidden units learn little.
     """
 
     predicts_ratings: ClassVar[bool] = True

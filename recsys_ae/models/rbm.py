@@ -34,9 +34,10 @@ class RBMRecommender:
     weighted by their probabilities given those of the hidden units (one mean-field update: section 2.3 of
     the paper, eq. 11 and 12).
 
-    `weights` (K * n_items, hidden), `visible_bias` (K * n_items,), `hidden_bias` (hidden,), `presence_weights`
-    (n_items, hidden) or None: float32, see `nn.rbm.RBM`. `limits`: of predicted ratings. A user without
-    history gets the answer for an empty row; an item without training ratings the mean rating.
+    `weights` (K * n_items, hidden), `visible_bias` (K * n_items,), `hidden_bias` (hidden,) and
+    `presence_weights` (n_items, hidden) or None are float32, see `nn.rbm.RBM`. `limits`: of predicted
+    ratings. A user without history gets the answer for an empty row; an item without training ratings the
+    mean rating.
     """
 
     users: IdMap
