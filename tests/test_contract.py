@@ -98,6 +98,10 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "i-autorec-refeed": c.ItemAutoRecConfig(hidden=(16,), l2=0.2, training=REFEED),
     "u-autorec-refeed": c.UserAutoRecConfig(hidden=(16,), l2=0.2, training=REFEED),
     "mult-dae-l-bfgs-b": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=LBFGS),
+    "rbm": c.RBMConfig(hidden=12, l2=0.05, training=TRAINING),
+    "rbm-conditional": c.RBMConfig(
+        hidden=12, levels=4, conditional=True, steps=2, grow_every=20, l2=0.05, training=TRAINING
+    ),
     "mean": c.MeanConfig(),
     "biases": c.BiasesConfig(),
     "popularity": c.PopularityConfig(),
@@ -124,10 +128,11 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "pure-svd": c.PureSVDConfig(factors=4),
     "pure-svd-positive": c.PureSVDConfig(factors=4, positive=3.0),
 }
-RATES = {"i-autorec", "u-autorec", "mean", "biases", "biased-mf", "bayesian-mf", "pca"}
+RATES = {"i-autorec", "u-autorec", "rbm", "mean", "biases", "biased-mf", "bayesian-mf", "pca"}
 RANKS = {
     "i-autorec",
     "u-autorec",
+    "rbm",
     "biases",
     "popularity",
     "biased-mf",
@@ -146,6 +151,7 @@ RANKS = {
 FOLDS_IN = {
     "i-autorec",
     "u-autorec",
+    "rbm",
     "mean",
     "biases",
     "popularity",

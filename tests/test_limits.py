@@ -37,6 +37,7 @@ def test_cutoffs_and_lists_beyond_the_catalogue_are_those_of_all_of_it(ratings):
     ("model", "setting"),
     [
         ("i-autorec", f"hidden=[8,{MOST_WIDTH + 1}]"),
+        ("rbm", f"hidden={MOST_WIDTH + 1}"),
         ("biased-mf", f"factors={MOST_WIDTH + 1}"),
         ("bayesian-mf", f"factors={MOST_WIDTH + 1}"),
         ("als", f"factors={MOST_WIDTH + 1}"),

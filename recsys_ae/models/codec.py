@@ -13,6 +13,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import StorageError
 from recsys_ae.models.biases import Biases, BiasRecommender
 from recsys_ae.models.folding import ConfidenceFoldIn, RidgeFoldIn, SampledFoldIn
+from recsys_ae.models.levels import Levels
 from recsys_ae.recommender import Recommender
 
 CSR_PARTS = ("data", "indices", "indptr")
@@ -56,7 +57,7 @@ def _encoded(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         case csr_array():
             arrays.update({f"{path}/{part}": getattr(value, part) for part in CSR_PARTS})
             return {"is": "csr", "name": path, "shape": list(value.shape)}
-        case Biases() | RidgeFoldIn() | ConfidenceFoldIn() | SampledFoldIn():
+        case Biases() | RidgeFoldIn() | ConfidenceFoldIn() | SampledFoldIn() | Levels():
             inner = {
                 name: _encoded(each, f"{path}/{name}", arrays) for name, each in _fields_of(value).items()
             }
@@ -115,7 +116,7 @@ def _made(cls: Any, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray], *
 
 
 def _class_of(kind: str) -> Any:
-    """The one `match` over kinds of recommenders and of what they are made of."""
+    """The one `match` over kinds of recommenders."""
     match kind:
         case "factor":
             from recsys_ae.models.factors import FactorRecommender
@@ -135,8 +136,21 @@ def _class_of(kind: str) -> Any:
             from recsys_ae.models.network import LikesNetworkRecommender
 
             return LikesNetworkRecommender
+        case "rbm":
+            from recsys_ae.models.rbm import RBMRecommender
+
+            return RBMRecommender
+        case _:
+            return _part_class_of(kind)
+
+
+def _part_class_of(kind: str) -> Any:
+    """The `match` over kinds of what recommenders are made of."""
+    match kind:
         case "biases":
             return Biases
+        case "levels":
+            return Levels
         case "ridge":
             return RidgeFoldIn
         case "confidence":

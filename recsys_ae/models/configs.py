@@ -29,6 +29,7 @@ UserAutoRecConfig = network_configs.UserAutoRecConfig
 MultinomialConfig = network_configs.MultinomialConfig
 MultDAEConfig = network_configs.MultDAEConfig
 MultVAEConfig = network_configs.MultVAEConfig
+RBMConfig = network_configs.RBMConfig
 
 
 class MeanConfig(BaseModelConfig):
@@ -213,6 +214,7 @@ ModelConfig = Annotated[
     | UserAutoRecConfig
     | MultDAEConfig
     | MultVAEConfig
+    | RBMConfig
     | MeanConfig
     | BiasesConfig
     | PopularityConfig
@@ -242,7 +244,7 @@ def with_epochs(config: ModelConfig, epochs: int) -> ModelConfig:
             left = max(0, epochs - config.pretraining_epochs)
             whole = with_epochs(config.model_copy(update={"pretraining": None}), left)
             return whole.model_copy(update={"pretraining": layers})
-        case AutoencoderConfig(training=training):
+        case AutoencoderConfig(training=training) | RBMConfig(training=training):
             schedule = training.schedule
             if isinstance(schedule, CosineSchedule) and schedule.epochs is None:
                 schedule = schedule.model_copy(update={"epochs": training.epochs})

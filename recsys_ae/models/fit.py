@@ -56,14 +56,14 @@ def has_state(config: c.ModelConfig, train: Ratings, *, seed: int, context: Cont
 
 def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> Trained[Recommender]:
     match config:
-        case c.ItemAutoRecConfig() | c.UserAutoRecConfig():
-            from recsys_ae.models.autorec import fit_autorec
-
-            return fit_autorec(config, train, options)
-        case c.MultDAEConfig() | c.MultVAEConfig():
-            from recsys_ae.models.multinomial import fit_multinomial
-
-            return fit_multinomial(config, train, options)
+        case (
+            c.ItemAutoRecConfig()
+            | c.UserAutoRecConfig()
+            | c.MultDAEConfig()
+            | c.MultVAEConfig()
+            | c.RBMConfig()
+        ):
+            return _fitted_network(config, train, options)
         case c.BiasedMFConfig():
             from recsys_ae.models.biased_mf import fit_biased_mf
 
@@ -92,6 +92,28 @@ def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> 
             from recsys_ae.models.pca import fit_pure_svd
 
             return Trained(fit_pure_svd(config, train, options))
+        case _:
+            assert_never(config)
+
+
+def _fitted_network(
+    config: c.ItemAutoRecConfig | c.UserAutoRecConfig | c.MultDAEConfig | c.MultVAEConfig | c.RBMConfig,
+    train: Ratings,
+    options: TrainingOptions,
+) -> Trained[Recommender]:
+    match config:
+        case c.ItemAutoRecConfig() | c.UserAutoRecConfig():
+            from recsys_ae.models.autorec import fit_autorec
+
+            return fit_autorec(config, train, options)
+        case c.MultDAEConfig() | c.MultVAEConfig():
+            from recsys_ae.models.multinomial import fit_multinomial
+
+            return fit_multinomial(config, train, options)
+        case c.RBMConfig():
+            from recsys_ae.models.rbm import fit_rbm
+
+            return fit_rbm(config, train, options)
         case _:
             assert_never(config)
 

@@ -82,10 +82,16 @@ def _warn_of_copies(config: c.AutoRecConfig, widths: tuple[int, ...], rows: Rati
         )
 
 
-def _widths(hidden: tuple[int, ...], rows: Ratings) -> tuple[int, ...]:
-    """The widths, as far as a layer has a bounded number of weights for each rating. Columns without ratings
-    do not count."""
-    n_columns = _columns_with_ratings(rows)
+def rbm_width(config: c.RBMConfig, rows: Ratings, n_levels: int) -> int:
+    """How many hidden units an RBM has: each has a weight for every level of every item, and one more for the
+    item itself where the RBM is conditional."""
+    return _widths((config.hidden,), rows, per_column=n_levels + config.conditional)[0]
+
+
+def _widths(hidden: tuple[int, ...], rows: Ratings, *, per_column: int = 1) -> tuple[int, ...]:
+    """The widths, as far as a layer has a bounded number of weights for each rating, where a unit has
+    `per_column` for each column. Columns without ratings do not count."""
+    n_columns = per_column * _columns_with_ratings(rows)
     most = _WEIGHTS_PER_RATING * rows.n_observed // max(1, n_columns)
     if max(hidden) > most:
         log.warning(

@@ -21,6 +21,7 @@ from recsys_ae.nn import refeeding
 from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.pairs import layer_pairs
+from recsys_ae.nn.rbm import RBM, ContrastiveDivergence
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.rng import derived_seed, torch_seed
 from recsys_ae.training.fullbatch import WholeObjective, full_batch_epochs, lbfgs_epochs
@@ -31,6 +32,7 @@ from recsys_ae.training.runner import EpochRules, Trained, Trainee, TrainingOpti
 from recsys_ae.types import CountVector, Epoch, Mean, PositionVector, Terms
 
 R = TypeVar("R")
+N = TypeVar("N", Autoencoder, RBM)
 _ENTRIES_AT_ONCE = 1 << 20  # of a block of rows that are read together
 _ROWS_AT_ONCE = 1 << 13  # whose codes are in memory together
 
@@ -45,12 +47,12 @@ class Pretraining:
 
 
 def train_network(
-    network: Autoencoder,
-    objective: Objective,
+    network: N,
+    objective: Objective | ContrastiveDivergence,
     rows: csr_array,
     training: TrainingConfig,
     options: TrainingOptions,
-    fitted: Callable[[Autoencoder], R],
+    fitted: Callable[[N], R],
     *,
     pretraining: Pretraining | None = None,
 ) -> Trained[R]:
@@ -58,11 +60,12 @@ def train_network(
     `pretraining`: of each layer by itself, before."""
     network = network.to(pick_device(options.context.device))
     objective = objective.to(network.device)
-    make = _of_all_rows if training.takes_all_rows else _of_batches
-    trainee: Trainee[R] = make(network, objective, rows, training, options.seed, fitted)
+    make: Callable[..., Trainee[R]] = _of_all_rows if training.takes_all_rows else _of_batches
+    trainee = make(network, objective, rows, training, options.seed, fitted)
     rules = EpochRules(training.epochs, training.patience, training.validate_every)
     if pretraining is not None:
-        phases = list(_phases(pretraining, network, rows, training, options.seed, fitted))
+        assert isinstance(network, Autoencoder), "only an autoencoder has layers that undo each other"
+        phases: list[Phase[R]] = list(_phases(pretraining, network, rows, training, options.seed, fitted))
         before = sum(phase.n_epochs for phase in phases)
         trainee = LayerwiseTrainee((*phases, Phase(trainee, training.epochs)))
         rules = replace(rules, max_epochs=before + training.epochs, pretraining=before)
@@ -75,7 +78,7 @@ def _phases(
     rows: csr_array,
     training: TrainingConfig,
     seed: int,
-    fitted: Callable[[Autoencoder], R],
+    fitted: Callable[[Any], R],
 ) -> Iterator[Phase[R]]:
     """The layers' own trainings, from the outermost inwards, each with random streams of its own."""
     epochs = pretraining.epochs

@@ -58,7 +58,7 @@ class Objective(nn.Module):
             terms[name] = penalty(network, reconstruction, step=step, epoch=epoch)
         return terms
 
-    def backward(self, network: Autoencoder, terms: Terms) -> None:
+    def backward(self, network: nn.Module, terms: Terms) -> None:
         """Add the gradient of the sum of the terms' means to that of the parameters."""
         self.backward_of_terms(terms)
         self.add_known_gradient(network)
@@ -69,7 +69,7 @@ class Objective(nn.Module):
         means = [term.value for term in terms.values()]
         sum(mean for mean in means if mean.requires_grad).backward()
 
-    def add_known_gradient(self, network: Autoencoder) -> None:
+    def add_known_gradient(self, network: nn.Module) -> None:
         """Add what penalties know of their gradient themselves, which has no part in any batch."""
         for penalty in self.penalties.values():
             if isinstance(penalty, KnownGradient):

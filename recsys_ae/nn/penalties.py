@@ -28,7 +28,7 @@ class KnownGradient(Protocol):
     """A penalty on parameters alone, whose gradient is written down. Its term has no gradient of its own: the
     objective adds the known one, which saves the passes and the memory that torch would take to find it."""
 
-    def add_gradient(self, network: Autoencoder) -> None:
+    def add_gradient(self, network: nn.Module) -> None:
         """Add the gradient of the penalty to that of the parameters, in place."""
         ...
 
@@ -46,12 +46,14 @@ class L2Penalty(nn.Module):
         self.share = l2 / n_observed
 
     @torch.no_grad()
-    def forward(self, network: Autoencoder, reconstruction: Reconstruction, *, step: int, epoch: int) -> Mean:
+    def forward(
+        self, network: nn.Module, reconstruction: Reconstruction | None, *, step: int, epoch: int
+    ) -> Mean:
         flat = [weight.reshape(-1) for weight in _weights(network)]
         return Mean(self.share / 2 * sum(torch.dot(weight, weight) for weight in flat), 1)
 
     @torch.no_grad()
-    def add_gradient(self, network: Autoencoder) -> None:
+    def add_gradient(self, network: nn.Module) -> None:
         for weight in _weights(network):
             if weight.grad is None:
                 weight.grad = self.share * weight
