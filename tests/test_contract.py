@@ -34,6 +34,20 @@ CONFIGS: dict[str, c.ModelConfig] = {
         hidden=(12, 8), output="scaled", debias=None, l2=1.0, training=TRAINING
     ),
     "u-autorec-linear": c.UserAutoRecConfig(hidden=(8,), activation="identity", training=TRAINING),
+    "i-vae": c.ItemAutoRecConfig(
+        hidden=(16,),
+        bottleneck=c.GaussianCodeConfig(code=6, beta=0.3, anneal_epochs=5),
+        l2=1.0,
+        corruption=None,
+        training=TRAINING,
+    ),
+    "u-vae": c.UserAutoRecConfig(
+        hidden=(16,),
+        bottleneck=c.GaussianCodeConfig(code=6, beta=0.3, anneal_epochs=5),
+        l2=1.0,
+        corruption=None,
+        training=TRAINING,
+    ),
     "mult-dae": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=TRAINING),
     "mult-vae": c.MultVAEConfig(hidden=(16,), code=8, anneal_epochs=10, positive=2.0, training=TRAINING),
     "mean": c.MeanConfig(),

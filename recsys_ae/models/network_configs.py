@@ -6,10 +6,36 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
 
+from recsys_ae.config import Config
 from recsys_ae.models.base_configs import BaseModelConfig, BiasesConfig, Width
 from recsys_ae.models.training_configs import CorruptionConfig, MaskingConfig, TrainingConfig
 
 Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
+
+
+class GaussianCodeConfig(Config):
+    """A variational autoencoder of ratings: after the hidden layers a row has no code but a normal
+    distribution of codes, of size `code`, from which one is drawn in each step (Kingma and Welling 2014).
+
+    Given its code, a rating is normal around the output with variance s², in units of the variance that the
+    biases leave. Training minimises, summed over the ratings and the rows,
+
+        Σ (rating - output)² + 2 beta Σ KL(posterior of the row's code ‖ standard normal),
+
+    which is 2 s² times minus the evidence lower bound, up to a constant, where `beta` is s²: 1 is the bound
+    of ratings about which the network says nothing, and where it leaves the share 0.8 of the variance the
+    honest one is 0.8. Less weighs the divergence less than the bound does (Liang et al. 2018, section 2.2.2;
+    s² and their weight cannot be told apart); at 0 nothing holds the codes. The weight rises from 0 over
+    `anneal_epochs` epochs. After training a row's code is its mean.
+    """
+
+    kind: Literal["gaussian"] = "gaussian"
+    code: Width = 50
+    beta: NonNegativeFloat = 0.2
+    anneal_epochs: NonNegativeInt = 10
+
+
+BottleneckConfig = GaussianCodeConfig  # of two kinds or more: Annotated[A | B, Field(discriminator="kind")]
 
 
 class AutoencoderConfig(BaseModelConfig):
@@ -29,6 +55,20 @@ class AutoencoderConfig(BaseModelConfig):
     def max_epochs(self) -> int | None:
         return self.training.epochs
 
+    @property
+    def draws_codes(self) -> bool:
+        """Whether each step of the training draws the codes anew."""
+        return False
+
+    @model_validator(mode="after")
+    def _a_line_search_needs_one_function(self):
+        if self.draws_codes and self.training.optimizer == "l-bfgs-b":
+            raise ValueError(
+                "training.optimizer 'l-bfgs-b' minimises one fixed function, and codes that are drawn make "
+                "another one in every step; set training.optimizer: adam, or take a model without drawn codes"
+            )
+        return self
+
 
 class AutoRecConfig(AutoencoderConfig):
     """What user- and item-based AutoRec share (Sedhain et al. 2015, eq. 2).
@@ -42,6 +82,7 @@ class AutoRecConfig(AutoencoderConfig):
     4 deviations more than it is, about as an uncentred rating does; "free": by a first-layer matrix of its
     own. `anchored`: the output layer reads how a row differs from an empty one, so that rows with few ratings
     say little; the paper's reads all of the code (false), which can be better where rows are long.
+    `bottleneck`: what the code is made of by what the last hidden layer says; null: that is the code.
     `output`: identity, or a sigmoid stretched over the rating scale. `l2`: the paper's lambda. It has 100;
     from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda for
     the output weights, which then make ratings, and d⁴ lambda for the input weights, which read them.
@@ -52,7 +93,12 @@ class AutoRecConfig(AutoencoderConfig):
     debias: BiasesConfig | None = BiasesConfig(item_damping=5.0, user_damping=5.0)
     presence: Literal["tied", "free"] = "tied"
     anchored: bool = True
+    bottleneck: BottleneckConfig | None = None
     l2: NonNegativeFloat = 200.0
+
+    @property
+    def draws_codes(self) -> bool:
+        return isinstance(self.bottleneck, GaussianCodeConfig)
 
     @model_validator(mode="after")
     def _scaled_output_means_ratings(self):
@@ -106,3 +152,7 @@ class MultVAEConfig(MultinomialConfig):
     code: Width = 200
     beta: NonNegativeFloat = 0.2
     anneal_epochs: NonNegativeInt = 100
+
+    @property
+    def draws_codes(self) -> bool:
+        return True

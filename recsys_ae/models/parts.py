@@ -50,13 +50,23 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
                 "declared; declare one, or set output: identity"
             )
     presence = _TIED_PRESENCE if config.presence == "tied" else None
+    code: int | None
+    match config.bottleneck:
+        case None:
+            encoder, code = _widths(config.hidden, rows), None
+        case c.GaussianCodeConfig():
+            *hidden, code = _widths((*config.hidden, config.bottleneck.code), rows)
+            encoder = tuple(hidden)
+        case _:
+            assert_never(config.bottleneck)
     return Architecture(
         rows.n_items,
-        _widths(config.hidden, rows),
+        encoder,
         activation=config.activation,
         limits=limits,
         presence=presence,
         anchored=config.anchored,
+        code=code,
     )
 
 
@@ -79,13 +89,26 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
     penalties: dict[str, nn.Module] = {}
     if config.l2 > 0:
         penalties["l2"] = L2Penalty(config.l2, n_observed=rows.n_observed)
-    if isinstance(config, c.MultVAEConfig) and config.beta > 0:
-        n_rows = np.count_nonzero(np.diff(rows.matrix.indptr))
-        penalties["kl"] = GaussianKL(
-            config.beta, anneal_epochs=config.anneal_epochs, entries_per_row=rows.n_observed / n_rows
-        )
+    if (kl := _divergence(config, rows)) is not None:
+        penalties["kl"] = kl
     loss = multinomial if isinstance(config, c.MultinomialConfig) else masked_squared_error
     return Objective(corruption=make_corruption(config.corruption), loss=loss, penalties=penalties)
+
+
+def _divergence(config: c.AutoencoderConfig, rows: Ratings) -> GaussianKL | None:
+    """What holds drawn codes to the standard normal; None where there are none, or nothing holds them. A
+    squared error is twice minus a normal log-likelihood, so beside it the divergence counts twice, too."""
+    match config:
+        case c.MultVAEConfig():
+            codes, weight = config, config.beta
+        case c.AutoRecConfig(bottleneck=c.GaussianCodeConfig() as codes):
+            weight = 2 * codes.beta
+        case _:
+            return None
+    if weight == 0:
+        return None
+    n_rows = np.count_nonzero(np.diff(rows.matrix.indptr))
+    return GaussianKL(weight, anneal_epochs=codes.anneal_epochs, entries_per_row=rows.n_observed / n_rows)
 
 
 def make_corruption(config: CorruptionConfig | None) -> corruption.Corruption:

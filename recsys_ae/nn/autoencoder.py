@@ -112,8 +112,9 @@ class Architecture:
     hidden layer has the same `activation`. `limits`: see `Decoder`; `presence`: see `SparseLinear`. With one
     encoder layer and no hidden decoder layer this is AutoRec (Sedhain et al. 2015, eq. 2):
     f(W · g(V r + mu) + b). `anchored`: the output layer reads how a row differs from an empty one, so that a
-    row with little to say says little: f(W · (g(V r + mu) - g(mu)) + b). `code`: size of a code that is drawn
-    from a normal distribution after the encoder; None: the encoding is the code.
+    row with little to say says little: f(W · (g(V r + mu) - g(mu)) + b); where codes are drawn, the empty
+    row has its mean code. `code`: size of a code that is drawn from a normal distribution after the encoder;
+    None: the encoding is the code.
     """
 
     n_columns: int
@@ -167,16 +168,25 @@ class Autoencoder(nn.Module):
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
     @property
+    def drawn_code_size(self) -> int | None:
+        """Size of the codes, which have the standard normal as their prior; None: codes are not drawn."""
+        return None if self.architecture is None else self.architecture.code
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.parameters()).device
 
     def forward(self, batch: RowBatch, generator: torch.Generator | None = None) -> Reconstruction:
         """`generator`: of codes that are drawn at random in training; a deterministic code needs none."""
-        code, posterior = self.bottleneck(self.encoder(batch), generator)
+        return self.decoded(*self.bottleneck(self.encoder(batch), generator))
+
+    def decoded(self, code: Tensor, posterior: Gaussian | None = None) -> Reconstruction:
+        """What codes (b, code_size) stand for, be they those of rows or made up. `posterior`: what they were
+        drawn from."""
         hidden = self.decoder(code)
         if self.architecture is not None and self.architecture.anchored:
-            hidden = hidden - self.decoder(self.encoder.of_empty_row())
+            hidden = hidden - self.decoder(self.bottleneck.expected(self.encoder.of_empty_row()))
         return Reconstruction(code, posterior, hidden, self.decoder)
 
     @torch.no_grad()
