@@ -81,6 +81,11 @@ class SamplesRows(Recommender, Protocol):
         """None: the codes have no prior to draw from."""
         ...
 
+    @property
+    def bias_deviation(self) -> float:
+        """Root mean square of the biases of the users of training, in rating units."""
+        ...
+
     def encode(self, batch: UserBatch) -> Codes:
         """The mean codes of the users' histories."""
         ...

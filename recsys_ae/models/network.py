@@ -58,6 +58,11 @@ class NetworkRecommender:
     def code_size(self) -> int | None:
         return self.network.drawn_code_size
 
+    @property
+    def bias_deviation(self) -> float:
+        known = self.biases.users[self.biases.users.astype(bool)]  # others are 0
+        return float(np.sqrt(np.mean(np.square(known)))) if len(known) else 0.0
+
     @torch.inference_mode()
     def encode(self, batch: UserBatch) -> Codes:
         history, user_biases = self._read(batch.history)
@@ -119,6 +124,10 @@ class LikesNetworkRecommender:
     @property
     def code_size(self) -> int | None:
         return self.network.drawn_code_size
+
+    @property
+    def bias_deviation(self) -> float:
+        return 0.0
 
     @torch.inference_mode()
     def encode(self, batch: UserBatch) -> Codes:

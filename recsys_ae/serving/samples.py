@@ -55,8 +55,9 @@ class MadeUp:
 
 def sample(recommender: Recommender, n: int, *, seed: int = 0, top: int = 10) -> MadeUp:
     """`n` rows, at most `MOST_ROWS`: codes are drawn from their prior, the standard normal, and decoded
-    (Kingma and Welling 2014, section 2). Ratings are those expected of each code, by a user who rates as high
-    as the average one. The same seed gives the same rows, and the first of more.
+    (Kingma and Welling 2014, section 2); how high a user rates is drawn from a normal distribution of the
+    same deviation as in training. Ratings are those expected of the code, without noise of their own. The
+    same seed gives the same rows, and the first of more.
 
     Raises CapabilityError for a model without drawn codes, ConfigError for `n` or `top` below 1 or a negative
     seed.
@@ -67,8 +68,8 @@ def sample(recommender: Recommender, n: int, *, seed: int = 0, top: int = 10) ->
     generator = numpy_generator(seed, "samples")
 
     def codes(rows: np.ndarray) -> Codes:
-        drawn = generator.standard_normal((len(rows), code_size), dtype=np.float32)
-        return Codes(drawn, np.zeros(len(rows), dtype=np.float32))
+        drawn = generator.standard_normal((len(rows), code_size + 1), dtype=np.float32)
+        return Codes(drawn[:, :-1].copy(), drawn[:, -1] * np.float32(model.bias_deviation))
 
     return _made_up(model, n, top, codes, "sample")
 
