@@ -14,19 +14,20 @@ Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
 
 
 class GaussianCodeConfig(Config):
-    """A variational autoencoder of ratings: after the hidden layers a row has no code but a normal
-    distribution of codes, of size `code`, from which one is drawn in each step (Kingma and Welling 2014).
+    """A variational autoencoder of ratings (Kingma and Welling 2014): after the hidden layers a row has not a
+    code but a normal distribution of codes, of size `code`. Each step of the training draws one; afterwards
+    the mean is the code. The output layer reads it directly.
 
-    Given its code, a rating is normal around the output with variance s², in units of the variance that the
-    biases leave. Training minimises, summed over the ratings and the rows,
+    Let a rating be normal around the output for its row's code, with variance s². Minus the evidence lower
+    bound, times 2 s² and up to a constant, is then
 
-        Σ (rating - output)² + 2 beta Σ KL(posterior of the row's code ‖ standard normal),
+        Σ (rating - output)² + 2 s² Σ KL(posterior of a row's code ‖ standard normal),
 
-    which is 2 s² times minus the evidence lower bound, up to a constant, where `beta` is s²: 1 is the bound
-    of ratings about which the network says nothing, and where it leaves the share 0.8 of the variance the
-    honest one is 0.8. Less weighs the divergence less than the bound does (Liang et al. 2018, section 2.2.2;
-    s² and their weight cannot be told apart); at 0 nothing holds the codes. The weight rises from 0 over
-    `anneal_epochs` epochs. After training a row's code is its mean.
+    over ratings and over rows. Training minimises this with `beta` in place of s². Ratings are standardised:
+    `beta` 1 is noise as large as all that the biases leave, and where a fifth of that is explained, 0.8 is
+    the bound itself. Less is the same as weighing the divergence less than the bound does, which can predict
+    better (Liang et al. 2018, section 2.2.2); 0 leaves the codes free. The weight rises from 0 over
+    `anneal_epochs` epochs.
     """
 
     kind: Literal["gaussian"] = "gaussian"
@@ -82,7 +83,8 @@ class AutoRecConfig(AutoencoderConfig):
     4 deviations more than it is, about as an uncentred rating does; "free": by a first-layer matrix of its
     own. `anchored`: the output layer reads how a row differs from an empty one, so that rows with few ratings
     say little; the paper's reads all of the code (false), which can be better where rows are long.
-    `bottleneck`: what the code is made of by what the last hidden layer says; null: that is the code.
+    `bottleneck`: how a code is made of what the last hidden layer says; null: that is the code. Drawn codes
+    are held by their prior, too, and did better with an `l2` of 50.
     `output`: identity, or a sigmoid stretched over the rating scale. `l2`: the paper's lambda. It has 100;
     from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda for
     the output weights, which then make ratings, and d⁴ lambda for the input weights, which read them.
