@@ -19,6 +19,8 @@ from recsys_ae.models.storage import load_model, save_model
 from recsys_ae.recommender import Recommender
 
 TRAINING = c.TrainingConfig(epochs=40, batch_size=64, learning_rate=1e-2, patience=None)
+CALM = TRAINING.model_copy(update={"learning_rate": 5e-3})  # noise in the codes makes rounding grow
+DRAWN = c.GaussianCodeConfig(code=3, beta=0.1, anneal_epochs=5)
 CONFIGS: dict[str, c.ModelConfig] = {
     "i-autorec": c.ItemAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
     "u-autorec": c.UserAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
@@ -34,20 +36,8 @@ CONFIGS: dict[str, c.ModelConfig] = {
         hidden=(12, 8), output="scaled", debias=None, l2=1.0, training=TRAINING
     ),
     "u-autorec-linear": c.UserAutoRecConfig(hidden=(8,), activation="identity", training=TRAINING),
-    "i-vae": c.ItemAutoRecConfig(
-        hidden=(16,),
-        bottleneck=c.GaussianCodeConfig(code=6, beta=0.3, anneal_epochs=5),
-        l2=1.0,
-        corruption=None,
-        training=TRAINING,
-    ),
-    "u-vae": c.UserAutoRecConfig(
-        hidden=(16,),
-        bottleneck=c.GaussianCodeConfig(code=6, beta=0.3, anneal_epochs=5),
-        l2=1.0,
-        corruption=None,
-        training=TRAINING,
-    ),
+    "i-vae": c.ItemAutoRecConfig(hidden=(16,), bottleneck=DRAWN, l2=1.0, corruption=None, training=CALM),
+    "u-vae": c.UserAutoRecConfig(hidden=(16,), bottleneck=DRAWN, l2=1.0, corruption=None, training=CALM),
     "mult-dae": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=TRAINING),
     "mult-vae": c.MultVAEConfig(hidden=(16,), code=8, anneal_epochs=10, positive=2.0, training=TRAINING),
     "mean": c.MeanConfig(),
