@@ -24,6 +24,7 @@ from recsys_ae.experiments.fit import fit_split
 from recsys_ae.experiments.prepare import check_feedback
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.recommender import Recommender
+from recsys_ae.serving import samples
 from recsys_ae.serving.lists import frame_of
 from recsys_ae.serving.lists import recommend as recommend_to
 from recsys_ae.settings.configs import ValidationConfig
@@ -221,9 +222,37 @@ def recommend(
     _check_is(split, Split, "recommend: the split must come from ra.split")
     histories = split.histories()
     rows = None if users is None else histories.users.positions(users)
-    recommender = model.recommender if isinstance(model, Model) else model
-    blocks = recommend_to(recommender, histories, rows=rows, n=n, exclude_seen=exclude_seen)
+    blocks = recommend_to(_recommender_of(model), histories, rows=rows, n=n, exclude_seen=exclude_seen)
     return frame_of(blocks, users=histories.users, items=model.items)
+
+
+def sample(model: Model | Recommender, n: int = 5, *, top: int = 10, seed: int = 0) -> pd.DataFrame:
+    """The best items of `n` users who do not exist, drawn from a variational autoencoder: columns sample
+    (from 1), rank (from 1), item, and rating, or share where the model knows likes alone. `top`: the number
+    of items makes whole rows.
+
+    Raises CapabilityError for another model than mult-vae and u-autorec with a gaussian bottleneck.
+    """
+    return samples.sample(_recommender_of(model), n, seed=seed, top=top).frame()
+
+
+def walk(
+    model: Model | Recommender, split: Split, start: Any, end: Any, *, steps: int = 7, top: int = 10
+) -> pd.DataFrame:
+    """The best items on the straight way from the code of the user `start` to that of `end`, both known by
+    what the split lets the model read: columns step (from 1), rank (from 1), item, and rating or share.
+
+    Raises CapabilityError as `sample` does, UnknownIdError for users that are not there.
+    """
+    _check_is(split, Split, "walk: the split must come from ra.split")
+    made_up = samples.walk(
+        _recommender_of(model), split.histories(), start=start, end=end, steps=steps, top=top
+    )
+    return made_up.frame()
+
+
+def _recommender_of(model: Model | Recommender) -> Recommender:
+    return model.recommender if isinstance(model, Model) else model
 
 
 def _check_is(value: object, kind: type, sentence: str) -> None:

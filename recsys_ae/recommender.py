@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -58,9 +59,50 @@ class Recommender(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Codes:
+    """What a variational autoencoder makes of b rows, or rows that were made up.
+
+    `codes`: (b, code_size) float32, whose prior is the standard normal. `biases`: (b,) float32, by how much a
+    row rates higher than the average user, in rating units; 0 where a model has no such thing.
+    """
+
+    codes: FloatMatrix
+    biases: FloatVector
+
+
+@runtime_checkable
+class SamplesRows(Recommender, Protocol):
+    """A recommender that goes from users to codes and from codes to rows of scores, so that rows of users who
+    do not exist can be drawn. What not all can do is no part of `Recommender`."""
+
+    @property
+    def code_size(self) -> int | None:
+        """None: the codes have no prior to draw from."""
+        ...
+
+    @property
+    def bias_deviation(self) -> float:
+        """Root mean square of the biases of the users of training, in rating units."""
+        ...
+
+    def encode(self, batch: UserBatch) -> Codes:
+        """The mean codes of the users' histories."""
+        ...
+
+    def decode(self, codes: Codes) -> FloatMatrix:
+        """(b, n_items) float32, not clipped: predicted ratings, or logarithms of shares that are 1 together.
+        The codes of users decode to their scores, up to a constant of the user."""
+        ...
+
+    def told(self, scores: FloatMatrix) -> FloatMatrix:
+        """Decoded scores of any shape as people read them: ratings clipped to the scale, or shares."""
+        ...
+
+
 def clipped(scores: FloatVector, limits: tuple[float, float] | None) -> FloatVector:
     """The same array, written over: scores of pairs as predicted ratings. Scores of whole rows are not
-    clipped: the best items of a generous user would all tie at the limit."""
+    clipped before they are ranked: the best items of a generous user would all tie at the limit."""
     if limits is None:
         return scores
     return np.clip(scores, np.float32(limits[0]), np.float32(limits[1]), out=scores)

@@ -13,7 +13,7 @@ import pytest
 from commands import write_ratings
 
 import recsys_ae as ra
-from recsys_ae.errors import ConfigError, DataError, UnknownIdError
+from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.make import validation_split
 
@@ -194,3 +194,27 @@ def test_frame_has_plain_columns(ratings):
     assert isinstance(lists, pd.DataFrame)
     assert lists.score.dtype == np.float32
     assert lists["rank"].max() == 2
+
+
+def test_users_are_made_up_and_walked_between(ratings):
+    """By what the split lets a variational autoencoder read; other models say that they cannot."""
+    split = ra.split(ratings, seed=1)
+    bottleneck = {"kind": "gaussian", "code": 3}
+    kind = {"kind": "u-autorec", "hidden": [6], "bottleneck": bottleneck, "training": {"epochs": 3}}
+    model = ra.fit(kind, split)
+    rows = ra.sample(model, 4, top=25, seed=2)
+    assert list(rows.columns) == ["sample", "rank", "item", "rating"]
+    assert rows.groupby("sample").item.apply(set).map(len).tolist() == [25] * 4
+    assert set(rows.item) == set(ratings.items.ids)
+    assert rows.equals(ra.sample(model.recommender, 4, top=25, seed=2))
+    walked = ra.walk(model, split, "u003", "u008", steps=3, top=2)
+    assert list(walked.columns) == ["step", "rank", "item", "rating"]
+    assert walked.step.tolist() == [1, 1, 2, 2, 3, 3]
+    ends = ra.recommend(model, split, users=["u003", "u008"], n=2, exclude_seen=False)
+    assert walked[walked.step != 2].item.tolist() == ends.item.tolist()
+    with pytest.raises(UnknownIdError, match="'nobody' is unknown"):
+        ra.walk(model, split, "u003", "nobody")
+    with pytest.raises(CapabilityError, match="draws no codes"):
+        ra.sample(ra.fit("biases", split), 3)
+    with pytest.raises(DataError, match=r"walk: the split must come from ra\.split"):
+        ra.walk(model, ratings, "u003", "u008")

@@ -24,6 +24,8 @@ LBFGS = c.TrainingConfig(optimizer="l-bfgs-b", epochs=4, iterations_per_epoch=10
 RPROP = c.TrainingConfig(optimizer="rprop", epochs=4, iterations_per_epoch=10, patience=None)
 REFEED = TRAINING.model_copy(update={"refeed": 1, "epochs": 15})
 ADAMW = TRAINING.model_copy(update={"optimizer": "adamw", "weight_decay": 0.1})
+CALM = TRAINING.model_copy(update={"learning_rate": 5e-3})  # noise in the codes makes rounding grow
+DRAWN = c.GaussianCodeConfig(code=3, beta=0.1, anneal_epochs=5)
 CONFIGS: dict[str, c.ModelConfig] = {
     "i-autorec": c.ItemAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
     "u-autorec": c.UserAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
@@ -61,6 +63,8 @@ CONFIGS: dict[str, c.ModelConfig] = {
         pretraining=PRETRAINING,
         training=TRAINING,
     ),
+    "i-vae": c.ItemAutoRecConfig(hidden=(16,), bottleneck=DRAWN, l2=1.0, corruption=None, training=CALM),
+    "u-vae": c.UserAutoRecConfig(hidden=(16,), bottleneck=DRAWN, l2=1.0, corruption=None, training=CALM),
     "mult-dae": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=TRAINING),
     "mult-vae": c.MultVAEConfig(hidden=(16,), code=8, anneal_epochs=10, positive=2.0, training=TRAINING),
     "i-autorec-l-bfgs-b": c.ItemAutoRecConfig(hidden=(8,), l2=0.2, corruption=None, training=LBFGS),

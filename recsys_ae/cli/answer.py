@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -61,6 +61,28 @@ def show_table(table: Table, *, aside: Sequence[str] = (), width: int | None = N
     _print(table.select([name for name in table.columns if name not in aside]), room)
     tell("")
     _print(table.select([table.columns[0], *aside]), room)
+
+
+def show_lists(
+    lists: Sequence[Mapping[Hashable, Any]],
+    titles: Mapping[Any, str],
+    note: str = "",
+    names: Sequence[str] = ("user", "rank", "item", "score"),
+) -> None:
+    """Print lists under these names, with the titles of the items where there are any."""
+    from recsys_ae.reporting.tables import Table
+
+    row, rank, item, score = names
+    table = Table(
+        (row, rank, item, "title", score),
+        tuple(
+            (str(each[row]), each[rank], str(each[item]), titles.get(each[item]), each[score])
+            for each in lists
+        ),
+    )
+    show_table(table if titles else table.select(names))
+    if note:
+        tell(note.removeprefix("; "))
 
 
 def _print(table: Table, room: int) -> None:

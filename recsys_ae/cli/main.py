@@ -15,6 +15,7 @@ from recsys_ae.cli.compare import compare
 from recsys_ae.cli.data import data
 from recsys_ae.cli.models import evaluate, recommend
 from recsys_ae.cli.options import EXIT_STOPPED
+from recsys_ae.cli.samples import sample, walk
 from recsys_ae.cli.store import ui, upload
 from recsys_ae.cli.train import train
 from recsys_ae.errors import ConfigError, RecsysError, brief, cut, out_of_memory, printable, reason
@@ -34,6 +35,8 @@ for command, example in (
     (train, "recsys-ae train configs/experiments/movietweetings-i-autorec.yaml --set training.epochs=30"),
     (benchmark, "recsys-ae benchmark configs/benchmarks/movietweetings.yaml --out runs/movietweetings"),
     (recommend, "recsys-ae recommend models:/movies@champion --users all -n 10 --out recs.parquet"),
+    (sample, "recsys-ae sample runs/movietweetings-vae/model -n 5 --top 10"),
+    (walk, "recsys-ae walk runs/movietweetings-vae/model --from 12 --to 40 --steps 7"),
     (evaluate, "recsys-ae evaluate runs/movietweetings-i-autorec/model --json"),
     (compare, "recsys-ae compare movietweetings --metric test/ndcg_at_10"),
     (upload, "recsys-ae upload runs/movietweetings-i-autorec --tracking-uri sqlite:///mlflow.db"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering, cold_text, show_table, tell
+from recsys_ae.cli.answer import answering, cold_text, show_lists, tell
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def recommend(
             lists = frame_of(blocks, users=histories.users, items=recommender.items).to_dict("records")
             titles = item_titles(trained.get("source", "")) or {}
             document |= {"empty_lists": empty.n_empty}
-            say({**document, "rows": lists}, lambda: _show_lists(lists, titles, _of_empty(empty)))
+            say({**document, "rows": lists}, lambda: show_lists(lists, titles, _of_empty(empty)))
 
 
 def _newer(stored: StoredModel, data: list[str], overrides: list[str]) -> Histories:
@@ -101,19 +100,6 @@ def _newer(stored: StoredModel, data: list[str], overrides: list[str]) -> Histor
 
 def _of_empty(empty: Emptiness) -> str:
     return f"; {empty.n_empty} of them have rated everything: no list" if empty.n_empty else ""
-
-
-def _show_lists(lists: list[dict[Hashable, Any]], titles: Mapping[Any, str], note: str) -> None:
-    from recsys_ae.reporting.tables import Table
-
-    table = Table(
-        ("user", "rank", "item", "title", "score"),
-        tuple((str(row["user"]), row["rank"], str(row["item"]), titles.get(row["item"]), row["score"])
-              for row in lists),
-    )  # fmt: skip
-    show_table(table if titles else table.select(["user", "rank", "item", "score"]))
-    if note:
-        tell(note.removeprefix("; "))
 
 
 def evaluate(

@@ -23,6 +23,7 @@ StepSchedule = training_configs.StepSchedule
 PretrainingConfig = training_configs.PretrainingConfig
 TrainingConfig = training_configs.TrainingConfig
 AutoencoderConfig = network_configs.AutoencoderConfig
+GaussianCodeConfig = network_configs.GaussianCodeConfig
 AutoRecConfig = network_configs.AutoRecConfig
 ItemAutoRecConfig = network_configs.ItemAutoRecConfig
 UserAutoRecConfig = network_configs.UserAutoRecConfig

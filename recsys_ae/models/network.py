@@ -15,7 +15,7 @@ from recsys_ae.models.biases import Biases
 from recsys_ae.models.positives import unit_rows
 from recsys_ae.nn.autoencoder import Autoencoder, Reconstruction
 from recsys_ae.nn.rows import RowBatch
-from recsys_ae.recommender import clipped
+from recsys_ae.recommender import Codes, clipped
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
 
@@ -43,11 +43,7 @@ class NetworkRecommender:
     @torch.inference_mode()
     def score(self, batch: UserBatch) -> FloatMatrix:
         history, user_biases = self._read(batch.history)
-        scores = self.network(RowBatch.of(history)).dense().numpy()
-        scores *= np.float32(self.biases.deviation)
-        scores += user_biases[:, None]
-        scores += self._item_means()
-        return scores
+        return self._rated(self.network(RowBatch.of(history)), user_biases)
 
     @torch.inference_mode()
     def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
@@ -57,6 +53,35 @@ class NetworkRecommender:
         scores *= np.float32(self.biases.deviation)
         scores += user_biases[rows] + self._item_means()[items]
         return clipped(scores, self.limits)
+
+    @property
+    def code_size(self) -> int | None:
+        return self.network.drawn_code_size
+
+    @property
+    def bias_deviation(self) -> float:
+        known = self.biases.users[self.biases.users.astype(bool)]  # others are 0
+        return float(np.sqrt(np.mean(np.square(known)))) if len(known) else 0.0
+
+    @torch.inference_mode()
+    def encode(self, batch: UserBatch) -> Codes:
+        history, user_biases = self._read(batch.history)
+        return Codes(self.network(RowBatch.of(history)).code.numpy(), user_biases)
+
+    @torch.inference_mode()
+    def decode(self, codes: Codes) -> FloatMatrix:
+        return self._rated(self.network.decoded(torch.from_numpy(codes.codes)), codes.biases)
+
+    def told(self, scores: FloatMatrix) -> FloatMatrix:
+        return clipped(scores.copy(), self.limits)
+
+    def _rated(self, reconstruction: Reconstruction, user_biases: FloatVector) -> FloatMatrix:
+        """(b, n_items) what is reconstructed, in rating units."""
+        scores = reconstruction.dense().numpy()
+        scores *= np.float32(self.biases.deviation)
+        scores += user_biases[:, None]
+        scores += self._item_means()
+        return scores
 
     def _item_means(self) -> FloatVector:
         """(n_items,) float32: what an item is rated by a user without a bias, as far as the biases know."""
@@ -95,6 +120,26 @@ class LikesNetworkRecommender:
     def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
         pairs = torch.from_numpy(np.asarray(rows)), torch.from_numpy(np.asarray(items))
         return self._reconstructed(batch).pairs(*pairs).numpy()
+
+    @property
+    def code_size(self) -> int | None:
+        return self.network.drawn_code_size
+
+    @property
+    def bias_deviation(self) -> float:
+        return 0.0
+
+    @torch.inference_mode()
+    def encode(self, batch: UserBatch) -> Codes:
+        codes = self._reconstructed(batch).code.numpy()
+        return Codes(codes, np.zeros(len(codes), dtype=np.float32))
+
+    @torch.inference_mode()
+    def decode(self, codes: Codes) -> FloatMatrix:
+        return self.network.decoded(torch.from_numpy(codes.codes)).dense().log_softmax(dim=1).numpy()
+
+    def told(self, scores: FloatMatrix) -> FloatMatrix:
+        return np.exp(scores)
 
     def _reconstructed(self, batch: UserBatch) -> Reconstruction:
         return self.network(RowBatch.of(unit_rows(batch.history, self.positive)))

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, P
 
 from recsys_ae.errors import brief
 from recsys_ae.models.base_configs import MOST_WIDTH, BaseModelConfig, BiasesConfig, Width
+from recsys_ae.models.bottleneck_configs import BottleneckConfig, GaussianCodeConfig
 from recsys_ae.models.training_configs import (
     CorruptionConfig,
     EmphasisConfig,
@@ -39,6 +40,28 @@ class AutoencoderConfig(BaseModelConfig):
     def max_epochs(self) -> int | None:
         return self.training.epochs
 
+    @property
+    def draws_codes(self) -> bool:
+        """Whether each step of the training draws the codes anew."""
+        return False
+
+    @model_validator(mode="after")
+    def _drawn_codes_go_with_batches(self):
+        training = self.training
+        if self.draws_codes and training.takes_all_rows:
+            raise ValueError(
+                f"training.optimizer {training.optimizer!r} minimises one function of all rows, and codes "
+                "that are drawn make another one in every step; set training.optimizer: adam, or take a model "
+                "without drawn codes"
+            )
+        if self.draws_codes and training.refeed:
+            raise ValueError(
+                f"training.refeed {training.refeed} feeds back what a row's code stands for, and codes that "
+                "are drawn stand for something else each time; set training.refeed: 0, or take a model "
+                "without drawn codes"
+            )
+        return self
+
 
 def _mirror_or_widths(value: Any) -> Any:
     """As it is, where it is one of them: the sentences about each alone would be two."""
@@ -63,6 +86,8 @@ class AutoRecConfig(AutoencoderConfig):
     4 deviations more than it is, about as an uncentred rating does; "free": by a first-layer matrix of its
     own. `anchored`: the output layer reads how a row differs from an empty one, so that rows with few ratings
     say little; the paper's reads all of the code (false), which can be better where rows are long.
+    `bottleneck`: how a code is made of what the last hidden layer says; null: that is the code. Drawn codes
+    are held by their prior, too, and did better with an `l2` of 50.
     `output`: identity, or a sigmoid stretched over the rating scale. `l2`: the paper's lambda. It has 100;
     from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda for
     the output weights, which then make ratings, and d⁴ lambda for the input weights, which read them.
@@ -81,6 +106,7 @@ class AutoRecConfig(AutoencoderConfig):
     debias: BiasesConfig | None = BiasesConfig(item_damping=5.0, user_damping=5.0)
     presence: Literal["tied", "free"] = "tied"
     anchored: bool = True
+    bottleneck: BottleneckConfig | None = None
     l2: NonNegativeFloat = 200.0
     emphasis: EmphasisConfig | None = None
     decoder: Annotated[Literal["mirror"] | tuple[int, ...], BeforeValidator(_mirror_or_widths)] = ()
@@ -98,9 +124,17 @@ class AutoRecConfig(AutoencoderConfig):
         return 0 if self.pretraining is None else len(self.hidden) * self.pretraining.epochs
 
     @property
+    def after_code(self) -> tuple[int, ...]:
+        """Widths of the hidden layers after the code. A code that is drawn is a layer of its own, beyond the
+        last of `hidden`."""
+        if self.decoder != "mirror":
+            return self.decoder
+        return self.hidden[::-1] if self.draws_codes else self.hidden[-2::-1]
+
+    @property
     def mirrored(self) -> bool:
         """Whether each decoder layer undoes one of the encoder."""
-        return self.decoder in ("mirror", self.hidden[-2::-1])
+        return self.after_code == self.hidden[-2::-1]
 
     @model_validator(mode="after")
     def _tied_means_mirrored(self):
@@ -131,6 +165,21 @@ class AutoRecConfig(AutoencoderConfig):
                 f"pretraining trains layers on batches, and optimizer {self.training.optimizer!r} takes all "
                 "rows in each step; set training.optimizer: adam, or pretraining: null"
             )
+        return self
+
+    @property
+    def draws_codes(self) -> bool:
+        return isinstance(self.bottleneck, GaussianCodeConfig)
+
+    @model_validator(mode="after")
+    def _drawn_codes_stand_between_the_layers(self):
+        """They have a layer of their own, so the decoder undoes no layer of the encoder."""
+        for name, wanted in (("tied", self.tied), ("pretraining", self.pretraining is not None)):
+            if self.draws_codes and wanted:
+                raise ValueError(
+                    f"{name} needs a decoder that undoes the encoder layer by layer, and bottleneck "
+                    f"'gaussian' puts a layer of drawn codes between them; leave out {name}, or set bottleneck: null"
+                )
         return self
 
     @model_validator(mode="after")
@@ -219,14 +268,9 @@ class MultVAEConfig(MultinomialConfig):
     beta: NonNegativeFloat = 0.2
     anneal_epochs: NonNegativeInt = 100
 
-    @model_validator(mode="after")
-    def _drawn_codes_go_with_batches(self):
-        if self.training.takes_all_rows:
-            raise ValueError(
-                f"kind 'mult-vae' draws its codes, and training.optimizer {self.training.optimizer!r} needs "
-                "a function that stays the same; set training.optimizer: adam, or kind: mult-dae"
-            )
-        return self
+    @property
+    def draws_codes(self) -> bool:
+        return True
 
 
 class RBMConfig(BaseModelConfig):

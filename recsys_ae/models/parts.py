@@ -51,8 +51,8 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
                 "declared; declare one, or set output: identity"
             )
     presence = _TIED_PRESENCE if config.presence == "tied" else None
-    after = config.hidden[-2::-1] if config.decoder == "mirror" else config.decoder
-    widths, depth = _widths((*config.hidden, *after), rows), len(config.hidden)
+    depth, drawn = len(config.hidden), config.bottleneck
+    widths = _widths((*config.hidden, *config.after_code), rows)
     _warn_of_copies(config, widths, rows)
     return Architecture(
         rows.n_items,
@@ -63,6 +63,7 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
         presence=presence,
         anchored=config.anchored,
         tied=config.tied,
+        code=None if drawn is None else _widths((drawn.code,), rows)[0],
     )
 
 
@@ -111,17 +112,30 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
     penalties: dict[str, nn.Module] = {}
     if config.l2 > 0:
         penalties["l2"] = L2Penalty(config.l2, n_observed=rows.n_observed)
-    if isinstance(config, c.MultVAEConfig) and config.beta > 0:
-        n_rows = np.count_nonzero(np.diff(rows.matrix.indptr))
-        penalties["kl"] = GaussianKL(
-            config.beta, anneal_epochs=config.anneal_epochs, entries_per_row=rows.n_observed / n_rows
-        )
+    if (kl := _divergence(config, rows)) is not None:
+        penalties["kl"] = kl
     return Objective(
         corruption=make_corruption(config.corruption, rows),
         loss=make_loss(config),
         penalties=penalties,
         hidden_dropout=config.hidden_dropout if isinstance(config, c.AutoRecConfig) else 0.0,
     )
+
+
+def _divergence(config: c.AutoencoderConfig, rows: Ratings) -> GaussianKL | None:
+    """What holds drawn codes to the standard normal; None where there are none, or nothing holds them. A
+    squared error is twice minus a normal log-likelihood, so beside it the divergence counts twice, too."""
+    match config:
+        case c.MultVAEConfig():
+            codes, weight = config, config.beta
+        case c.AutoRecConfig(bottleneck=c.GaussianCodeConfig() as codes):
+            weight = 2 * codes.beta
+        case _:
+            return None
+    if weight == 0:
+        return None
+    n_rows = np.count_nonzero(np.diff(rows.matrix.indptr))
+    return GaussianKL(weight, anneal_epochs=codes.anneal_epochs, entries_per_row=rows.n_observed / n_rows)
 
 
 def make_layer_objectives(config: c.AutoRecConfig, rows: Ratings) -> list[nn.Module]:

@@ -129,10 +129,11 @@ class Architecture:
     hidden layer has the same `activation`. `limits`: see `Decoder`; `presence`: see `SparseLinear`. With one
     encoder layer and no hidden decoder layer this is AutoRec (Sedhain et al. 2015, eq. 2):
     f(W · g(V r + mu) + b). `anchored`: the output layer reads how a row differs from an empty one, so that a
-    row with little to say says little: f(W · (g(V r + mu) - g(mu)) + b). `code`: size of a code that is drawn
-    from a normal distribution after the encoder; None: the encoding is the code. `tied`: the decoder mirrors
-    the encoder and has no weights of its own: each of its layers is the transpose of the encoder layer that
-    it undoes. None, as in models stored before there were any: it has its own.
+    row with little to say says little: f(W · (g(V r + mu) - g(mu)) + b); where codes are drawn, the empty
+    row has its mean code. `code`: size of a code that is drawn from a normal distribution after the encoder;
+    None: the encoding is the code. `tied`: the decoder mirrors the encoder and has no weights of its own:
+    each of its layers is the transpose of the encoder layer that it undoes. None, as in models stored before
+    there were any: it has its own.
     """
 
     n_columns: int
@@ -196,6 +197,11 @@ class Autoencoder(nn.Module):
         return self.architecture is not None and self.architecture.anchored
 
     @property
+    def drawn_code_size(self) -> int | None:
+        """Size of the codes, which have the standard normal as their prior; None: codes are not drawn."""
+        return None if self.architecture is None else self.architecture.code
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.parameters()).device
@@ -210,23 +216,24 @@ class Autoencoder(nn.Module):
         if dropout:
             assert generator is not None
             drop = partial(dropped, probability=dropout, generator=generator)
-        return self._reconstructed(self.encoder(batch, drop), generator, drop)
+        return self.decoded(*self.bottleneck(self.encoder(batch, drop), generator), drop)
 
     def reread(self, values: Tensor, batch: RowBatch) -> Reconstruction:
         """The output for rows that have a value in every cell, (b, n_columns), such as outputs have; the
         entries of `batch` are those that count as observed."""
-        return self._reconstructed(self.encoder.of_dense(values, batch), None)
+        return self.decoded(*self.bottleneck(self.encoder.of_dense(values, batch), None))
 
-    def _reconstructed(
+    def decoded(
         self,
-        encoding: Tensor,
-        generator: torch.Generator | None,
+        code: Tensor,
+        posterior: Gaussian | None = None,
         drop: Callable[[Tensor], Tensor] = identity,
     ) -> Reconstruction:
-        code, posterior = self.bottleneck(encoding, generator)
+        """What codes (b, code_size) stand for, be they those of rows or made up. `posterior`: what they were
+        drawn from; `drop`: what becomes of the inputs of all layers."""
         hidden = self.decoder(code, drop)
         if self.anchored:
-            hidden = hidden - self.decoder(self.encoder.of_empty_row())
+            hidden = hidden - self.decoder(self.bottleneck.expected(self.encoder.of_empty_row()))
         return Reconstruction(code, posterior, drop(hidden), self.decoder)
 
     @torch.no_grad()

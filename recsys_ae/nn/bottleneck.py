@@ -31,12 +31,19 @@ class Bottleneck(Protocol):
         """Draw the parameters that training begins with."""
         ...
 
+    def expected(self, encoding: Tensor) -> Tensor:
+        """(b, code_size) the codes; of codes that are drawn their means."""
+        ...
+
 
 class Deterministic(nn.Module):
     """The encoding itself is the code."""
 
     def start(self, generator: torch.Generator) -> None:
         """There is nothing to draw."""
+
+    def expected(self, encoding: Tensor) -> Tensor:
+        return encoding
 
     def forward(self, encoding: Tensor, generator: torch.Generator | None) -> tuple[Tensor, None]:
         return encoding, None
@@ -55,6 +62,9 @@ class Drawn(nn.Module):
         """Draw the weights."""
         weight = self.posterior.weight
         weight.copy_(xavier_uniform(weight.shape[0], weight.shape[1], generator))
+
+    def expected(self, encoding: Tensor) -> Tensor:
+        return self.posterior(encoding).chunk(2, dim=1)[0]
 
     def forward(self, encoding: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Gaussian]:
         mean, log_variance = self.posterior(encoding).chunk(2, dim=1)

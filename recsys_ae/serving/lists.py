@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from recsys_ae.recommender import Recommender
 from recsys_ae.types import PositionVector
 
 LONGEST_NAME = 255  # bytes that a file system allows; a longer text is a list of users
+LIST_COLUMNS = ("user", "rank", "item", "score")
 log = logging.getLogger(__name__)
 
 
@@ -148,21 +149,27 @@ class Emptiness:
             yield block
 
 
-def columns_of(block: TopNBlock, users: IdMap, items: IdMap) -> dict[str, np.ndarray]:
-    """Columns user, rank (int32, from 1), item, score (float32), one row per recommendation, in the order of
-    the lists. `users`: ids of the rows that the block names; ids have the dtype of their map."""
+def columns_of(
+    block: TopNBlock, users: IdMap, items: IdMap, names: Sequence[str] = LIST_COLUMNS
+) -> dict[str, np.ndarray]:
+    """Columns user, rank (int32, from 1), item, score (float32), or of other `names`, one row per
+    recommendation, in the order of the lists. `users`: ids of the rows that the block names; ids have the
+    dtype of their map."""
     lists, places = np.nonzero(block.top.items >= 0)  # the rest is padding
-    return {
-        "user": users.ids[block.rows[lists]],
-        "rank": (places + 1).astype(np.int32),
-        "item": items.ids[block.top.items[lists, places]],
-        "score": block.top.scores[lists, places],
-    }
+    columns = (
+        users.ids[block.rows[lists]],
+        (places + 1).astype(np.int32),
+        items.ids[block.top.items[lists, places]],
+        block.top.scores[lists, places],
+    )
+    return dict(zip(names, columns, strict=True))
 
 
-def frame_of(blocks: Iterable[TopNBlock], *, users: IdMap, items: IdMap) -> pd.DataFrame:
+def frame_of(
+    blocks: Iterable[TopNBlock], *, users: IdMap, items: IdMap, names: Sequence[str] = LIST_COLUMNS
+) -> pd.DataFrame:
     """The rows of all blocks in one table; without any block it is empty, with the same columns."""
     nobody = np.empty(0, dtype=np.int64)
     nothing = TopN(np.empty((0, 0), dtype=np.int64), np.empty((0, 0), dtype=np.float32))
-    parts = [columns_of(block, users, items) for block in (TopNBlock(nobody, nothing), *blocks)]
+    parts = [columns_of(block, users, items, names) for block in (TopNBlock(nobody, nothing), *blocks)]
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,15 +14,23 @@ import pyarrow.parquet as pq
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.files import replaced
-from recsys_ae.serving.lists import TopNBlock, columns_of
+from recsys_ae.serving.lists import LIST_COLUMNS, TopNBlock, columns_of
 
 Write = Callable[[pa.Table], None]
 
 _ROWS_AT_ONCE = 1 << 17  # a row group
 
 
-def write_top_n(path: Path, blocks: Iterable[TopNBlock], *, users: IdMap, items: IdMap) -> int:
-    """Writes columns user, rank (int32, from 1), item, score (float32) and returns the number of rows.
+def write_top_n(
+    path: Path,
+    blocks: Iterable[TopNBlock],
+    *,
+    users: IdMap,
+    items: IdMap,
+    names: Sequence[str] = LIST_COLUMNS,
+) -> int:
+    """Writes columns user, rank (int32, from 1), item, score (float32), or of other `names`, and returns the
+    number of rows.
 
     `users`: ids of the rows that the blocks name; ids are int64 or text, as in their map. Padding is left
     out. By suffix a .parquet or a .csv file (UTF-8, header, text quoted where it must be). Lists are taken
@@ -42,10 +50,9 @@ def write_top_n(path: Path, blocks: Iterable[TopNBlock], *, users: IdMap, items:
             )
     if path.is_dir():
         raise StorageError(f"{path}: is a folder; choose the name of a file")
-    schema = pa.schema(
-        {"user": _id_type(users), "rank": pa.int32(), "item": _id_type(items), "score": pa.float32()}
-    )
-    tables = (pa.table(columns_of(block, users, items), schema=schema) for block in blocks)
+    types = (_id_type(users), pa.int32(), _id_type(items), pa.float32())
+    schema = pa.schema(list(zip(names, types, strict=True)))
+    tables = (pa.table(columns_of(block, users, items, names), schema=schema) for block in blocks)
     n_rows = 0
     with replaced(path) as temporary, opened(temporary, schema) as write:
         for table in _evenly(tables):
@@ -87,8 +94,9 @@ def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
         writer.writerow(schema.names)
 
         def write(table: pa.Table) -> None:
-            columns = [table[name].to_pylist() for name in ("user", "rank", "item")]
-            scores = table["score"].to_numpy().astype(str)  # the shortest that reads back as this float32
+            *names, last = schema.names
+            columns = [table[name].to_pylist() for name in names]
+            scores = table[last].to_numpy().astype(str)  # the shortest that reads back as this float32
             writer.writerows(zip(*columns, scores, strict=True))
 
         yield write
