@@ -36,6 +36,10 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "u-autorec-linear": c.UserAutoRecConfig(hidden=(8,), activation="identity", training=TRAINING),
     "mult-dae": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=TRAINING),
     "mult-vae": c.MultVAEConfig(hidden=(16,), code=8, anneal_epochs=10, positive=2.0, training=TRAINING),
+    "implicit-autorec": c.ImplicitAutoRecConfig(hidden=(16,), l2=0.1, training=TRAINING),
+    "implicit-autorec-sampled": c.ImplicitAutoRecConfig(
+        hidden=(16, 8), loss=c.SampledLossConfig(power=0.5), positive=2.0, l2=0.1, training=TRAINING
+    ),
     "mean": c.MeanConfig(),
     "biases": c.BiasesConfig(),
     "popularity": c.PopularityConfig(),
@@ -75,6 +79,7 @@ RANKS = {
     "item-knn",
     "mult-dae",
     "mult-vae",
+    "implicit-autorec",
     "ease",
     "edlae",
     "dlae",
@@ -93,6 +98,7 @@ FOLDS_IN = {
     "item-knn",
     "mult-dae",
     "mult-vae",
+    "implicit-autorec",
     "ease",
     "edlae",
     "dlae",

@@ -18,6 +18,8 @@ ConstantSchedule = training_configs.ConstantSchedule
 CosineSchedule = training_configs.CosineSchedule
 StepSchedule = training_configs.StepSchedule
 TrainingConfig = training_configs.TrainingConfig
+WeightedLossConfig = training_configs.WeightedLossConfig
+SampledLossConfig = training_configs.SampledLossConfig
 AutoencoderConfig = network_configs.AutoencoderConfig
 AutoRecConfig = network_configs.AutoRecConfig
 ItemAutoRecConfig = network_configs.ItemAutoRecConfig
@@ -25,6 +27,7 @@ UserAutoRecConfig = network_configs.UserAutoRecConfig
 MultinomialConfig = network_configs.MultinomialConfig
 MultDAEConfig = network_configs.MultDAEConfig
 MultVAEConfig = network_configs.MultVAEConfig
+ImplicitAutoRecConfig = network_configs.ImplicitAutoRecConfig
 
 
 class MeanConfig(BaseModelConfig):
@@ -209,6 +212,7 @@ ModelConfig = Annotated[
     | UserAutoRecConfig
     | MultDAEConfig
     | MultVAEConfig
+    | ImplicitAutoRecConfig
     | MeanConfig
     | BiasesConfig
     | PopularityConfig

@@ -15,6 +15,10 @@ from recsys_ae.models.codec import state_of
 from recsys_ae.recommender import Recommender
 from recsys_ae.training.runner import Context, Trained, TrainingOptions, Validator
 
+_Network = (
+    c.ItemAutoRecConfig | c.UserAutoRecConfig | c.MultDAEConfig | c.MultVAEConfig | c.ImplicitAutoRecConfig
+)
+
 
 def fit(
     config: c.ModelConfig,
@@ -56,14 +60,8 @@ def has_state(config: c.ModelConfig, train: Ratings, *, seed: int, context: Cont
 
 def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> Trained[Recommender]:
     match config:
-        case c.ItemAutoRecConfig() | c.UserAutoRecConfig():
-            from recsys_ae.models.autorec import fit_autorec
-
-            return fit_autorec(config, train, options)
-        case c.MultDAEConfig() | c.MultVAEConfig():
-            from recsys_ae.models.multinomial import fit_multinomial
-
-            return fit_multinomial(config, train, options)
+        case c.AutoencoderConfig():
+            return _fitted_network(config, train, options)
         case c.BiasedMFConfig():
             from recsys_ae.models.biased_mf import fit_biased_mf
 
@@ -92,6 +90,24 @@ def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> 
             from recsys_ae.models.pca import fit_pure_svd
 
             return Trained(fit_pure_svd(config, train, options))
+        case _:
+            assert_never(config)
+
+
+def _fitted_network(config: _Network, train: Ratings, options: TrainingOptions) -> Trained[Recommender]:
+    match config:
+        case c.ItemAutoRecConfig() | c.UserAutoRecConfig():
+            from recsys_ae.models.autorec import fit_autorec
+
+            return fit_autorec(config, train, options)
+        case c.MultDAEConfig() | c.MultVAEConfig():
+            from recsys_ae.models.multinomial import fit_multinomial
+
+            return fit_multinomial(config, train, options)
+        case c.ImplicitAutoRecConfig():
+            from recsys_ae.models.implicit_autorec import fit_implicit_autorec
+
+            return fit_implicit_autorec(config, train, options)
         case _:
             assert_never(config)
 

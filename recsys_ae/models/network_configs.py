@@ -7,7 +7,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
 
 from recsys_ae.models.base_configs import BaseModelConfig, BiasesConfig, Width
-from recsys_ae.models.training_configs import CorruptionConfig, MaskingConfig, TrainingConfig
+from recsys_ae.models.training_configs import (
+    CorruptionConfig,
+    LikesLossConfig,
+    MaskingConfig,
+    TrainingConfig,
+    WeightedLossConfig,
+)
 
 Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
 
@@ -106,3 +112,18 @@ class MultVAEConfig(MultinomialConfig):
     code: Width = 200
     beta: NonNegativeFloat = 0.2
     anneal_epochs: NonNegativeInt = 100
+
+
+class ImplicitAutoRecConfig(AutoencoderConfig):
+    """User-based AutoRec (Sedhain et al. 2015) of what a user likes, made to rank: its `loss` knows the items
+    that are not liked, too, all of them or a sample. It reads ones, divided by the root of their number;
+    `corruption` hides a share of them. Training starts from popularity. `positive`: ratings below it are no
+    likes (null: each observed entry is one, each count above 0). `l2`: beside the sum of the losses."""
+
+    kind: Literal["implicit-autorec"] = "implicit-autorec"
+    hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=20)] = (200,)
+    activation: Activation = "tanh"
+    loss: LikesLossConfig = WeightedLossConfig()
+    l2: NonNegativeFloat = 5.0
+    positive: float | None = None
+    training: TrainingConfig = TrainingConfig(epochs=200, patience=20)

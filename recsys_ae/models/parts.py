@@ -16,7 +16,13 @@ from recsys_ae.models import configs as c
 from recsys_ae.models.training_configs import CorruptionConfig, ScheduleConfig
 from recsys_ae.nn import corruption
 from recsys_ae.nn.autoencoder import Architecture
-from recsys_ae.nn.losses import masked_squared_error, multinomial
+from recsys_ae.nn.losses import (
+    Loss,
+    SampledCrossEntropy,
+    masked_squared_error,
+    multinomial,
+    weighted_squared_error,
+)
 from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.penalties import GaussianKL, L2Penalty
 from recsys_ae.training import gradient
@@ -60,6 +66,11 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
     )
 
 
+def make_implicit_architecture(config: c.ImplicitAutoRecConfig, likes: Ratings) -> Architecture:
+    """The network for such likes: the outputs are linear in the code."""
+    return Architecture(likes.n_items, _widths(config.hidden, likes), activation=config.activation)
+
+
 def _widths(hidden: tuple[int, ...], rows: Ratings) -> tuple[int, ...]:
     """The widths, as far as a layer has a bounded number of weights for each rating. Columns without ratings
     do not count."""
@@ -84,8 +95,24 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
         penalties["kl"] = GaussianKL(
             config.beta, anneal_epochs=config.anneal_epochs, entries_per_row=rows.n_observed / n_rows
         )
-    loss = multinomial if isinstance(config, c.MultinomialConfig) else masked_squared_error
-    return Objective(corruption=make_corruption(config.corruption), loss=loss, penalties=penalties)
+    corrupt = make_corruption(config.corruption)
+    if isinstance(config, c.ImplicitAutoRecConfig):
+        corrupt = partial(corruption.of_unit_rows, corruption=corrupt)
+    return Objective(corruption=corrupt, loss=make_loss(config, rows), penalties=penalties)
+
+
+def make_loss(config: c.AutoencoderConfig, rows: Ratings) -> Loss:
+    match config:
+        case c.MultinomialConfig():
+            return multinomial
+        case c.ImplicitAutoRecConfig(loss=c.WeightedLossConfig()):
+            return weighted_squared_error
+        case c.ImplicitAutoRecConfig(loss=c.SampledLossConfig(negatives=negatives, power=power)):
+            counts = torch.from_numpy(np.bincount(rows.columns, minlength=rows.n_items)).double()
+            chances = torch.where(counts > 0, counts**power, 0.0)
+            return SampledCrossEntropy(chances, negatives=negatives)
+        case _:
+            return masked_squared_error
 
 
 def make_corruption(config: CorruptionConfig | None) -> corruption.Corruption:

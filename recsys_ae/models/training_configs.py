@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from recsys_ae.config import Config, Share, UnitInterval
 
@@ -24,6 +24,28 @@ class GaussianNoiseConfig(Config):
 
 
 CorruptionConfig = Annotated[MaskingConfig | GaussianNoiseConfig, Field(discriminator="kind")]
+
+
+class WeightedLossConfig(Config):
+    """Squared error over all cells (Hu, Koren, Volinsky 2008): a liked one should be 1, with a weight of 1 +
+    `alpha` (of a count 1 + `alpha` · log2(1 + count / mean count)), all others 0, with a weight of 1. Only
+    the liked cells are computed."""
+
+    kind: Literal["weighted"] = "weighted"
+    alpha: NonNegativeFloat = 2.0
+
+
+class SampledLossConfig(Config):
+    """Logistic cross-entropy of likes against `negatives` items for each of them, drawn anew in each epoch in
+    proportion to popularity^`power`: 0 draws all alike. Draws are weighted so that `power` decides how often
+    an item is looked at, and not what is learnt of it."""
+
+    kind: Literal["sampled"] = "sampled"
+    negatives: Annotated[int, Field(gt=0, le=1000)] = 5
+    power: UnitInterval = 0.0
+
+
+LikesLossConfig = Annotated[WeightedLossConfig | SampledLossConfig, Field(discriminator="kind")]
 
 
 class ConstantSchedule(Config):

@@ -17,6 +17,8 @@ from recsys_ae.nn.bottleneck import Bottleneck, Deterministic, Drawn, Gaussian
 from recsys_ae.nn.layers import ACTIVATIONS, DenseLayers, SampledLinear, SparseLinear
 from recsys_ae.nn.rows import RowBatch
 
+NEVER = -1e4  # a raw output whose share of every softmax is 0
+
 
 class Encoder(nn.Module):
     """Reads the observed entries of rows of `n_columns` entries through layers of the given `widths`.
@@ -161,6 +163,13 @@ class Autoencoder(nn.Module):
     def frozen_copy(self) -> Autoencoder:
         """The network as it is, on the CPU, ready to reconstruct, sharing no memory with what trains on."""
         return deepcopy(self).cpu().eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def silenced(self, columns: np.ndarray) -> Autoencoder:
+        """The network itself, in which the raw outputs at `columns` (n_columns,) bool, which have no weights,
+        are far below all others."""
+        self.decoder.last.bias[torch.from_numpy(columns)] = NEVER
+        return self
 
     def copied_parameters(self) -> dict[str, np.ndarray]:
         """Name -> a copy of each parameter and buffer, on the CPU."""

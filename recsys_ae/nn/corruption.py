@@ -28,3 +28,11 @@ def add_noise(batch: RowBatch, generator: torch.Generator, *, deviation: float) 
     """Normal noise of standard `deviation` (in the units of the values) on each observed value."""
     noise = torch.randn(len(batch.values), generator=generator, device=batch.values.device)
     return batch.with_values(batch.values + deviation * noise)
+
+
+def of_unit_rows(batch: RowBatch, generator: torch.Generator, *, corruption: Corruption) -> RowBatch:
+    """What `corruption` makes of the entries as 1 over the root of their number in the row, whatever their
+    values: for rows whose values say how much an entry weighs in the loss, and not what is read."""
+    sizes = batch.starts.diff()
+    lengths = torch.repeat_interleave(sizes.double().rsqrt().to(batch.values.dtype), sizes)
+    return corruption(batch.with_values(lengths), generator)

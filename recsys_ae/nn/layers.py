@@ -100,6 +100,13 @@ class SampledLinear(nn.Module):
         from the softmax over the outputs of its row."""
         return _MultinomialLoss.apply(hidden, self.weight, self.bias, batch)
 
+    def sum_of_squares(self, hidden: Tensor) -> Tensor:
+        """() Σ of the squares of all (b, n_columns) outputs, of which none is made: that of a row h is
+        h WᵀW h + 2 h Wᵀb + b·b, and WᵀW is (width, width) (Hu, Koren, Volinsky 2008, section 4)."""
+        of_weights = ((hidden.T @ hidden) * (self.weight.T @ self.weight)).sum()
+        of_both = torch.dot(hidden.sum(dim=0), self.bias @ self.weight)
+        return of_weights + 2 * of_both + len(hidden) * torch.dot(self.bias, self.bias)
+
 
 class DenseLayers(nn.Module):
     """Layers between wide ones: `widths` of what goes in and of what each layer gives, so (8, 4) is one layer

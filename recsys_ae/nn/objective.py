@@ -49,7 +49,7 @@ class Objective(nn.Module):
         Their gradient is what `backward` adds, and nothing else: some terms do not carry theirs themselves.
         """
         reconstruction = network(self.corruption(clean, generator), generator)
-        terms = {"reconstruction": self.loss(reconstruction, clean)}
+        terms = {"reconstruction": self.loss(reconstruction, clean, generator)}
         for name, penalty in self.penalties.items():
             terms[name] = penalty(network, reconstruction, step=step, epoch=epoch)
         return terms
