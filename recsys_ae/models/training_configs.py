@@ -32,7 +32,7 @@ class WeightedLossConfig(Config):
     the liked cells are computed."""
 
     kind: Literal["weighted"] = "weighted"
-    alpha: NonNegativeFloat = 2.0
+    alpha: NonNegativeFloat = 1.0
 
 
 class SampledLossConfig(Config):

@@ -23,7 +23,10 @@ from recsys_ae.models.configs import (
     WeightedLossConfig,
 )
 from recsys_ae.models.implicit_autorec import weighted_likes
-from recsys_ae.models.positives import confidences
+from recsys_ae.models.parts import make_objective
+from recsys_ae.models.positives import confidences, unit_rows
+from recsys_ae.nn.rows import RowBatch
+from recsys_ae.rng import torch_generator
 from recsys_ae.settings.load import default_experiment
 
 TRAINING = TrainingConfig(epochs=40, batch_size=16, min_steps=1, learning_rate=2e-2, patience=None)
@@ -159,6 +162,31 @@ def test_larger_counts_pull_harder():
     equal = fit(untrained(PLAIN), replace(ratings, feedback="events")).score(everyone(ratings))
     assert scores[0, 0] > equal[0, 0]
     assert scores[0, 1] < equal[0, 1]
+
+
+def test_training_reads_what_scoring_reads(config):
+    """Ones over the root of their number, whatever weighs in the loss, a share of them hidden."""
+    ratings = replace(power_law(40, 25, density=0.2), feedback="counts")
+    likes = weighted_likes(config, ratings)
+    clean = config.model_copy(update={"corruption": None})
+    batch, generator = RowBatch.of(likes.matrix), torch_generator(0, "test")
+    read = make_objective(clean, likes).corruption(batch, generator)
+    np.testing.assert_allclose(read.values, unit_rows(ratings.matrix, None).data, rtol=1e-6)
+    hidden = make_objective(config, likes).corruption(batch, generator).values.numpy()
+    kept = hidden > 0
+    assert 0.3 < kept.mean() < 0.7
+    np.testing.assert_allclose(hidden[kept], 2 * read.values.numpy()[kept])
+
+
+def test_items_are_drawn_by_the_power_of_their_popularity():
+    likes = weighted_likes(PLAIN, power_law(60, 30, density=0.1))
+    counts = np.bincount(likes.columns, minlength=30).astype(np.float64)
+    assert (counts == 0).any()
+    for power in (0.0, 0.6, 1.0):
+        config = PLAIN.model_copy(update={"loss": SampledLossConfig(power=power)})
+        chances = np.where(counts > 0, counts**power, 0)
+        found = np.diff(make_objective(config, likes).loss.cumulative.numpy(), prepend=0)
+        np.testing.assert_allclose(found, chances / chances.sum(), atol=1e-12)
 
 
 def test_values_decide_what_is_liked_and_nothing_else(config):
