@@ -119,7 +119,7 @@ class ImplicitAutoRecConfig(AutoencoderConfig):
     that are not liked, too, all of them or a sample. It reads ones, divided by the root of their number;
     `corruption` hides a share of them. Training starts from popularity. `positive`: ratings below it are no
     likes (null: each observed entry is one, each count above 0). `l2`: beside the sum of the losses.
-    Defaults chosen by validation NDCG on ml-100k and movietweetings, where `l2` from 5 to 80 changed little."""
+    Defaults chosen by validation NDCG on ml-100k and movietweetings; `l2` from 5 to 80 changed little."""
 
     kind: Literal["implicit-autorec"] = "implicit-autorec"
     hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=20)] = (200,)
