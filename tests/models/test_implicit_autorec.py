@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -234,3 +235,19 @@ def test_the_global_generator_is_left_alone(config):
     before = torch.random.get_rng_state()
     fit(config, grid())
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_an_interrupted_training_is_resumed_bit_for_bit(config, tmp_path):
+    """Corruption and draws go on where they were."""
+
+    def press_ctrl_c(epoch):
+        if epoch.number == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    ratings = power_law(40, 25, density=0.2)
+    short = config.model_copy(update={"training": TRAINING.model_copy(update={"epochs": 6})})
+    assert train(short, ratings, checkpoints=tmp_path, on_epoch=press_ctrl_c).interrupted
+    resumed, whole = train(short, ratings, checkpoints=tmp_path, resume=True), train(short, ratings)
+    assert [epoch.terms for epoch in resumed.epochs] == [epoch.terms for epoch in whole.epochs]
+    batch = everyone(ratings)
+    np.testing.assert_array_equal(resumed.model.score(batch), whole.model.score(batch))
