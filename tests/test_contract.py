@@ -106,6 +106,10 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "rbm-conditional": c.RBMConfig(
         hidden=12, levels=4, conditional=True, steps=2, grow_every=20, l2=0.05, training=TRAINING
     ),
+    "implicit-autorec": c.ImplicitAutoRecConfig(hidden=(16,), l2=0.1, training=TRAINING),
+    "implicit-autorec-sampled": c.ImplicitAutoRecConfig(
+        hidden=(16, 8), loss=c.SampledLossConfig(power=0.5), positive=2.0, l2=0.1, training=TRAINING
+    ),
     "mean": c.MeanConfig(),
     "biases": c.BiasesConfig(),
     "popularity": c.PopularityConfig(),
@@ -146,6 +150,7 @@ RANKS = {
     "item-knn",
     "mult-dae",
     "mult-vae",
+    "implicit-autorec",
     "ease",
     "edlae",
     "dlae",
@@ -165,6 +170,7 @@ FOLDS_IN = {
     "item-knn",
     "mult-dae",
     "mult-vae",
+    "implicit-autorec",
     "ease",
     "edlae",
     "dlae",

@@ -22,6 +22,8 @@ CosineSchedule = training_configs.CosineSchedule
 StepSchedule = training_configs.StepSchedule
 PretrainingConfig = training_configs.PretrainingConfig
 TrainingConfig = training_configs.TrainingConfig
+WeightedLossConfig = training_configs.WeightedLossConfig
+SampledLossConfig = training_configs.SampledLossConfig
 AutoencoderConfig = network_configs.AutoencoderConfig
 GaussianCodeConfig = network_configs.GaussianCodeConfig
 AutoRecConfig = network_configs.AutoRecConfig
@@ -31,6 +33,7 @@ MultinomialConfig = network_configs.MultinomialConfig
 MultDAEConfig = network_configs.MultDAEConfig
 MultVAEConfig = network_configs.MultVAEConfig
 RBMConfig = network_configs.RBMConfig
+ImplicitAutoRecConfig = network_configs.ImplicitAutoRecConfig
 
 
 class MeanConfig(BaseModelConfig):
@@ -216,6 +219,7 @@ ModelConfig = Annotated[
     | MultDAEConfig
     | MultVAEConfig
     | RBMConfig
+    | ImplicitAutoRecConfig
     | MeanConfig
     | BiasesConfig
     | PopularityConfig

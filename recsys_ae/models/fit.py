@@ -15,6 +15,15 @@ from recsys_ae.models.codec import state_of
 from recsys_ae.recommender import Recommender
 from recsys_ae.training.runner import Context, Trained, TrainingOptions, Validator
 
+_Network = (
+    c.ItemAutoRecConfig
+    | c.UserAutoRecConfig
+    | c.MultDAEConfig
+    | c.MultVAEConfig
+    | c.ImplicitAutoRecConfig
+    | c.RBMConfig
+)
+
 
 def fit(
     config: c.ModelConfig,
@@ -56,13 +65,7 @@ def has_state(config: c.ModelConfig, train: Ratings, *, seed: int, context: Cont
 
 def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> Trained[Recommender]:
     match config:
-        case (
-            c.ItemAutoRecConfig()
-            | c.UserAutoRecConfig()
-            | c.MultDAEConfig()
-            | c.MultVAEConfig()
-            | c.RBMConfig()
-        ):
+        case c.AutoencoderConfig() | c.RBMConfig():
             return _fitted_network(config, train, options)
         case c.BiasedMFConfig():
             from recsys_ae.models.biased_mf import fit_biased_mf
@@ -96,11 +99,7 @@ def _fitted(config: c.ModelConfig, train: Ratings, options: TrainingOptions) -> 
             assert_never(config)
 
 
-def _fitted_network(
-    config: c.ItemAutoRecConfig | c.UserAutoRecConfig | c.MultDAEConfig | c.MultVAEConfig | c.RBMConfig,
-    train: Ratings,
-    options: TrainingOptions,
-) -> Trained[Recommender]:
+def _fitted_network(config: _Network, train: Ratings, options: TrainingOptions) -> Trained[Recommender]:
     match config:
         case c.ItemAutoRecConfig() | c.UserAutoRecConfig():
             from recsys_ae.models.autorec import fit_autorec
@@ -114,6 +113,10 @@ def _fitted_network(
             from recsys_ae.models.rbm import fit_rbm
 
             return fit_rbm(config, train, options)
+        case c.ImplicitAutoRecConfig():
+            from recsys_ae.models.implicit_autorec import fit_implicit_autorec
+
+            return fit_implicit_autorec(config, train, options)
         case _:
             assert_never(config)
 

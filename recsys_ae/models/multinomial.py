@@ -12,11 +12,9 @@ from recsys_ae.models.network import LikesNetworkRecommender
 from recsys_ae.models.parts import make_multinomial_architecture, make_objective
 from recsys_ae.models.positives import least_liked, likes_of, unit_rows
 from recsys_ae.models.trainee import train_network
-from recsys_ae.nn.autoencoder import Autoencoder
+from recsys_ae.nn.autoencoder import NEVER, Autoencoder
 from recsys_ae.rng import torch_generator
 from recsys_ae.training.runner import Trained, TrainingOptions
-
-_NEVER = np.float32(-1e4)  # an output whose share of every softmax is 0
 
 
 def fit_multinomial(
@@ -42,4 +40,4 @@ def start_network(config: MultDAEConfig | MultVAEConfig, likes: Ratings, seed: i
     shares = np.log(np.maximum(counts, 1) / likes.n_observed)
     network = Autoencoder.build(make_multinomial_architecture(config, likes))
     generator = torch_generator(seed, "parameters")
-    return network.start(generator, means=np.where(counts > 0, shares, _NEVER), observed=counts > 0)
+    return network.start(generator, means=np.where(counts > 0, shares, NEVER), observed=counts > 0)

@@ -95,8 +95,9 @@ class NetworkRecommender:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LikesNetworkRecommender:
-    """Reads what a user likes, seen in training or not, and scores all items by the log of their share of a
-    softmax, up to a constant of the user. The likes of a row have length 1 together.
+    """Reads what a user likes, seen in training or not, and scores all items by the raw outputs of a network,
+    such as the logs of their shares of a softmax, up to a constant of the user. The likes of a row have
+    length 1 together.
 
     `positive`: entries below it are no likes; None: all are. A user without likes gets the scores of an empty
     row; items without likes in training come last.

@@ -13,10 +13,12 @@ from recsys_ae.models.training_configs import (
     CorruptionConfig,
     EmphasisConfig,
     GaussianNoiseConfig,
+    LikesLossConfig,
     MaskingConfig,
     PretrainingConfig,
     SaltAndPepperConfig,
     TrainingConfig,
+    WeightedLossConfig,
 )
 
 _MOST_LAYERS = 20
@@ -51,8 +53,8 @@ class AutoencoderConfig(BaseModelConfig):
         if self.draws_codes and training.takes_all_rows:
             raise ValueError(
                 f"training.optimizer {training.optimizer!r} minimises one function of all rows, and codes "
-                "that are drawn make another one in every step; set training.optimizer: adam, or take a model "
-                "without drawn codes"
+                "that are drawn make another one in every step; set training.optimizer: adam, or take a "
+                "model without drawn codes"
             )
         if self.draws_codes and training.refeed:
             raise ValueError(
@@ -178,7 +180,8 @@ class AutoRecConfig(AutoencoderConfig):
             if self.draws_codes and wanted:
                 raise ValueError(
                     f"{name} needs a decoder that undoes the encoder layer by layer, and bottleneck "
-                    f"'gaussian' puts a layer of drawn codes between them; leave out {name}, or set bottleneck: null"
+                    f"'gaussian' puts a layer of drawn codes between them; leave out {name}, or set "
+                    "bottleneck: null"
                 )
         return self
 
@@ -223,11 +226,10 @@ class UserAutoRecConfig(AutoRecConfig):
     kind: Literal["u-autorec"] = "u-autorec"
 
 
-class MultinomialConfig(AutoencoderConfig):
-    """What Mult-DAE and Mult-VAE share (Liang, Krishnan, Hoffman, Jebara 2018): autoencoders of what a user
-    likes, trained to give each liked item a large share of a softmax over all items. They read ones, divided
-    by the root of their number; `corruption` hides a share of them. Training starts from popularity.
-    `positive`: ratings below it are no likes (null: each observed entry is one, each count above 0)."""
+class LikesConfig(AutoencoderConfig):
+    """What networks of likes share: they read ones, divided by the root of their number; `corruption` hides a
+    share of them. Training starts from popularity. `positive`: ratings below it are no likes (null: each
+    observed entry is one, each count above 0)."""
 
     activation: Activation = "tanh"
     positive: float | None = None
@@ -242,10 +244,15 @@ class MultinomialConfig(AutoencoderConfig):
             )
         if self.training.refeed:
             raise ValueError(
-                "'training.refeed' trains on predicted ratings, and kinds 'mult-dae' and 'mult-vae' predict "
-                "none; set training.refeed: 0"
+                "'training.refeed' trains on predicted ratings, and models of likes predict none; set "
+                "training.refeed: 0"
             )
         return self
+
+
+class MultinomialConfig(LikesConfig):
+    """What Mult-DAE and Mult-VAE share (Liang, Krishnan, Hoffman, Jebara 2018): they are trained to give each
+    liked item a large share of a softmax over all items."""
 
 
 class MultDAEConfig(MultinomialConfig):
@@ -316,3 +323,14 @@ class RBMConfig(BaseModelConfig):
                 f"training.{clash}; leave that out"
             )
         return self
+
+
+class ImplicitAutoRecConfig(LikesConfig):
+    """User-based AutoRec (Sedhain et al. 2015) of what a user likes, made to rank: its `loss` knows the items
+    that are not liked, too, all of them or a sample. `l2`: beside the sum of the losses. Defaults chosen by
+    validation NDCG on ml-100k and movietweetings; `l2` from 5 to 80 changed little."""
+
+    kind: Literal["implicit-autorec"] = "implicit-autorec"
+    hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=20)] = (200,)
+    loss: LikesLossConfig = WeightedLossConfig()
+    l2: NonNegativeFloat = 10.0

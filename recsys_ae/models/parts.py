@@ -16,7 +16,14 @@ from recsys_ae.models import configs as c
 from recsys_ae.models.training_configs import CorruptionConfig, ScheduleConfig
 from recsys_ae.nn import corruption
 from recsys_ae.nn.autoencoder import Architecture
-from recsys_ae.nn.losses import Loss, emphasised_squared_error, masked_squared_error, multinomial
+from recsys_ae.nn.losses import (
+    Loss,
+    SampledCrossEntropy,
+    emphasised_squared_error,
+    masked_squared_error,
+    multinomial,
+    weighted_squared_error,
+)
 from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.pairs import CodeObjective
 from recsys_ae.nn.penalties import GaussianKL, L2Penalty
@@ -89,6 +96,11 @@ def rbm_width(config: c.RBMConfig, rows: Ratings, n_levels: int) -> int:
     return _widths((config.hidden,), rows, per_column=n_levels + config.conditional)[0]
 
 
+def make_implicit_architecture(config: c.ImplicitAutoRecConfig, likes: Ratings) -> Architecture:
+    """The network for such likes: the outputs are linear in the code."""
+    return Architecture(likes.n_items, _widths(config.hidden, likes), activation=config.activation)
+
+
 def _widths(hidden: tuple[int, ...], rows: Ratings, *, per_column: int = 1) -> tuple[int, ...]:
     """The widths, as far as a layer has a bounded number of weights for each rating, where a unit has
     `per_column` for each column. Columns without ratings do not count."""
@@ -114,9 +126,12 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
         penalties["l2"] = L2Penalty(config.l2, n_observed=rows.n_observed)
     if (kl := _divergence(config, rows)) is not None:
         penalties["kl"] = kl
+    corrupt = make_corruption(config.corruption, rows)
+    if isinstance(config, c.ImplicitAutoRecConfig):
+        corrupt = partial(corruption.of_unit_rows, corruption=corrupt)
     return Objective(
-        corruption=make_corruption(config.corruption, rows),
-        loss=make_loss(config),
+        corruption=corrupt,
+        loss=make_loss(config, rows),
         penalties=penalties,
         hidden_dropout=config.hidden_dropout if isinstance(config, c.AutoRecConfig) else 0.0,
     )
@@ -150,16 +165,29 @@ def make_layer_objectives(config: c.AutoRecConfig, rows: Ratings) -> list[nn.Mod
     ]
 
 
-def make_loss(config: c.AutoencoderConfig) -> Loss:
+def make_loss(config: c.AutoencoderConfig, rows: Ratings) -> Loss:
     """The data term."""
-    if isinstance(config, c.MultinomialConfig):
-        return multinomial
-    if not isinstance(config, c.AutoRecConfig) or config.emphasis is None:
-        return masked_squared_error
-    assert isinstance(config.corruption, c.MaskingConfig | c.SaltAndPepperConfig)
-    share, of = config.corruption.probability, config.emphasis
-    mean = share * of.corrupted + (1 - share) * of.uncorrupted  # so that an entry counts 1 on average
-    return partial(emphasised_squared_error, corrupted=of.corrupted / mean, uncorrupted=of.uncorrupted / mean)
+    match config:
+        case c.MultinomialConfig():
+            return multinomial
+        case c.ImplicitAutoRecConfig(loss=c.WeightedLossConfig()):
+            return weighted_squared_error
+        case c.ImplicitAutoRecConfig(loss=c.SampledLossConfig(negatives=negatives, power=power)):
+            counts = torch.from_numpy(np.bincount(rows.columns, minlength=rows.n_items)).double()
+            chances = torch.where(counts > 0, counts**power, 0.0)
+            return SampledCrossEntropy(chances, negatives=negatives)
+        case c.AutoRecConfig(emphasis=c.EmphasisConfig() as emphasis):
+            assert isinstance(config.corruption, c.MaskingConfig | c.SaltAndPepperConfig)
+            return _emphasised(emphasis, config.corruption.probability)
+        case _:
+            return masked_squared_error
+
+
+def _emphasised(config: c.EmphasisConfig, corrupted_share: float) -> Loss:
+    """Scaled so that an entry counts 1 on average."""
+    mean = corrupted_share * config.corrupted + (1 - corrupted_share) * config.uncorrupted
+    corrupted, uncorrupted = config.corrupted / mean, config.uncorrupted / mean
+    return partial(emphasised_squared_error, corrupted=corrupted, uncorrupted=uncorrupted)
 
 
 def make_corruption(config: CorruptionConfig | None, rows: Ratings) -> corruption.Corruption:

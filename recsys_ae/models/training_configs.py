@@ -47,6 +47,28 @@ class EmphasisConfig(Config):
     uncorrupted: NonNegativeFloat = 0.5
 
 
+class WeightedLossConfig(Config):
+    """Squared error over all cells (Hu, Koren, Volinsky 2008): a liked one should be 1, with a weight of 1 +
+    `alpha` (of a count 1 + `alpha` · log2(1 + count / mean count)), all others 0, with a weight of 1. Only
+    the liked cells are computed."""
+
+    kind: Literal["weighted"] = "weighted"
+    alpha: NonNegativeFloat = 1.0
+
+
+class SampledLossConfig(Config):
+    """Logistic cross-entropy of likes against `negatives` items for each of them, drawn anew in each epoch in
+    proportion to popularity^`power`: 0 draws all alike. Draws are weighted so that `power` decides how often
+    an item is looked at, and not what is learnt of it."""
+
+    kind: Literal["sampled"] = "sampled"
+    negatives: Annotated[int, Field(gt=0, le=1000)] = 5
+    power: UnitInterval = 0.0
+
+
+LikesLossConfig = Annotated[WeightedLossConfig | SampledLossConfig, Field(discriminator="kind")]
+
+
 class ConstantSchedule(Config):
     """The learning rate stays as it is."""
 

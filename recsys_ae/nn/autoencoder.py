@@ -19,6 +19,7 @@ from recsys_ae.nn.layers import ACTIVATIONS, DenseLayers, SampledLinear, SparseL
 from recsys_ae.nn.rows import RowBatch
 
 _TIED_START = 0.1  # times the usual size: the outputs, a product of two such, are at 1 % of theirs
+NEVER = -1e4  # a raw output whose share of every softmax is 0
 
 
 class Encoder(nn.Module):
@@ -186,6 +187,13 @@ class Autoencoder(nn.Module):
     def frozen_copy(self) -> Autoencoder:
         """The network as it is, on the CPU, ready to reconstruct, sharing no memory with what trains on."""
         return deepcopy(self).cpu().eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def silenced(self, columns: np.ndarray) -> Autoencoder:
+        """The network itself, in which the raw outputs at `columns` (n_columns,) bool, which have no weights,
+        are far below all others."""
+        self.decoder.last.bias[torch.from_numpy(columns)] = NEVER
+        return self
 
     def copied_parameters(self) -> dict[str, np.ndarray]:
         """Name -> a copy of each parameter and buffer, on the CPU."""

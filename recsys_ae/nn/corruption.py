@@ -46,3 +46,11 @@ def salt_and_pepper(
     ends = torch.where(draws < probability / 2, low, high)
     chosen = draws < probability
     return batch.with_values(torch.where(chosen, ends, batch.values)).marked(chosen)
+
+
+def of_unit_rows(batch: RowBatch, generator: torch.Generator, *, corruption: Corruption) -> RowBatch:
+    """What `corruption` makes of the entries as 1 over the root of their number in the row, whatever their
+    values: for rows whose values say how much an entry weighs in the loss, and not what is read."""
+    sizes = batch.starts.diff()
+    lengths = torch.repeat_interleave(sizes.double().rsqrt().to(batch.values.dtype), sizes)
+    return corruption(batch.with_values(lengths), generator)

@@ -124,6 +124,10 @@ class SampledLinear(nn.Module):
         from the softmax over the outputs of its row."""
         return _MultinomialLoss.apply(hidden, self.matrix, self.bias, batch)
 
+    def sum_of_squares(self, hidden: Tensor) -> Tensor:
+        """() Σ of the squares of all (b, n_columns) outputs, of which none is made."""
+        return _SumOfSquares.apply(hidden, self.matrix, self.bias)
+
 
 class TransposedLinear(nn.Module):
     """A dense layer with the weights of another, (outputs, inputs), read the other way: (b, inputs) from
@@ -257,3 +261,26 @@ class _MultinomialLoss(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         hidden, weight, bias = (each * grad for each in ctx.saved_tensors)
         return hidden, weight, bias, None
+
+
+class _SumOfSquares(torch.autograd.Function):
+    """Σ of the squares of hidden @ weight.T + bias: that of a row h is h WᵀW h + 2 h Wᵀb + b·b, and WᵀW is
+    (width, width) (Hu, Koren, Volinsky 2008, section 4). torch's own gradient takes twice the products with
+    the large matrix."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        of_weight, of_hidden = weight.T @ weight, hidden.T @ hidden
+        both, total = bias @ weight, hidden.sum(dim=0)
+        ctx.save_for_backward(hidden, weight, bias, of_weight, of_hidden, both, total)
+        return (
+            (of_hidden * of_weight).sum() + 2 * torch.dot(total, both) + len(hidden) * torch.dot(bias, bias)
+        )
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        hidden, weight, bias, of_weight, of_hidden, both, total = ctx.saved_tensors
+        twice = 2 * grad
+        of_bias = twice * torch.addmv(len(hidden) * bias, weight, total)
+        in_weight = torch.addmm(torch.outer(bias, total), weight, of_hidden)
+        return twice * torch.addmm(both, hidden, of_weight), in_weight.mul_(twice), of_bias

@@ -53,7 +53,7 @@ class Objective(nn.Module):
         """
         read = self.corruption(clean, generator)
         reconstruction = network(read, generator, dropout=self.hidden_dropout)
-        terms = {"reconstruction": self.loss(reconstruction, clean.marked(read.corrupted))}
+        terms = {"reconstruction": self.loss(reconstruction, clean.marked(read.corrupted), generator)}
         for name, penalty in self.penalties.items():
             terms[name] = penalty(network, reconstruction, step=step, epoch=epoch)
         return terms

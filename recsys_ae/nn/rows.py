@@ -74,9 +74,35 @@ class RowBatch:
             n_columns,
         )
 
+    @classmethod
+    def of_cells(cls, cells: Tensor, values: Tensor, like: RowBatch) -> RowBatch:
+        """Entries at `cells` (m,) int64, row · n_columns + column, ascending, of a batch of as many rows and
+        columns as `like`, on the same device."""
+
+        def starts_of(sorted_places: Tensor, n: int) -> Tensor:
+            ends = torch.arange(n + 1, device=cells.device)
+            return torch.searchsorted(sorted_places, ends, out_int32=True)
+
+        rows, columns = cells // like.n_columns, cells % like.n_columns
+        by_column, order = columns.sort(stable=True)
+        return cls(
+            starts_of(rows, like.n_rows),
+            columns.int(),
+            values,
+            starts_of(by_column, like.n_columns),
+            rows[order].int(),
+            order,
+            like.n_columns,
+        )
+
     @property
     def n_rows(self) -> int:
         return len(self.starts) - 1
+
+    def row_numbers(self) -> Tensor:
+        """(m,) int32 row of each entry."""
+        rows = torch.arange(self.n_rows, dtype=torch.int32, device=self.starts.device)
+        return torch.repeat_interleave(rows, self.starts.diff())
 
     def with_values(self, values: Tensor) -> RowBatch:
         """The same entries with other values (m,)."""

@@ -18,7 +18,13 @@ from recsys_ae.models.network import NetworkRecommender
 from recsys_ae.nn.autoencoder import Architecture, Autoencoder, Decoder
 from recsys_ae.nn.bottleneck import Gaussian
 from recsys_ae.nn.corruption import mask
-from recsys_ae.nn.losses import Loss, masked_squared_error, multinomial
+from recsys_ae.nn.losses import (
+    Loss,
+    SampledCrossEntropy,
+    masked_squared_error,
+    multinomial,
+    weighted_squared_error,
+)
 from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.penalties import GaussianKL, L2Penalty
 from recsys_ae.nn.rows import RowBatch
@@ -111,11 +117,18 @@ VARIANTS = {
         network_of(Architecture(PLAN.n_columns, (5,), (4,), "tanh", code=3)),
         {"kl": GaussianKL(0.7, anneal_epochs=0, entries_per_row=9.0)},
     ),
+    "weighted": (network_of(), {"l2": L2Penalty(3.0, n_observed=20)}),
+    "sampled": (network_of(), {"l2": L2Penalty(3.0, n_observed=20)}),
+}
+LOSSES: dict[str, Loss] = {
+    "multinomial": multinomial,
+    "weighted": weighted_squared_error,
+    "sampled": SampledCrossEntropy(torch.arange(PLAN.n_columns), negatives=2),
 }
 
 
 def loss_of(name: str) -> Loss:
-    return multinomial if name == "multinomial" else masked_squared_error
+    return LOSSES.get(name, masked_squared_error)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -138,8 +138,9 @@ def test_wrong_override_is_named_as_it_was_typed(write, override, sentence):
         (EXPERIMENT.replace("i-autorec", "i-autorek"),
          ": 'model.kind' is 'i-autorek', which is unknown; did you mean 'i-autorec'?"),
         (EXPERIMENT.replace("kind: i-autorec", "l2: 0"),
-         ": 'model.kind' is missing; choose one of i-autorec, u-autorec, mult-dae, mult-vae, rbm, mean, "
-         "biases, popularity, biased-mf, bayesian-mf, als, bpr, item-knn, ease, edlae, dlae, pca, pure-svd"),
+         ": 'model.kind' is missing; choose one of i-autorec, u-autorec, mult-dae, mult-vae, "
+         "rbm, implicit-autorec, mean, biases, popularity, biased-mf, bayesian-mf, als, bpr, item-knn, ease, "
+         "edlae, dlae, pca, pure-svd"),
         (EXPERIMENT + "split: {kind: k-fold, folds: 5, fold: 5}\n",
          ": split: fold 5 of 5 folds, which are counted from 0"),
         (EXPERIMENT.replace("epochs: 5", "epochs: yes please"),
