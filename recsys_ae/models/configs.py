@@ -19,6 +19,7 @@ CosineSchedule = training_configs.CosineSchedule
 StepSchedule = training_configs.StepSchedule
 TrainingConfig = training_configs.TrainingConfig
 AutoencoderConfig = network_configs.AutoencoderConfig
+TopKConfig = network_configs.TopKConfig
 AutoRecConfig = network_configs.AutoRecConfig
 ItemAutoRecConfig = network_configs.ItemAutoRecConfig
 UserAutoRecConfig = network_configs.UserAutoRecConfig

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
+from recsys_ae.config import Config
 from recsys_ae.models.base_configs import BaseModelConfig, BiasesConfig, Width
+from recsys_ae.models.penalty_configs import PenaltyConfig
 from recsys_ae.models.training_configs import CorruptionConfig, MaskingConfig, TrainingConfig
 
 Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
+
+
+class TopKConfig(Config):
+    """Of each row the `k` units of the code pass that are farthest from their rest: from 0, or where the
+    network is anchored from the code of an empty row (Makhzani and Frey 2014)."""
+
+    kind: Literal["top-k"] = "top-k"
+    k: PositiveInt = 50
+
+
+BottleneckConfig = TopKConfig
 
 
 class AutoencoderConfig(BaseModelConfig):
@@ -45,6 +58,8 @@ class AutoRecConfig(AutoencoderConfig):
     `output`: identity, or a sigmoid stretched over the rating scale. `l2`: the paper's lambda. It has 100;
     from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda for
     the output weights, which then make ratings, and d⁴ lambda for the input weights, which read them.
+    `bottleneck`: what becomes of the code (null: nothing). `penalty`: what its activations cost, as they are
+    before anchoring.
     """
 
     predicts_ratings: ClassVar[bool] = True
@@ -53,6 +68,8 @@ class AutoRecConfig(AutoencoderConfig):
     presence: Literal["tied", "free"] = "tied"
     anchored: bool = True
     l2: NonNegativeFloat = 200.0
+    bottleneck: BottleneckConfig | None = None
+    penalty: PenaltyConfig | None = None
 
     @model_validator(mode="after")
     def _scaled_output_means_ratings(self):
@@ -61,6 +78,22 @@ class AutoRecConfig(AutoencoderConfig):
                 "output 'scaled' stretches over the rating scale, which ratings without biases "
                 "leave; set debias: null, or output: identity"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _codes_can_be_had(self):
+        if self.bottleneck is not None and self.bottleneck.k > self.hidden[-1]:
+            raise ValueError(
+                f"bottleneck 'top-k' lets {self.bottleneck.k} units pass, and the last layer of hidden has "
+                f"{self.hidden[-1]}; give a smaller k, or a wider layer"
+            )
+        if self.bottleneck is not None and self.penalty is not None:
+            raise ValueError(
+                "bottleneck and penalty both say how the units of a code behave; leave out one of them"
+            )
+        clash = self.penalty and self.penalty.clash(self.activation, self.hidden)
+        if clash:
+            raise ValueError(clash)
         return self
 
 

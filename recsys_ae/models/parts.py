@@ -13,12 +13,13 @@ from torch import nn
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.models import configs as c
+from recsys_ae.models.penalty_configs import PenaltyConfig
 from recsys_ae.models.training_configs import CorruptionConfig, ScheduleConfig
 from recsys_ae.nn import corruption
 from recsys_ae.nn.autoencoder import Architecture
 from recsys_ae.nn.losses import masked_squared_error, multinomial
 from recsys_ae.nn.objective import Objective
-from recsys_ae.nn.penalties import GaussianKL, L2Penalty
+from recsys_ae.nn.penalties import PENALTIES, GaussianKL, L2Penalty, Sizes
 from recsys_ae.training import gradient
 
 log = logging.getLogger(__name__)
@@ -50,21 +51,22 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
                 "declared; declare one, or set output: identity"
             )
     presence = _TIED_PRESENCE if config.presence == "tied" else None
+    widths = _widths(config.hidden, rows)
     return Architecture(
         rows.n_items,
-        _widths(config.hidden, rows),
+        widths,
         activation=config.activation,
         limits=limits,
         presence=presence,
         anchored=config.anchored,
+        top_k=None if config.bottleneck is None else min(config.bottleneck.k, widths[-1]),
     )
 
 
 def _widths(hidden: tuple[int, ...], rows: Ratings) -> tuple[int, ...]:
     """The widths, as far as a layer has a bounded number of weights for each rating. Columns without ratings
     do not count."""
-    n_columns = int(np.count_nonzero(np.bincount(rows.columns)))
-    most = _WEIGHTS_PER_RATING * rows.n_observed // max(1, n_columns)
+    most = _most_units(rows)
     if max(hidden) > most:
         log.warning(
             "hidden layers have at most %d units: a layer has no more than %d weights for each rating",
@@ -72,6 +74,15 @@ def _widths(hidden: tuple[int, ...], rows: Ratings) -> tuple[int, ...]:
             _WEIGHTS_PER_RATING,
         )
     return tuple(min(width, most) for width in hidden)
+
+
+def _most_units(rows: Ratings) -> int:
+    return _WEIGHTS_PER_RATING * rows.n_observed // max(1, _n_columns(rows))
+
+
+def _n_columns(rows: Ratings) -> int:
+    """How many columns have ratings."""
+    return int(np.count_nonzero(np.bincount(rows.columns)))
 
 
 def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
@@ -84,8 +95,17 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
         penalties["kl"] = GaussianKL(
             config.beta, anneal_epochs=config.anneal_epochs, entries_per_row=rows.n_observed / n_rows
         )
+    if isinstance(config, c.AutoRecConfig) and config.penalty is not None:
+        penalties[config.penalty.kind] = make_penalty(config.penalty, config.hidden[-1], rows)
     loss = multinomial if isinstance(config, c.MultinomialConfig) else masked_squared_error
     return Objective(corruption=make_corruption(config.corruption), loss=loss, penalties=penalties)
+
+
+def make_penalty(config: PenaltyConfig, n_units: int, rows: Ratings) -> nn.Module:
+    """The penalty on codes of `n_units`, or of fewer where `_widths` cuts them, over such rows."""
+    n_rows = np.count_nonzero(np.diff(rows.matrix.indptr))
+    sizes = Sizes(min(n_units, _most_units(rows)), rows.n_observed, int(n_rows), _n_columns(rows))
+    return PENALTIES[config.kind](**config.model_dump(exclude={"kind"}), sizes=sizes)
 
 
 def make_corruption(config: CorruptionConfig | None) -> corruption.Corruption:

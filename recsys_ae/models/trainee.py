@@ -42,7 +42,14 @@ def train_network(
     sizes = np.diff(rows.indptr)
     batch_size = rows_per_step(training, n_rows=int(np.count_nonzero(sizes)))
 
+    def all_rows() -> Iterator[RowBatch]:
+        present = np.flatnonzero(sizes > 0)
+        for start in range(0, len(present), batch_size):
+            chosen = present[start : start + batch_size]
+            yield RowBatch.of(select_rows(rows, chosen), device=network.device)
+
     def batches(epoch: int) -> Iterator[RowBatch]:
+        objective.begin_epoch(network, all_rows)
         noise.manual_seed(torch_seed(options.seed, "corruption", epoch))
         for chosen in shuffled_batches(sizes, size=batch_size, seed=options.seed, epoch=epoch):
             yield RowBatch.of(select_rows(rows, chosen), device=network.device)
@@ -54,7 +61,9 @@ def train_network(
         make_schedule(training.schedule, epochs=training.epochs),
     )
     epochs = partial(train_epochs, step, batches, max_epochs=training.epochs)
-    trainee = GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
+    trainee = GradientTrainee(
+        network, objective, optimizer, epochs, partial(fitted, network), objective.sparsity.taken
+    )
     rules = EpochRules(training.epochs, training.patience, training.validate_every)
     return run_training(trainee, rules, options)
 

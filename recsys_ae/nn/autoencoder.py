@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recsys_ae.nn.bottleneck import Bottleneck, Deterministic, Drawn, Gaussian
+from recsys_ae.nn.bottleneck import Bottleneck, Deterministic, Drawn, Gaussian, TopK
 from recsys_ae.nn.layers import ACTIVATIONS, DenseLayers, SampledLinear, SparseLinear
 from recsys_ae.nn.rows import RowBatch
 
@@ -113,7 +113,8 @@ class Architecture:
     encoder layer and no hidden decoder layer this is AutoRec (Sedhain et al. 2015, eq. 2):
     f(W · g(V r + mu) + b). `anchored`: the output layer reads how a row differs from an empty one, so that a
     row with little to say says little: f(W · (g(V r + mu) - g(mu)) + b). `code`: size of a code that is drawn
-    from a normal distribution after the encoder; None: the encoding is the code.
+    from a normal distribution after the encoder; None: the encoding is the code. `top_k`: how many of its
+    units pass in each row (see `TopK`); None: all.
     """
 
     n_columns: int
@@ -124,6 +125,7 @@ class Architecture:
     presence: float | None = 0.0
     anchored: bool = False
     code: int | None = None
+    top_k: int | None = None
 
 
 class Autoencoder(nn.Module):
@@ -145,7 +147,7 @@ class Autoencoder(nn.Module):
         """A network whose parameters are all 0: `start` draws them, `load_state_dict` puts others there."""
         a = architecture
         encoder = Encoder(a.n_columns, a.encoder, a.activation, presence=a.presence)
-        bottleneck = Deterministic() if a.code is None else Drawn(a.encoder[-1], a.code)
+        bottleneck = _bottleneck(a)
         decoder = Decoder((a.code or a.encoder[-1], *a.decoder), a.n_columns, a.activation, a.limits)
         network = cls(encoder, bottleneck, decoder)
         network.architecture = architecture
@@ -173,11 +175,18 @@ class Autoencoder(nn.Module):
 
     def forward(self, batch: RowBatch, generator: torch.Generator | None = None) -> Reconstruction:
         """`generator`: of codes that are drawn at random in training; a deterministic code needs none."""
-        code, posterior = self.bottleneck(self.encoder(batch), generator)
+        encoding, rest = self.encoder(batch), self.rest()
+        code, posterior = self.bottleneck(encoding, generator, rest)
         hidden = self.decoder(code)
-        if self.architecture is not None and self.architecture.anchored:
-            hidden = hidden - self.decoder(self.encoder.of_empty_row())
+        if rest is not None:
+            hidden = hidden - self.decoder(rest)
         return Reconstruction(code, posterior, hidden, self.decoder)
+
+    def rest(self) -> Tensor | None:
+        """(1, width) the encoding that all others are measured from in an anchored network: that of an empty
+        row. None in a network that is not anchored."""
+        anchored = self.architecture is not None and self.architecture.anchored
+        return self.encoder.of_empty_row() if anchored else None
 
     @torch.no_grad()
     def start(
@@ -207,3 +216,11 @@ class Autoencoder(nn.Module):
         what `Reconstruction.hidden` holds."""
         last = self.decoder.last
         return last.weight.detach().cpu().numpy().copy(), last.bias.detach().cpu().numpy().copy()
+
+
+def _bottleneck(architecture: Architecture) -> Bottleneck:
+    if architecture.top_k is not None:
+        return TopK(architecture.top_k)
+    if architecture.code is not None:
+        return Drawn(architecture.encoder[-1], architecture.code)
+    return Deterministic()

@@ -27,16 +27,21 @@ _METADATA = {"svg": {"Date": None, "Creator": None, "Format": None, "Type": None
 
 
 def plot_curves(epochs: Sequence[Epoch], path: Path, *, metric: Metric | None = None) -> None:
-    """Loss by epoch, each term labelled; below it the validation score, with the best epoch marked.
+    """Loss by epoch, each term labelled; below it what was measured of the codes, where that is so, and the
+    validation score, with the best epoch marked.
 
-    `metric`: what the scores are figures of. Without it, or without scores, there is no lower panel.
+    `metric`: what the scores are figures of. Without it, or without scores, there is no panel of them.
     """
     scored = [] if metric is None else [epoch for epoch in epochs if epoch.score is not None]
-    figure = _figure(7.2, 5.0 if scored else 3.2)
-    panels = figure.subplots(2 if scored else 1, 1, sharex=True, squeeze=False)[:, 0]
+    measured = [epoch for epoch in epochs if epoch.measures]
+    n_panels = 1 + bool(measured) + bool(scored)
+    figure = _figure(7.2, 1.4 + 1.8 * n_panels)
+    panels = figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0]
     _draw_loss(panels[0], [epoch for epoch in epochs if epoch.terms])  # epoch 0 has a score alone
+    if measured:
+        _draw_measures(panels[1], measured)
     if metric is not None and scored:
-        best = _draw_score(panels[1], scored, metric)
+        best = _draw_score(panels[-1], scored, metric)
         for panel in panels:
             panel.axvline(best, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     panels[-1].set_xlabel("epoch", color=INK)
@@ -116,6 +121,18 @@ def _draw_loss(panel: Axes, epochs: Sequence[Epoch]) -> None:
     if epochs:
         _label_ends(panel, numbers[-1], {name: values[-1] for name, values in curves.items()})
     panel.set_ylabel("training loss", color=INK)
+
+
+def _draw_measures(panel: Axes, epochs: Sequence[Epoch]) -> None:
+    """A line for each measure, labelled as it is called, without the underscore."""
+    numbers = [epoch.number for epoch in epochs]
+    names = [name for name in epochs[0].measures if all(name in epoch.measures for epoch in epochs)]
+    _tidy(panel)
+    for colour, name in zip(COLOURS * len(names), names, strict=False):
+        _draw_line(panel, numbers, [epoch.measures[name] for epoch in epochs], colour)
+    ends = {name.replace("_", " "): epochs[-1].measures[name] for name in names}
+    _label_ends(panel, numbers[-1], ends)
+    panel.set_ylabel("codes", color=INK)
 
 
 def _draw_score(panel: Axes, scored: Sequence[Epoch], metric: Metric) -> int:
