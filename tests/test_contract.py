@@ -63,10 +63,11 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "pure-svd": c.PureSVDConfig(factors=4),
     "pure-svd-positive": c.PureSVDConfig(factors=4, positive=3.0),
 }
+_KL = {"kind": "kl-sparse", "rho": 0.3, "beta": 0.01}  # mild: a steep slope makes much of rounding
 SPARSE: dict[str, dict] = {
-    "kl-sparse-running": {"penalty": {"kind": "kl-sparse", "over": "running"}},
-    "kl-sparse-data": {"penalty": {"kind": "kl-sparse", "over": "data"}},
-    "top-k": {"bottleneck": {"kind": "top-k", "k": 5}},
+    "kl-sparse-running": {"penalty": {**_KL, "over": "running"}},
+    "kl-sparse-data": {"penalty": {**_KL, "over": "data"}},
+    "top-k": {"activation": "relu", "bottleneck": {"kind": "top-k", "k": 5}},  # no ties where units saturate
 }
 PENALTIES = [member() for member in get_args(get_args(PenaltyConfig)[0])]  # each with its defaults
 CONFIGS |= {
@@ -77,7 +78,7 @@ CONFIGS |= {
 }
 CONFIGS |= {
     f"i-autorec-{name}": c.ItemAutoRecConfig(
-        hidden=(16,), activation="tanh", l2=0.2, corruption=None, training=TRAINING, **settings
+        hidden=(16,), l2=0.2, corruption=None, training=TRAINING, **settings
     )
     for name, settings in SPARSE.items()
 }
