@@ -51,4 +51,20 @@ class L1Config(CodePenaltyConfig):
     weight: NonNegativeFloat = 0.1
 
 
-PenaltyConfig = Annotated[SparseKLConfig | L1Config, Field(discriminator="kind")]
+class ContractiveConfig(CodePenaltyConfig):
+    """`weight` times the squared Jacobian of the code by the entries of a row: noise in them is to move the
+    code little. It is known in closed form for one hidden layer."""
+
+    kind: Literal["contractive"] = "contractive"
+    weight: NonNegativeFloat = 10.0
+
+    def clash(self, activation: str, hidden: Sequence[int]) -> str | None:
+        if len(hidden) == 1:
+            return None
+        return (
+            f"penalty 'contractive' is known in closed form for one hidden layer, and hidden has "
+            f"{len(hidden)}; give hidden one width, or choose another penalty"
+        )
+
+
+PenaltyConfig = Annotated[SparseKLConfig | L1Config | ContractiveConfig, Field(discriminator="kind")]

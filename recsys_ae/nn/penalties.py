@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys_ae.nn.autoencoder import Autoencoder, Reconstruction
-from recsys_ae.nn.layers import states_of
+from recsys_ae.nn.layers import identity, states_of
 from recsys_ae.nn.rows import RowBatch
 from recsys_ae.types import Mean
 
@@ -170,10 +170,44 @@ class L1Penalty(nn.Module):
         return Mean(self.share * reconstruction.code.abs().sum(), len(reconstruction.code))
 
 
+# slope of an activation function where its value is a
+_SLOPES: dict[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] = {
+    torch.sigmoid: lambda a: a * (1 - a),
+    torch.tanh: lambda a: 1 - a.square(),
+    torch.relu: lambda a: (a > 0).to(a.dtype),
+    nn.functional.elu: lambda a: torch.where(a > 0, 1.0, a + 1),
+    identity: torch.ones_like,
+}
+
+
+class ContractivePenalty(nn.Module):
+    """`weight` times how far noise in the entries moves a unit: the squared Frobenius norm of the Jacobian of
+    the code by the entries of the row (Rifai, Vincent, Muller, Glorot, Bengio 2011, eq. 5 and 7), which for
+    one encoder layer with activation g is Σ_j g'(z_j)² Σ_i W_ij².
+
+    Every column counts, as in the paper, whether observed in the row or not: an entry that is not there yet
+    should not overturn the code either, and the sum over columns is the same for all rows. It is scaled by
+    entries per row / columns, which makes it that of as many columns as a row has entries, and averaged over
+    units; so it does not grow with the catalogue or the code. λ‖J‖² beside the *sum* of the squared errors of
+    a row is λ = `weight` / (columns · units) · (entries per row)².
+    """
+
+    def __init__(self, weight: float, sizes: Sizes) -> None:
+        super().__init__()
+        self.share = weight * sizes.entries / sizes.rows / sizes.columns / sizes.code
+
+    def forward(self, network: Autoencoder, reconstruction: Reconstruction, *, step: int, epoch: int) -> Mean:
+        encoder, code = network.encoder, reconstruction.code
+        slopes = _SLOPES[encoder.activation](code)
+        of_columns = encoder.first.weight.square().sum(dim=0)
+        return Mean(self.share * (slopes.square().sum(dim=0) @ of_columns), len(code))
+
+
 # kind of a config -> the penalty on codes, which takes the config's other fields by their names
 PENALTIES: dict[str, Callable[..., nn.Module]] = {
     "kl-sparse": SparseKL,
     "l1": L1Penalty,
+    "contractive": ContractivePenalty,
 }
 
 
