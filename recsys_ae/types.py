@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ class Epoch:
 
     `terms`: the mean of each term of the objective. `total`: what training minimises, penalties included, for
     each observed entry: the same thing for every model; None where a library does not tell it. `seconds`:
-    wall time. `score`: the validation figure where one was computed, in its own units.
+    wall time. `score`: the validation figure where one was computed, in its own units. `measures`: what was
+    seen and nothing minimises, such as how sparse the codes were.
     """
 
     number: int
@@ -50,3 +52,4 @@ class Epoch:
     seconds: float
     n_steps: int
     score: float | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings, select_rows
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.models import configs as c
+from recsys_ae.models.penalty_configs import PenaltyConfig
 from recsys_ae.models.storage import load_model, save_model
 from recsys_ae.recommender import Recommender
 
@@ -136,6 +137,28 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "pure-svd": c.PureSVDConfig(factors=4),
     "pure-svd-positive": c.PureSVDConfig(factors=4, positive=3.0),
 }
+_KL = {"kind": "kl-sparse", "rho": 0.3, "beta": 0.01}  # mild: a steep slope makes much of rounding
+SPARSE: dict[str, dict] = {
+    "kl-sparse-running": {"penalty": {**_KL, "over": "running"}},
+    "kl-sparse-data": {"penalty": {**_KL, "over": "data"}},
+    "top-k": {"activation": "relu", "bottleneck": {"kind": "top-k", "k": 5}},  # no ties where units saturate
+}
+PENALTIES = [member() for member in get_args(get_args(PenaltyConfig)[0])]  # each with its defaults
+CONFIGS |= {
+    f"u-autorec-{penalty.kind}": c.UserAutoRecConfig(
+        hidden=(16,), l2=0.2, corruption=None, penalty=penalty, training=TRAINING
+    )
+    for penalty in PENALTIES
+}
+CONFIGS |= {
+    f"i-autorec-{name}": c.ItemAutoRecConfig(
+        hidden=(16,), l2=0.2, corruption=None, training=TRAINING, **settings
+    )
+    for name, settings in SPARSE.items()
+}
+CONFIGS["u-autorec-top-k"] = c.UserAutoRecConfig(
+    hidden=(16,), anchored=False, l2=0.2, corruption=None, training=TRAINING, bottleneck=c.TopKConfig(k=5)
+)
 RATES = {"i-autorec", "u-autorec", "rbm", "mean", "biases", "biased-mf", "bayesian-mf", "pca"}
 RANKS = {
     "i-autorec",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from recsys_ae.config import Config
 from recsys_ae.models.base_configs import Width
@@ -33,4 +33,12 @@ class GaussianCodeConfig(Config):
     anneal_epochs: NonNegativeInt = 10
 
 
-BottleneckConfig = GaussianCodeConfig
+class TopKConfig(Config):
+    """Of each row the `k` units of the code pass that are farthest from their rest: from 0, or where the
+    network is anchored from the code of an empty row (Makhzani and Frey 2014)."""
+
+    kind: Literal["top-k"] = "top-k"
+    k: PositiveInt = 50
+
+
+BottleneckConfig = Annotated[GaussianCodeConfig | TopKConfig, Field(discriminator="kind")]

@@ -8,7 +8,13 @@ from typing import Annotated, ClassVar, Literal, assert_never
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from recsys_ae.config import Share, UnitInterval
-from recsys_ae.models import base_configs, network_configs, training_configs
+from recsys_ae.models import (
+    autorec_configs,
+    base_configs,
+    bottleneck_configs,
+    network_configs,
+    training_configs,
+)
 from recsys_ae.models.base_configs import BaseModelConfig, BiasesConfig, Width
 
 # found here by all who know the configs of models
@@ -25,10 +31,11 @@ TrainingConfig = training_configs.TrainingConfig
 WeightedLossConfig = training_configs.WeightedLossConfig
 SampledLossConfig = training_configs.SampledLossConfig
 AutoencoderConfig = network_configs.AutoencoderConfig
-GaussianCodeConfig = network_configs.GaussianCodeConfig
-AutoRecConfig = network_configs.AutoRecConfig
-ItemAutoRecConfig = network_configs.ItemAutoRecConfig
-UserAutoRecConfig = network_configs.UserAutoRecConfig
+GaussianCodeConfig = bottleneck_configs.GaussianCodeConfig
+TopKConfig = bottleneck_configs.TopKConfig
+AutoRecConfig = autorec_configs.AutoRecConfig
+ItemAutoRecConfig = autorec_configs.ItemAutoRecConfig
+UserAutoRecConfig = autorec_configs.UserAutoRecConfig
 MultinomialConfig = network_configs.MultinomialConfig
 MultDAEConfig = network_configs.MultDAEConfig
 MultVAEConfig = network_configs.MultVAEConfig

@@ -13,6 +13,7 @@ from torch import nn
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.models import configs as c
+from recsys_ae.models.penalty_configs import PenaltyConfig
 from recsys_ae.models.training_configs import CorruptionConfig, ScheduleConfig
 from recsys_ae.nn import corruption
 from recsys_ae.nn.autoencoder import Architecture
@@ -26,7 +27,7 @@ from recsys_ae.nn.losses import (
 )
 from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.pairs import CodeObjective
-from recsys_ae.nn.penalties import GaussianKL, L2Penalty
+from recsys_ae.nn.penalties import PENALTIES, GaussianKL, L2Penalty, Sizes
 from recsys_ae.training import gradient
 
 log = logging.getLogger(__name__)
@@ -58,9 +59,10 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
                 "declared; declare one, or set output: identity"
             )
     presence = _TIED_PRESENCE if config.presence == "tied" else None
-    depth, drawn = len(config.hidden), config.bottleneck
+    depth = len(config.hidden)
     widths = _widths((*config.hidden, *config.after_code), rows)
     _warn_of_copies(config, widths, rows)
+    of = config.bottleneck
     return Architecture(
         rows.n_items,
         widths[:depth],
@@ -70,21 +72,23 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
         presence=presence,
         anchored=config.anchored,
         tied=config.tied,
-        code=None if drawn is None else _widths((drawn.code,), rows)[0],
+        code=_widths((of.code,), rows)[0] if isinstance(of, c.GaussianCodeConfig) else None,
+        top_k=min(of.k, widths[depth - 1]) if isinstance(of, c.TopKConfig) else None,
     )
 
 
 def _warn_of_copies(config: c.AutoRecConfig, widths: tuple[int, ...], rows: Ratings) -> None:
     """Say so where the network could learn to copy its rows: where every layer has at least as many units as
-    there are columns with ratings, and nothing stands against it. What does is a corruption: hidden entries
-    cannot be copied. `l2` is none: it makes what is copied weaker, and from which size on it makes the
-    network leave some of it out depends on the data."""
+    there are columns with ratings, and nothing stands against it. What does is a corruption (hidden entries
+    cannot be copied), a penalty on the code, or a bottleneck. `l2` does not: it makes what is copied weaker,
+    and from which size on it makes the network leave some of it out depends on the data."""
     n_columns = _columns_with_ratings(rows)
-    if min(widths) >= n_columns and config.corruption is None:
+    free = config.corruption is None and config.penalty is None and config.bottleneck is None
+    if free and min(widths) >= n_columns:
         log.warning(
             "the code is overcomplete: with %d units or more in each layer for %d columns with ratings, and "
-            "inputs that are not corrupted, the network can learn to copy them, which predicts nothing; set "
-            "corruption, or make hidden narrower",
+            "neither corruption nor penalty, the network can learn to copy its inputs, which predicts "
+            "nothing; set corruption or penalty, or make hidden narrower",
             min(widths),
             n_columns,
         )
@@ -104,8 +108,7 @@ def make_implicit_architecture(config: c.ImplicitAutoRecConfig, likes: Ratings) 
 def _widths(hidden: tuple[int, ...], rows: Ratings, *, per_column: int = 1) -> tuple[int, ...]:
     """The widths, as far as a layer has a bounded number of weights for each rating, where a unit has
     `per_column` for each column. Columns without ratings do not count."""
-    n_columns = per_column * _columns_with_ratings(rows)
-    most = _WEIGHTS_PER_RATING * rows.n_observed // max(1, n_columns)
+    most = _most_units(rows, per_column)
     if max(hidden) > most:
         log.warning(
             "hidden layers have at most %d units: a layer has no more than %d weights for each rating",
@@ -113,6 +116,10 @@ def _widths(hidden: tuple[int, ...], rows: Ratings, *, per_column: int = 1) -> t
             _WEIGHTS_PER_RATING,
         )
     return tuple(min(width, most) for width in hidden)
+
+
+def _most_units(rows: Ratings, per_column: int = 1) -> int:
+    return _WEIGHTS_PER_RATING * rows.n_observed // max(1, per_column * _columns_with_ratings(rows))
 
 
 def _columns_with_ratings(rows: Ratings) -> int:
@@ -126,6 +133,8 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
         penalties["l2"] = L2Penalty(config.l2, n_observed=rows.n_observed)
     if (kl := _divergence(config, rows)) is not None:
         penalties["kl"] = kl
+    if isinstance(config, c.AutoRecConfig) and config.penalty is not None:
+        penalties[config.penalty.kind] = make_penalty(config.penalty, config.hidden[-1], rows)
     corrupt = make_corruption(config.corruption, rows)
     if isinstance(config, c.ImplicitAutoRecConfig):
         corrupt = partial(corruption.of_unit_rows, corruption=corrupt)
@@ -135,6 +144,14 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
         penalties=penalties,
         hidden_dropout=config.hidden_dropout if isinstance(config, c.AutoRecConfig) else 0.0,
     )
+
+
+def make_penalty(config: PenaltyConfig, n_units: int, rows: Ratings) -> nn.Module:
+    """The penalty on codes of `n_units`, or of fewer where `_widths` cuts them, over such rows."""
+    n_rows = np.count_nonzero(np.diff(rows.matrix.indptr))
+    n_units = min(n_units, _most_units(rows))
+    sizes = Sizes(n_units, rows.n_observed, int(n_rows), _columns_with_ratings(rows))
+    return PENALTIES[config.kind](**config.model_dump(exclude={"kind"}), sizes=sizes)
 
 
 def _divergence(config: c.AutoencoderConfig, rows: Ratings) -> GaussianKL | None:

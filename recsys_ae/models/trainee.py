@@ -108,6 +108,8 @@ def _of_batches(
     batch_size = rows_per_step(training, n_rows=int(np.count_nonzero(sizes)))
 
     def batches(epoch: int) -> Iterator[RowBatch]:
+        if isinstance(network, Autoencoder):
+            objective.begin_epoch(network, partial(_blocks, rows, device))
         noise.manual_seed(torch_seed(seed, "corruption", epoch))
         for chosen in shuffled_batches(sizes, size=batch_size, seed=seed, epoch=epoch):
             yield RowBatch.of(select_rows(rows, chosen), device=device)
@@ -123,7 +125,8 @@ def _of_batches(
         known = torch.from_numpy(np.bincount(rows.indices, minlength=rows.shape[1]) > 0).to(device)
         step = _refed(step, partial(refeeding.add_gradient, network, known=known), optimizer, training.refeed)
     epochs = partial(train_epochs, step, batches, max_epochs=training.epochs)
-    return GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
+    measures = objective.sparsity.taken if isinstance(objective, Objective) else dict
+    return GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network), measures)
 
 
 def _refed(
@@ -160,11 +163,14 @@ def _of_all_rows(
     if training.optimizer == "l-bfgs-b":
         epochs = partial(lbfgs_epochs, whole, iterations=training.iterations_per_epoch,
                          max_epochs=training.epochs, validate_every=training.validate_every)  # fmt: skip
-        return GradientTrainee(network, objective, None, epochs, lambda: fitted(deepcopy(network).float()))
+        single = lambda: fitted(deepcopy(network).float())  # noqa: E731
+        return GradientTrainee(network, objective, None, epochs, single, objective.sparsity.taken)
     optimizer = _optimizer(network, training)
     epochs = partial(full_batch_epochs, whole, optimizer, iterations=training.iterations_per_epoch,
                      max_epochs=training.epochs)  # fmt: skip
-    return GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
+    return GradientTrainee(
+        network, objective, optimizer, epochs, partial(fitted, network), objective.sparsity.taken
+    )
 
 
 def whole_objective(
@@ -172,12 +178,10 @@ def whole_objective(
 ) -> WholeObjective[RowBatch]:
     """The objective over all rows as one function of the parameters. Noise is that of the epoch."""
     noise = torch.Generator(network.device)
-    sizes = np.diff(rows.indptr)
 
     def blocks(epoch: int) -> Iterator[RowBatch]:
         noise.manual_seed(torch_seed(seed, "corruption", epoch))
-        for chosen in row_blocks(sizes):
-            yield RowBatch.of(select_rows(rows, chosen), device=network.device)
+        return _blocks(rows, network.device)
 
     return WholeObjective(
         network,
@@ -194,6 +198,12 @@ def _optimizer(network: nn.Module, training: TrainingConfig) -> torch.optim.Opti
     return make_optimizer(
         training.optimizer, network.parameters(), learning_rate=training.learning_rate, **decay
     )
+
+
+def _blocks(rows: csr_array, device: torch.device) -> Iterator[RowBatch]:
+    """All rows with entries, block by block."""
+    for chosen in row_blocks(np.diff(rows.indptr)):
+        yield RowBatch.of(select_rows(rows, chosen), device=device)
 
 
 def row_blocks(sizes: CountVector) -> Iterator[PositionVector]:

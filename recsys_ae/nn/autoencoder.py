@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recsys_ae.nn.bottleneck import Bottleneck, Deterministic, Drawn, Gaussian
+from recsys_ae.nn.bottleneck import Bottleneck, Deterministic, Drawn, Gaussian, TopK
 from recsys_ae.nn.layers import ACTIVATIONS, DenseLayers, SampledLinear, SparseLinear, dropped, identity
 from recsys_ae.nn.rows import RowBatch
 
@@ -134,7 +134,8 @@ class Architecture:
     row has its mean code. `code`: size of a code that is drawn from a normal distribution after the encoder;
     None: the encoding is the code. `tied`: the decoder mirrors the encoder and has no weights of its own:
     each of its layers is the transpose of the encoder layer that it undoes. None, as in models stored before
-    there were any: it has its own.
+    there were any: it has its own. `top_k`: how many units of the code pass in each row (see `TopK`); None:
+    all.
     """
 
     n_columns: int
@@ -146,6 +147,7 @@ class Architecture:
     anchored: bool = False
     code: int | None = None
     tied: bool | None = None
+    top_k: int | None = None
 
 
 class Autoencoder(nn.Module):
@@ -167,7 +169,7 @@ class Autoencoder(nn.Module):
         """A network whose parameters are all 0: `start` draws them, `load_state_dict` puts others there."""
         a = architecture
         encoder = Encoder(a.n_columns, a.encoder, a.activation, presence=a.presence)
-        bottleneck = Deterministic() if a.code is None else Drawn(a.encoder[-1], a.code)
+        bottleneck = _bottleneck(a)
         widths = (a.code or a.encoder[-1], *a.decoder)
         if a.tied and widths != a.encoder[::-1]:
             raise ValueError(f"a decoder of widths {widths} is no mirror of an encoder of {a.encoder}")
@@ -224,12 +226,12 @@ class Autoencoder(nn.Module):
         if dropout:
             assert generator is not None
             drop = partial(dropped, probability=dropout, generator=generator)
-        return self.decoded(*self.bottleneck(self.encoder(batch, drop), generator), drop)
+        return self.decoded(*self.bottleneck(self.encoder(batch, drop), generator, self.rest()), drop)
 
     def reread(self, values: Tensor, batch: RowBatch) -> Reconstruction:
         """The output for rows that have a value in every cell, (b, n_columns), such as outputs have; the
         entries of `batch` are those that count as observed."""
-        return self.decoded(*self.bottleneck(self.encoder.of_dense(values, batch), None))
+        return self.decoded(*self.bottleneck(self.encoder.of_dense(values, batch), None, self.rest()))
 
     def decoded(
         self,
@@ -240,9 +242,14 @@ class Autoencoder(nn.Module):
         """What codes (b, code_size) stand for, be they those of rows or made up. `posterior`: what they were
         drawn from; `drop`: what becomes of the inputs of all layers."""
         hidden = self.decoder(code, drop)
-        if self.anchored:
-            hidden = hidden - self.decoder(self.bottleneck.expected(self.encoder.of_empty_row()))
+        if (rest := self.rest()) is not None:
+            hidden = hidden - self.decoder(self.bottleneck.expected(rest))
         return Reconstruction(code, posterior, drop(hidden), self.decoder)
+
+    def rest(self) -> Tensor | None:
+        """(1, width) the encoding that all others are measured from in an anchored network: that of an empty
+        row. None in a network that is not anchored."""
+        return self.encoder.of_empty_row() if self.anchored else None
 
     @torch.no_grad()
     def start(
@@ -277,3 +284,11 @@ class Autoencoder(nn.Module):
         what `Reconstruction.hidden` holds."""
         last = self.decoder.last
         return last.matrix.detach().cpu().numpy().copy(), last.bias.detach().cpu().numpy().copy()
+
+
+def _bottleneck(architecture: Architecture) -> Bottleneck:
+    if architecture.top_k is not None:
+        return TopK(architecture.top_k)
+    if architecture.code is not None:
+        return Drawn(architecture.encoder[-1], architecture.code)
+    return Deterministic()

@@ -21,10 +21,11 @@ class Gaussian:
 
 class Bottleneck(Protocol):
     """Turns encodings (b, width) into codes (b, code_size). A bottleneck whose codes are drawn at random also
-    gives the distribution that they were drawn from; it draws in training mode only, from the generator."""
+    gives the distribution that they were drawn from; it draws in training mode only, from the generator.
+    `rest`: (1, width) the encoding of an empty row, where the network is anchored there."""
 
     def __call__(
-        self, encoding: Tensor, generator: torch.Generator | None
+        self, encoding: Tensor, generator: torch.Generator | None, rest: Tensor | None = None
     ) -> tuple[Tensor, Gaussian | None]: ...
 
     def start(self, generator: torch.Generator) -> None:
@@ -32,7 +33,7 @@ class Bottleneck(Protocol):
         ...
 
     def expected(self, encoding: Tensor) -> Tensor:
-        """(b, code_size) the codes; of codes that are drawn their means."""
+        """(b, code_size) the codes of encodings of empty rows; of codes that are drawn their means."""
         ...
 
 
@@ -45,8 +46,40 @@ class Deterministic(nn.Module):
     def expected(self, encoding: Tensor) -> Tensor:
         return encoding
 
-    def forward(self, encoding: Tensor, generator: torch.Generator | None) -> tuple[Tensor, None]:
+    def forward(
+        self, encoding: Tensor, generator: torch.Generator | None, rest: Tensor | None = None
+    ) -> tuple[Tensor, None]:
         return encoding, None
+
+
+class TopK(nn.Module):
+    """Of each row the `k` units pass that are farthest from their rest; all others are put to rest.
+
+    In a network that is not anchored, rest is 0, and these are the k largest activations of a k-sparse
+    autoencoder (Makhzani and Frey 2014, section 2.1), by magnitude where activations have a sign. In an
+    anchored network rest is what the encoder says of an empty row: the output layer reads k units of each
+    row and nothing of an empty one, and a row with little to say still says little. The paper lets more units
+    pass outside training, which helped its classifiers; here the decoder gets as many as it has learnt from.
+    """
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+    def start(self, generator: torch.Generator) -> None:
+        """There is nothing to draw."""
+
+    def expected(self, encoding: Tensor) -> Tensor:
+        """Of encodings at rest."""
+        return encoding
+
+    def forward(
+        self, encoding: Tensor, generator: torch.Generator | None, rest: Tensor | None = None
+    ) -> tuple[Tensor, None]:
+        rest = torch.zeros_like(encoding[:1]) if rest is None else rest
+        farthest = (encoding.detach() - rest.detach()).abs().topk(self.k, dim=1, sorted=False).indices
+        passing = torch.zeros_like(encoding, dtype=torch.bool).scatter_(1, farthest, True)
+        return torch.where(passing, encoding, rest), None
 
 
 class Drawn(nn.Module):
@@ -66,7 +99,9 @@ class Drawn(nn.Module):
     def expected(self, encoding: Tensor) -> Tensor:
         return self.posterior(encoding).chunk(2, dim=1)[0]
 
-    def forward(self, encoding: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Gaussian]:
+    def forward(
+        self, encoding: Tensor, generator: torch.Generator | None, rest: Tensor | None = None
+    ) -> tuple[Tensor, Gaussian]:
         mean, log_variance = self.posterior(encoding).chunk(2, dim=1)
         posterior = Gaussian(mean, log_variance)
         if not self.training:

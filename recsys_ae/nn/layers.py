@@ -31,6 +31,18 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": nn.functional.elu,
     "identity": identity,
 }
+# lowest and highest state of a unit, of the activations that have both
+_BOUNDS: dict[Callable[[Tensor], Tensor], tuple[float, float]] = {
+    torch.sigmoid: (0.0, 1.0),
+    torch.tanh: (-1.0, 1.0),
+}
+
+
+def states_of(code: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
+    """Each unit as the share of the way from its lowest to its highest state: the sigmoid itself, (1 + a) / 2
+    of a tanh, whose suppressed state is -1. Units without bounds are given as they are."""
+    lowest, highest = _BOUNDS.get(activation, (0.0, 1.0))
+    return code if (lowest, highest) == (0.0, 1.0) else (code - lowest) / (highest - lowest)
 
 
 class SparseLinear(nn.Module):

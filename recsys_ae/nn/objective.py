@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import nn
@@ -10,8 +10,9 @@ from torch import nn
 from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.corruption import Corruption, keep_clean
 from recsys_ae.nn.losses import Loss, masked_squared_error
-from recsys_ae.nn.penalties import KnownGradient
+from recsys_ae.nn.penalties import KnownGradient, KnowsAllRows
 from recsys_ae.nn.rows import RowBatch
+from recsys_ae.nn.sparsity import Sparsity
 from recsys_ae.types import Terms
 
 
@@ -20,7 +21,8 @@ class Objective(nn.Module):
 
     The corruption happens here so that no caller can mix input and target up. `penalties`: name -> module as
     `penalties.Penalty` describes it; the name is the term's name in the curves. `hidden_dropout`: the
-    probability that a hidden unit of a row is not seen by the next layer.
+    probability that a hidden unit of a row is not seen by the next layer. `sparsity`: what the codes were
+    like that it saw in training mode.
     """
 
     def __init__(
@@ -36,6 +38,13 @@ class Objective(nn.Module):
         self.loss = loss
         self.hidden_dropout = hidden_dropout
         self.penalties = nn.ModuleDict(penalties or {})
+        self.sparsity = Sparsity()
+
+    def begin_epoch(self, network: Autoencoder, rows: Callable[[], Iterable[RowBatch]]) -> None:
+        """To be called before the first batch of each epoch. `rows`: gives all rows with entries."""
+        for penalty in self.penalties.values():
+            if isinstance(penalty, KnowsAllRows):
+                penalty.look_at(network, rows())
 
     def forward(
         self,
@@ -53,6 +62,8 @@ class Objective(nn.Module):
         """
         read = self.corruption(clean, generator)
         reconstruction = network(read, generator, dropout=self.hidden_dropout)
+        if self.training and isinstance(network, Autoencoder):  # single layers have no code
+            self.sparsity.add(network, reconstruction)
         terms = {"reconstruction": self.loss(reconstruction, clean.marked(read.corrupted), generator)}
         for name, penalty in self.penalties.items():
             terms[name] = penalty(network, reconstruction, step=step, epoch=epoch)

@@ -6,13 +6,19 @@ applied inside, as the paper's formula has it.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from recsys_ae.nn.autoencoder import Autoencoder, Reconstruction
+from recsys_ae.nn.layers import identity, states_of
+from recsys_ae.nn.rows import RowBatch
 from recsys_ae.types import Mean
+
+_NEAREST = 1e-6  # how near to 0 and 1 a mean activation counts, for finite divergences
 
 
 class Penalty(Protocol):
@@ -30,6 +36,15 @@ class KnownGradient(Protocol):
 
     def add_gradient(self, network: nn.Module) -> None:
         """Add the gradient of the penalty to that of the parameters, in place."""
+        ...
+
+
+@runtime_checkable
+class KnowsAllRows(Protocol):
+    """A penalty that looks at all rows before each epoch."""
+
+    def look_at(self, network: Autoencoder, rows: Iterable[RowBatch]) -> None:
+        """`rows`: all rows with entries, clean, made as they are asked for; nobody has to ask."""
         ...
 
 
@@ -76,6 +91,131 @@ class GaussianKL(nn.Module):
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
         share = min(1.0, (epoch - 1) / self.anneal_epochs) if self.anneal_epochs else 1.0
         return Mean(self.weight * share / self.entries_per_row * divergence, len(mean))
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a penalty on codes may know before training. `code`: units of the code; `entries`: observed
+    entries of all rows; `rows`, `columns`: how many have entries."""
+
+    code: int
+    entries: int
+    rows: int
+    columns: int
+
+
+class SparseKL(nn.Module):
+    """`beta` times the Kullback-Leibler divergence KL(ρ‖ρ̂) = ρ log ρ/ρ̂ + (1 - ρ) log (1 - ρ)/(1 - ρ̂) of the
+    mean activation ρ̂ of a unit from the wanted ρ, as a mean over units (Ng 2011, "Sparse autoencoder",
+    section 3). Units count by their state in (0, 1), see `states_of`: a sigmoid, or (1 + a) / 2 of a tanh.
+
+    ρ̂ is a mean `over` the rows of the batch; or the running mean of the batches so far,
+    ρ̂ₜ = decay · ρ̂ₜ₋₁ + (1 - decay) · ρ̂_batch from ρ̂₀ = ρ; or one over the clean data, taken anew before each
+    epoch. Rows of other steps give no gradient any more. So the slope of the divergence,
+    β(-ρ/ρ̂ + (1 - ρ)/(1 - ρ̂)), is taken at ρ̂, and the gradient flows on through the mean of the batch, which
+    stands for ρ̂ undiminished: one `beta` pulls as strongly over all three, whatever the decay.
+
+    The data term here is a mean over entries, in which each unit has its share. Ng adds β Σ KL to the mean
+    over rows of half their squared error: his β is `beta` · entries per row / (2 · units).
+    """
+
+    mean: Tensor
+
+    def __init__(
+        self, rho: float, beta: float, over: Literal["batch", "running", "data"], decay: float, sizes: Sizes
+    ) -> None:
+        super().__init__()
+        self.rho, self.beta, self.over, self.decay = rho, beta, over, decay
+        self.register_buffer("mean", torch.full((sizes.code,), rho))
+
+    @torch.no_grad()
+    def look_at(self, network: Autoencoder, rows: Iterable[RowBatch]) -> None:
+        """Take the mean over the data, where that is wanted."""
+        if self.over == "data":
+            n_rows, total = 0, torch.zeros_like(self.mean, dtype=torch.float64)
+            for batch in rows:
+                n_rows += batch.n_rows
+                total += _states(network, network(batch)).sum(dim=0)
+            self.mean = (total / n_rows).to(self.mean.dtype)
+
+    def forward(self, network: Autoencoder, reconstruction: Reconstruction, *, step: int, epoch: int) -> Mean:
+        of_batch = _states(network, reconstruction).mean(dim=0)
+        at = self._mean(of_batch.detach()).clamp(_NEAREST, 1 - _NEAREST)
+        rho, share = self.rho, self.beta / len(at)
+        divergence = rho * torch.log(rho / at) + (1 - rho) * torch.log((1 - rho) / (1 - at))
+        slope = (1 - rho) / (1 - at) - rho / at
+        term = share * (divergence + slope * (of_batch - of_batch.detach())).sum()
+        n_rows = len(reconstruction.code)
+        return Mean(n_rows * term, n_rows)
+
+    def _mean(self, of_batch: Tensor) -> Tensor:
+        """(units,) ρ̂, of which a running mean learns in training mode alone."""
+        if self.over == "batch":
+            return of_batch
+        if self.over == "running" and self.training:
+            self.mean = self.decay * self.mean + (1 - self.decay) * of_batch
+        return self.mean
+
+
+class L1Penalty(nn.Module):
+    """`weight` times the mean of the absolute activations of all units and rows, whatever the activation.
+
+    Beside the *sum* of the squared errors of a row, as the papers have it, λ Σ|a| is λ = `weight` · entries
+    per row / units: the data term here is a mean over entries.
+    """
+
+    def __init__(self, weight: float, sizes: Sizes) -> None:
+        super().__init__()
+        self.share = weight / sizes.code
+
+    def forward(self, network: Autoencoder, reconstruction: Reconstruction, *, step: int, epoch: int) -> Mean:
+        return Mean(self.share * reconstruction.code.abs().sum(), len(reconstruction.code))
+
+
+# slope of an activation function where its value is a
+_SLOPES: dict[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] = {
+    torch.sigmoid: lambda a: a * (1 - a),
+    torch.tanh: lambda a: 1 - a.square(),
+    torch.relu: lambda a: (a > 0).to(a.dtype),
+    nn.functional.elu: lambda a: torch.where(a > 0, 1.0, a + 1),
+    identity: torch.ones_like,
+}
+
+
+class ContractivePenalty(nn.Module):
+    """`weight` times how far noise in the entries moves a unit: the squared Frobenius norm of the Jacobian of
+    the code by the entries of the row (Rifai, Vincent, Muller, Glorot, Bengio 2011, eq. 5 and 7), which for
+    one encoder layer with activation g is Σ_j g'(z_j)² Σ_i W_ij².
+
+    Every column counts, as in the paper, whether observed in the row or not: an entry that is not there yet
+    should not overturn the code either, and the sum over columns is the same for all rows. It is scaled by
+    entries per row / columns, which makes it that of as many columns as a row has entries, and averaged over
+    units; so it does not grow with the catalogue or the code. λ‖J‖² beside the *sum* of the squared errors of
+    a row is λ = `weight` / (columns · units) · (entries per row)².
+    """
+
+    def __init__(self, weight: float, sizes: Sizes) -> None:
+        super().__init__()
+        self.share = weight * sizes.entries / sizes.rows / sizes.columns / sizes.code
+
+    def forward(self, network: Autoencoder, reconstruction: Reconstruction, *, step: int, epoch: int) -> Mean:
+        encoder, code = network.encoder, reconstruction.code
+        slopes = _SLOPES[encoder.activation](code)
+        of_columns = encoder.first.weight.square().sum(dim=0)
+        return Mean(self.share * (slopes.square().sum(dim=0) @ of_columns), len(code))
+
+
+# kind of a config -> the penalty on codes, which takes the config's other fields by their names
+PENALTIES: dict[str, Callable[..., nn.Module]] = {
+    "kl-sparse": SparseKL,
+    "l1": L1Penalty,
+    "contractive": ContractivePenalty,
+}
+
+
+def _states(network: Autoencoder, reconstruction: Reconstruction) -> Tensor:
+    """(b, units) the codes as states between 0 and 1."""
+    return states_of(reconstruction.code, network.encoder.activation)
 
 
 def _weights(network: nn.Module) -> list[Tensor]:

@@ -27,16 +27,21 @@ _METADATA = {"svg": {"Date": None, "Creator": None, "Format": None, "Type": None
 
 
 def plot_curves(epochs: Sequence[Epoch], path: Path, *, metric: Metric | None = None) -> None:
-    """Loss by epoch, each term labelled; below it the validation score, with the best epoch marked.
+    """Loss by epoch, each term labelled; below it what was measured of the codes, where that is so, and the
+    validation score, with the best epoch marked.
 
-    `metric`: what the scores are figures of. Without it, or without scores, there is no lower panel.
+    `metric`: what the scores are figures of. Without it, or without scores, there is no panel of them.
     """
     scored = [] if metric is None else [epoch for epoch in epochs if epoch.score is not None]
-    figure = _figure(7.2, 5.0 if scored else 3.2)
-    panels = figure.subplots(2 if scored else 1, 1, sharex=True, squeeze=False)[:, 0]
+    measured = [epoch for epoch in epochs if epoch.measures]
+    n_panels = 1 + bool(measured) + bool(scored)
+    figure = _figure(7.2, 1.4 + 1.8 * n_panels)
+    panels = figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0]
     _draw_loss(panels[0], [epoch for epoch in epochs if epoch.terms])  # epoch 0 has a score alone
+    if measured:
+        _draw_measures(panels[1], measured)
     if metric is not None and scored:
-        best = _draw_score(panels[1], scored, metric)
+        best = _draw_score(panels[-1], scored, metric)
         for panel in panels:
             panel.axvline(best, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     panels[-1].set_xlabel("epoch", color=INK)
@@ -120,6 +125,21 @@ def _draw_loss(panel: Axes, epochs: Sequence[Epoch]) -> None:
         _label_ends(panel, numbers[-1], last, colours)
         _label_phases(panel, {name: _first(epochs, name) for name in curves.keys() - last.keys()}, colours)
     panel.set_ylabel("training loss", color=INK)
+
+
+def _draw_measures(panel: Axes, epochs: Sequence[Epoch]) -> None:
+    """A line for each measure, labelled as it is called, without the underscore."""
+    numbers = [epoch.number for epoch in epochs]
+    curves = {
+        name.replace("_", " "): [epoch.measures.get(name, np.nan) for epoch in epochs]
+        for name in epochs[-1].measures
+    }
+    _tidy(panel)
+    colours = dict(zip(curves, COLOURS * len(curves), strict=False))
+    for name, values in curves.items():
+        _draw_line(panel, numbers, values, colours[name])
+    _label_ends(panel, numbers[-1], {name: values[-1] for name, values in curves.items()}, colours)
+    panel.set_ylabel("codes", color=INK)
 
 
 def _draw_score(panel: Axes, scored: Sequence[Epoch], metric: Metric) -> int:

@@ -205,7 +205,8 @@ def rewrite_result(folder: Path, result: RunResult) -> None:
 
 
 def _write_epochs(path: Path, epochs: Sequence[Epoch], metric: Metric | None) -> None:
-    """One row per epoch: number, seconds, total, each term of the objective, the validation metric."""
+    """One row per epoch: number, seconds, total, each term of the objective, each measure, the validation
+    metric."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = [
             {"epoch": epoch.number, "seconds": epoch.seconds, **curve_point(epoch, metric)}
@@ -218,9 +219,11 @@ def _write_epochs(path: Path, epochs: Sequence[Epoch], metric: Metric | None) ->
 
 
 def curve_point(epoch: Epoch, metric: Metric | None) -> dict[str, float]:
-    """The values of one epoch under their tracked names: train/total, train/<term>, validation/<metric>."""
+    """The values of one epoch under their tracked names: train/total, train/<term>, measures/<measure>,
+    validation/<metric>."""
     point = {} if epoch.total is None else {"train/total": epoch.total}
     point |= {f"train/{name}": value for name, value in epoch.terms.items()}
+    point |= {f"measures/{name}": value for name, value in epoch.measures.items()}
     if metric is not None and epoch.score is not None:
         point[f"{VALIDATION}{metric.key}"] = epoch.score
     return point

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
@@ -49,7 +49,8 @@ class GradientTrainee(Generic[C]):
 
     `objective`: remembered too, for the buffers of its penalties. `optimizer`: None where nothing else is
     known from one epoch to the next. `train`: (done=) -> the epochs that follow; `fitted`: the fitted value
-    that the network makes, in copies of its memory.
+    that the network makes, in copies of its memory; `measures`: what was seen in the epoch that just ended,
+    told once.
     """
 
     network: nn.Module
@@ -57,13 +58,14 @@ class GradientTrainee(Generic[C]):
     optimizer: torch.optim.Optimizer | None
     train: Callable[..., Iterator[Epoch]]
     fitted: Callable[[], C]
+    measures: Callable[[], Mapping[str, float]] = dict
 
     def epochs(self, done: Sequence[Epoch]) -> Iterator[Epoch]:
         """In training mode while it trains, in evaluation mode whenever others look."""
         self._train_mode(True)
         for epoch in self.train(done=done):
             self._train_mode(False)
-            yield epoch
+            yield replace(epoch, measures=self.measures())
             self._train_mode(True)
         self._train_mode(False)
 

@@ -73,7 +73,7 @@ class Drawn(nn.Module):
         super().__init__()
         self.spread = nn.Linear(width, width)
 
-    def forward(self, encoding, generator):
+    def forward(self, encoding, generator, rest=None):
         posterior = Gaussian(encoding, self.spread(encoding))
         if not self.training:
             return posterior.mean, posterior

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -70,6 +72,20 @@ def test_the_best_epoch_is_that_of_the_metrics_direction(tmp_path):
     plot_curves(epochs(9), tmp_path / "curve.svg", metric=NDCG.at(10))
     assert "best: 6.5000 in epoch 9" in texts(tmp_path / "curve.svg")
     assert "validation ndcg_at_10" in texts(tmp_path / "curve.svg")
+
+
+def test_measures_have_a_panel_of_their_own(tmp_path):
+    measured = [
+        replace(epoch, measures={"active_share": 0.5, "dead_share": 0.1 * epoch.number})
+        for epoch in epochs(5)
+    ]
+    unmeasured = [Epoch(0, {}, None, 0.0, 0, 0.9)]
+    for curve, n_panels in ((unmeasured + epochs(5), 2), (unmeasured + measured, 3)):
+        plot_curves(curve, tmp_path / "curve.svg", metric=RMSE)
+        drawn = texts(tmp_path / "curve.svg")
+        assert len(re.findall(r'<g id="axes_\d+">', drawn)) == n_panels
+        assert ("<!-- active share -->" in drawn) == ("<!-- dead share -->" in drawn) == (n_panels == 3)
+        assert "validation rmse" in drawn
 
 
 def test_the_best_model_stands_on_top(tmp_path):
