@@ -50,7 +50,7 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
                 "output 'scaled' has nothing to stretch over: all ratings are equal and no scale is "
                 "declared; declare one, or set output: identity"
             )
-    presence = _TIED_PRESENCE if config.presence == "tied" else None
+    presence = {"tied": _TIED_PRESENCE, "free": None, "none": 0.0}[config.presence]
     after = config.hidden[-2::-1] if config.decoder == "mirror" else config.decoder
     widths, depth = _widths((*config.hidden, *after), rows), len(config.hidden)
     _warn_of_copies(config, widths, rows)
