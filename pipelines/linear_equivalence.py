@@ -64,7 +64,7 @@ from recsys_ae.training.runner import Context
 BENCHMARK = Path(__file__).resolve().parents[1] / "configs/benchmarks/linear-equivalence-ml-100k.yaml"
 LBFGS = TrainingConfig(optimizer="l-bfgs-b", epochs=10, iterations_per_epoch=200, patience=None)
 ADAM = TrainingConfig(
-    epochs=400, batch_size=10_000, min_steps=1, learning_rate=0.1, schedule=CosineSchedule(), patience=None
+    epochs=1200, batch_size=10_000, min_steps=1, learning_rate=0.1, schedule=CosineSchedule(), patience=None
 )
 ONE_SAMPLE = TrainingConfig(optimizer="l-bfgs-b", epochs=1, iterations_per_epoch=300, patience=None)
 RANK = 4
@@ -82,10 +82,12 @@ class Finding:
 def complete_data(options: argparse.Namespace) -> Iterator[Finding]:
     """Gradient descent beside the singular value decomposition, where nothing is missing."""
     matrix = spectral_matrix((120, 40), [10.0, 8.0, 6.0, 5.0], noise=0.1)
+    offsets = np.linspace(-1.0, 1.0, 40)
     cases: dict[str, tuple[Matrix, bool]] = {
-        "around zero": (matrix, False),
-        "negative, -30 X + 7": (-30.0 * matrix + 7.0, True),
-        "thousands, 1000 X + 5000": (1000.0 * matrix + 5000.0, True),
+        "X, around zero": (matrix, False),
+        "X + a, columns with means": (matrix + offsets, True),
+        "-30 (X + a) - 70, negative": (-30.0 * (matrix + offsets) - 70.0, True),
+        "1000 (X + a) + 5000, thousands": (1000.0 * (matrix + offsets) + 5000.0, True),
     }
     rows = []
     for unit, (data, biases) in cases.items():
@@ -199,6 +201,10 @@ def missing_cells(options: argparse.Namespace) -> Iterator[Finding]:
 def real_ratings(options: argparse.Namespace) -> Iterator[Finding]:
     """Linear autoencoders beside MF of the same rank on real, incomplete ratings."""
     config = load_benchmark(options.benchmark, options.overrides)
+    if "biases" not in {entry.name for entry in config.models}:
+        raise ConfigError(
+            f"{options.benchmark}: name one model 'biases', whose predictions are taken off others"
+        )
     with new_folder(config, options.out / "ratings") as folder:
         result = run_benchmark(config, folder, Context(), NullTracker(), on_run=options.tell)
     table = full_table(result)
@@ -217,7 +223,10 @@ def real_ratings(options: argparse.Namespace) -> Iterator[Finding]:
 
 def agreement_table(result: BenchmarkResult) -> Table:
     """Each model of items' axes beside the reference."""
-    entries = {entry.config.name: entry for entry in result.entries if entry.error is None}
+    for entry in result.entries:
+        if entry.error is not None:
+            raise ConfigError(f"{entry.config.name} cannot be compared: {entry.error}")
+    entries = {entry.config.name: entry for entry in result.entries}
     reference, biases = entries.pop(result.config.reference), entries.pop("biases")
     rows = []
     for name, entry in entries.items():
