@@ -202,15 +202,15 @@ def real_ratings(options: argparse.Namespace) -> Iterator[Finding]:
     """Linear autoencoders beside MF of the same rank on real, incomplete ratings."""
     config = load_benchmark(options.benchmark, options.overrides)
     if "biases" not in {entry.name for entry in config.models}:
-        raise ConfigError(
-            f"{options.benchmark}: name one model 'biases', whose predictions are taken off others"
-        )
+        raise ConfigError(f"{options.benchmark}: name a model 'biases', to see what others say beyond it")
     with new_folder(config, options.out / "ratings") as folder:
         result = run_benchmark(config, folder, Context(), NullTracker(), on_run=options.tell)
     table = full_table(result)
-    wanted = [name for name in table.columns if not name.endswith(("_seconds", "_mb"))]
+    to_reference = f"rmse to {config.reference}"
     yield Finding(
-        "ratings", f"Benchmark {config.name}; differences to {config.reference}.", table.select(wanted)
+        "ratings",
+        f"Benchmark {config.name}; differences to {config.reference}.",
+        table.select(["model", "validation rmse", "rmse", to_reference]),
     )
     yield Finding(
         "agreement",

@@ -279,4 +279,4 @@ def test_linear_equivalence_wants_a_bias_model(here, capsys):
         )
         == 2
     )
-    assert "name one model 'biases'" in capsys.readouterr().err
+    assert "name a model 'biases'" in capsys.readouterr().err
