@@ -64,7 +64,7 @@ from recsys_ae.training.runner import Context
 BENCHMARK = Path(__file__).resolve().parents[1] / "configs/benchmarks/linear-equivalence-ml-100k.yaml"
 LBFGS = TrainingConfig(optimizer="l-bfgs-b", epochs=10, iterations_per_epoch=200, patience=None)
 ADAM = TrainingConfig(
-    epochs=1200, batch_size=10_000, min_steps=1, learning_rate=0.1, schedule=CosineSchedule(), patience=None
+    epochs=600, batch_size=10_000, min_steps=1, learning_rate=0.1, schedule=CosineSchedule(), patience=None
 )
 ONE_SAMPLE = TrainingConfig(optimizer="l-bfgs-b", epochs=1, iterations_per_epoch=300, patience=None)
 RANK = 4
@@ -82,7 +82,7 @@ class Finding:
 def complete_data(options: argparse.Namespace) -> Iterator[Finding]:
     """Gradient descent beside the singular value decomposition, where nothing is missing."""
     matrix = spectral_matrix((120, 40), [10.0, 8.0, 6.0, 5.0], noise=0.1)
-    offsets = np.linspace(-1.0, 1.0, 40)
+    offsets = np.linspace(-0.25, 0.25, 40)
     cases: dict[str, tuple[Matrix, bool]] = {
         "X, around zero": (matrix, False),
         "X + a, columns with means": (matrix + offsets, True),

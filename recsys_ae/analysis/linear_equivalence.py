@@ -93,7 +93,7 @@ def train_linear_autoencoder(
 ) -> LinearMap:
     """The map that the engine's network learns by gradient when it has one hidden layer of `rank` identity
     units and sees all cells of `matrix` (m, n). Its unit is taken off for training and put back, and so is
-    the mean of all cells where there are biases.
+    the mean of all cells where there are biases, which begin at the means of the columns.
 
     `tied`: the output layer is the transpose of the first. `biases`: both layers have biases that are
     trained; else there are none. `l2`: half of it multiplies the squared weights of both layers beside the
@@ -102,8 +102,10 @@ def train_linear_autoencoder(
     """
     zero = float(matrix.mean()) if biases else 0.0
     unit = float(np.sqrt(np.mean(np.square(matrix - zero))))
+    standardised = (matrix - zero) / unit
     architecture = Architecture(matrix.shape[1], (rank,), activation="identity", tied=tied)
-    network = Autoencoder.build(architecture).start(torch_generator(seed, "parameters"))
+    means = standardised.mean(axis=0) if biases else None
+    network = Autoencoder.build(architecture).start(torch_generator(seed, "parameters"), means=means)
     for parameter in network.parameters():
         if parameter.dim() == 1:
             parameter.requires_grad_(biases)
@@ -112,7 +114,7 @@ def train_linear_autoencoder(
     trained = train_network(
         network,
         Objective(**objective),
-        all_cells((matrix - zero) / unit),
+        all_cells(standardised),
         training,
         TrainingOptions(seed, context=Context(device="cpu")),
         _map_of,

@@ -27,7 +27,7 @@ from recsys_ae.models.configs import CosineSchedule, TrainingConfig
 
 LBFGS = TrainingConfig(optimizer="l-bfgs-b", epochs=10, iterations_per_epoch=200, patience=None)
 ADAM = TrainingConfig(
-    epochs=1200, batch_size=100, min_steps=1, learning_rate=0.1, schedule=CosineSchedule(), patience=None
+    epochs=600, batch_size=100, min_steps=1, learning_rate=0.1, schedule=CosineSchedule(), patience=None
 )
 OPTIMIZERS = pytest.mark.parametrize("training", [LBFGS, ADAM], ids=["l-bfgs-b", "adam"])
 TIES = pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
