@@ -68,6 +68,7 @@ def test_biases_give_pca_whatever_the_unit(matrix, training, tied):
     reference = PCA(RANK, svd_solver="full").fit(shifted)
     expected = reference.inverse_transform(reference.transform(shifted))
     error = np.square(shifted - expected).sum()
+    np.testing.assert_allclose(best_map(shifted, RANK, biases=True)(shifted), expected)
     assert abs(squared_error(trained, shifted) / error - 1.0) < 1e-4
     assert largest_angle(trained.axes, reference.components_.T) < 1e-2
     assert relative_distance(trained(shifted), expected) < 1e-3
