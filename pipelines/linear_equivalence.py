@@ -122,18 +122,18 @@ def shrinkage(options: argparse.Namespace) -> Iterator[Finding]:
             expected = shrunk_map(matrix, RANK, l2, tied=tied)
             angles = axis_angles(trained, plain)[: expected.axes.shape[1]]
             kept = [_kept(one(matrix), matrix, plain) for one in (trained, expected)]
-            rows.append((l2, "tied layers" if tied else "layers", *kept, float(angles.max())))
+            rows.append((f"{l2:g}", "tied layers" if tied else "layers", *kept, float(angles.max())))
         if l2:
             factors = factorise(matrix, RANK, l2 / 2)
             kept = [_kept(one, matrix, plain) for one in (factors, soft_thresholded(matrix, RANK, l2 / 2))]
-            rows.append((l2, "factors (biased-mf)", *kept, None))
+            rows.append((f"{l2:g}", "factors (biased-mf)", *kept, None))
     columns = ("l2", "of", "share kept", "closed form", "largest axis angle")
     yield Finding(
         "shrinkage",
         "L2 turns the axes of the output layer to the principal ones, one by one, and shrinks each singular "
         "value from s to s - c / s, where c is l2 / 2, for tied layers l2 / 4. Factors with the same penalty "
         "shrink to s - c. Shares are means over the four axes, angles in radians.",
-        Table(columns, tuple(rows), decimals={"l2": 0}),
+        Table(columns, tuple(rows)),
     )
 
 
