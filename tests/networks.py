@@ -12,6 +12,6 @@ def drawn_network(plan: Architecture, seed: int = 0) -> Autoencoder:
     """A network of this plan with biases drawn, too, and weights of the output layer."""
     network = Autoencoder.build(plan).start(torch_generator(seed, "test"))
     generator = torch_generator(seed, "test", "last")
-    for parameter in (network.decoder.last.weight, network.decoder.last.bias):
+    for parameter in (network.decoder.last.matrix, network.decoder.last.bias):
         torch.nn.init.normal_(parameter, std=0.5, generator=generator)
     return network

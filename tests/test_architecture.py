@@ -138,8 +138,8 @@ def test_randomness_comes_from_named_streams():
 
 
 def test_nothing_outside_nn_reaches_into_a_network():
-    """Whoever asks a reconstruction for its outputs need not know which layers it is made of. The setting of a
-    config that says which decoder it has is no part of one."""
+    """Whoever asks a reconstruction for its outputs need not know which layers it is made of. The setting
+    that says which decoder there is is no part of one."""
     parts = {"encoder", "bottleneck", "decoder", "weight", "bias"}
     found = [
         f"{name_of(path)}:{node.lineno} {dotted(node)}"

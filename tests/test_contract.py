@@ -19,6 +19,7 @@ from recsys_ae.models.storage import load_model, save_model
 from recsys_ae.recommender import Recommender
 
 TRAINING = c.TrainingConfig(epochs=40, batch_size=64, learning_rate=1e-2, patience=None)
+PRETRAINING = c.PretrainingConfig(epochs=10)
 CONFIGS: dict[str, c.ModelConfig] = {
     "i-autorec": c.ItemAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
     "u-autorec": c.UserAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
@@ -34,6 +35,28 @@ CONFIGS: dict[str, c.ModelConfig] = {
         hidden=(12, 8), output="scaled", debias=None, l2=1.0, training=TRAINING
     ),
     "u-autorec-linear": c.UserAutoRecConfig(hidden=(8,), activation="identity", training=TRAINING),
+    "i-autorec-tied": c.ItemAutoRecConfig(
+        hidden=(16,), tied=True, l2=0.2, corruption=None, training=TRAINING
+    ),
+    "u-autorec-mirror": c.UserAutoRecConfig(
+        hidden=(16, 8), decoder="mirror", l2=0.2, corruption=None, training=TRAINING
+    ),
+    "u-autorec-tied": c.UserAutoRecConfig(
+        hidden=(16, 8), decoder="mirror", tied=True, l2=0.2, hidden_dropout=0.1, training=TRAINING
+    ),
+    "i-autorec-stacked": c.ItemAutoRecConfig(
+        hidden=(16, 8), decoder="mirror", l2=0.2, pretraining=PRETRAINING, training=TRAINING
+    ),
+    "u-autorec-stacked": c.UserAutoRecConfig(
+        hidden=(16, 8),
+        decoder="mirror",
+        tied=True,
+        l2=0.2,
+        hidden_dropout=0.1,
+        corruption=c.GaussianNoiseConfig(),
+        pretraining=PRETRAINING,
+        training=TRAINING,
+    ),
     "mult-dae": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=TRAINING),
     "mult-vae": c.MultVAEConfig(hidden=(16,), code=8, anneal_epochs=10, positive=2.0, training=TRAINING),
     "mean": c.MeanConfig(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, model_validator
 
-from recsys_ae.models.base_configs import BaseModelConfig, BiasesConfig, Width
+from recsys_ae.errors import brief
+from recsys_ae.models.base_configs import MOST_WIDTH, BaseModelConfig, BiasesConfig, Width
 from recsys_ae.models.training_configs import (
     CorruptionConfig,
     EmphasisConfig,
@@ -17,6 +18,7 @@ from recsys_ae.models.training_configs import (
     TrainingConfig,
 )
 
+_MOST_LAYERS = 20
 Activation = Literal["sigmoid", "relu", "tanh", "elu", "identity"]
 
 
@@ -27,7 +29,7 @@ class AutoencoderConfig(BaseModelConfig):
 
     trains_in_epochs: ClassVar[bool] = True
     fits_on_gpu: ClassVar[bool] = True
-    hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=20)] = (500,)
+    hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=_MOST_LAYERS)] = (500,)
     activation: Activation = "sigmoid"
     l2: NonNegativeFloat = 0.0
     corruption: CorruptionConfig | None = MaskingConfig()
@@ -36,6 +38,17 @@ class AutoencoderConfig(BaseModelConfig):
     @property
     def max_epochs(self) -> int | None:
         return self.training.epochs
+
+
+def _mirror_or_widths(value: Any) -> Any:
+    """As it is, where it is one of them: the sentences about each alone would be two."""
+    is_list = isinstance(value, (list, tuple)) and len(value) <= _MOST_LAYERS
+    if value == "mirror" or (is_list and all(type(w) is int and 0 < w <= MOST_WIDTH for w in value)):
+        return value
+    raise ValueError(
+        f"the decoder must be mirror or a list of at most {_MOST_LAYERS} widths from 1 to {MOST_WIDTH}, and "
+        f"is {brief(value)}"
+    )
 
 
 class AutoRecConfig(AutoencoderConfig):
@@ -70,7 +83,7 @@ class AutoRecConfig(AutoencoderConfig):
     anchored: bool = True
     l2: NonNegativeFloat = 200.0
     emphasis: EmphasisConfig | None = None
-    decoder: Literal["mirror"] | Annotated[tuple[Width, ...], Field(max_length=20)] = ()
+    decoder: Annotated[Literal["mirror"] | tuple[int, ...], BeforeValidator(_mirror_or_widths)] = ()
     tied: bool = False
     hidden_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     pretraining: PretrainingConfig | None = None

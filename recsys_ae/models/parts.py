@@ -69,13 +69,13 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
 def _warn_of_copies(config: c.AutoRecConfig, widths: tuple[int, ...], rows: Ratings) -> None:
     """Say so where the network could learn to copy its rows: where every layer has at least as many units as
     there are columns with ratings, and nothing stands against it. What does is a corruption: hidden entries
-    cannot be copied. `l2` does not: it makes what is copied weaker, and only a large one, which depends on the
-    data, makes the network leave some of it out."""
+    cannot be copied. `l2` is none: it makes what is copied weaker, and from which size on it makes the
+    network leave some of it out depends on the data."""
     n_columns = _columns_with_ratings(rows)
     if min(widths) >= n_columns and config.corruption is None:
         log.warning(
             "the code is overcomplete: with %d units or more in each layer for %d columns with ratings, and "
-            "nothing hidden in training, the network can learn to copy its input, which predicts nothing; set "
+            "inputs that are not corrupted, the network can learn to copy them, which predicts nothing; set "
             "corruption, or make hidden narrower",
             min(widths),
             n_columns,

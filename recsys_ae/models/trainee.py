@@ -36,8 +36,8 @@ _ROWS_AT_ONCE = 1 << 13  # whose codes are in memory together
 
 @dataclass(frozen=True, slots=True)
 class Pretraining:
-    """How each layer of a network is trained before the whole: for `epochs` epochs, to minimise its own of the
-    `objectives`, which are in the order of the encoder's layers."""
+    """How each layer of a network is trained before the whole: for `epochs` epochs, to minimise its own of
+    the `objectives`, which are in the order of the encoder's layers."""
 
     epochs: int
     objectives: Sequence[nn.Module]
@@ -89,13 +89,14 @@ def _phases(
 
 def _of_batches(
     network: nn.Module,
-    objective: nn.Module,
+    objective: Any,
     rows: csr_array,
     training: TrainingConfig,
     seed: int,
     fitted: Callable[[Any], R],
 ) -> GradientTrainee[R]:
-    """A network, or layers of one, that takes each step on some of the rows."""
+    """A network, or layers of one, that takes each step on some of the rows. `objective`: one of such
+    networks, `Objective` or `CodeObjective`."""
     optimizer = _optimizer(network, training)
     device = next(network.parameters()).device
     noise = torch.Generator(device)

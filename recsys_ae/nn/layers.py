@@ -6,7 +6,7 @@ Cost and memory of both passes grow with the observed entries of the batch, neve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -86,7 +86,10 @@ class SampledLinear(nn.Module):
     def matrix(self) -> Tensor:
         """(n_columns, width) the weights, its own or those that it is tied to."""
         (first,) = self.tied_to
-        return self.weight if first is None else first.weight
+        if first is not None:
+            return first.weight
+        assert self.weight is not None
+        return self.weight
 
     def at(self, hidden: Tensor, batch: RowBatch) -> Tensor:
         """(m,) outputs for `hidden` (b, width) at the observed entries of `batch`."""
@@ -131,20 +134,25 @@ class DenseLayers(nn.Module):
     from 8 to 4, and (8,) is none. Each has the same activation. Weights and biases are 0 until `start`.
     `tied_to`: layers of the same widths in reverse, whose weights these read the other way."""
 
-    def __init__(
-        self, widths: Sequence[int], activation: str, *, tied_to: DenseLayers | None = None
-    ) -> None:
+    layers: nn.ModuleList
+
+    def __init__(self, widths: Sequence[int], activation: str, *, tied_to: DenseLayers | None = None) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        own = (dense_layer(a, b) for a, b in pairwise(widths))
-        tied = () if tied_to is None else (TransposedLinear(layer) for layer in reversed(tied_to.layers))
-        self.layers = nn.ModuleList(own if tied_to is None else tied)
+        made: Iterable[nn.Module] = (dense_layer(a, b) for a, b in pairwise(widths))
+        if tied_to is not None:
+            made = (TransposedLinear(layer) for layer in tied_to.dense_layers()[::-1])
+        self.layers = nn.ModuleList(made)
 
     @torch.no_grad()
     def start(self, generator: torch.Generator) -> None:
         """Draw the weights."""
         for weight in (p for p in self.parameters() if p.dim() == 2):
             weight.copy_(xavier_uniform(weight.shape[0], weight.shape[1], generator))
+
+    def dense_layers(self) -> list[nn.Linear]:
+        """The layers in order, where they have weights of their own."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
     def forward(self, hidden: Tensor, drop: Callable[[Tensor], Tensor] = identity) -> Tensor:
         """(b, last width) from (b, first width). `drop`: what becomes of the input of each layer."""

@@ -1,5 +1,5 @@
-"""The layers of a network in pairs: one of the encoder, and the one of the decoder that undoes it, which together
-are an autoencoder of their own. They share their parameters with the network."""
+"""The layers of a network in pairs: one of the encoder, and the one of the decoder that undoes it, which
+together are an autoencoder of their own. They share their parameters with the network."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class OuterPair(nn.Module):
 
 
 class InnerPair(nn.Module):
-    """Layer `number` of an encoder, from 2, and the decoder layer that undoes it: an autoencoder of what comes
-    out of the layers below, which do not learn from it."""
+    """Layer `number` of an encoder, from 2, and the decoder layer that undoes it: an autoencoder of what the
+    layers below make of the rows, which do not learn from it."""
 
     def __init__(self, network: Autoencoder, number: int) -> None:
         super().__init__()
@@ -65,7 +65,8 @@ def layer_pairs(network: Autoencoder) -> list[OuterPair | InnerPair]:
 
 class CodeObjective(nn.Module):
     """What an `InnerPair` minimises: the squared error of the codes that come back, of inputs made worse by
-    `corruption`, as a mean over all of them. Codes are dense: each is an entry like any observed one."""
+    `corruption`, as a mean over all of them, each an entry like any observed one. As ratings are, codes are
+    in units of their own deviation, so that losses of layers compare."""
 
     def __init__(self, corruption: Corruption) -> None:
         super().__init__()
@@ -76,16 +77,23 @@ class CodeObjective(nn.Module):
     ) -> Terms:
         """The one term, "reconstruction". The layers below read the rows as they are."""
         codes = pair.inputs(clean)
-        outputs = pair(corrupted_codes(codes, self.corruption, generator))
-        return {"reconstruction": Mean((outputs - codes).square().sum(), codes.numel())}
+        unit = deviation(codes)
+        outputs = pair(corrupted_codes(codes, unit, self.corruption, generator))
+        return {"reconstruction": Mean(((outputs - codes) / unit).square().sum(), codes.numel())}
 
     def backward(self, pair: InnerPair, terms: Terms) -> None:
         """Add the gradient of the term's mean to that of the parameters."""
         terms["reconstruction"].value.backward()
 
 
-def corrupted_codes(codes: Tensor, corruption: Corruption, generator: torch.Generator) -> Tensor:
-    """(b, width) codes made worse as observed entries are, in units of their own deviation, as those are."""
-    unit = codes.std(correction=0)
-    unit = torch.where(unit > 0, unit, 1.0)
+def deviation(codes: Tensor) -> Tensor:
+    """() the standard deviation of all the codes of a batch; 1 where they are all the same."""
+    found = codes.std(correction=0)
+    return torch.where(found > 0, found, 1.0)
+
+
+def corrupted_codes(
+    codes: Tensor, unit: Tensor, corruption: Corruption, generator: torch.Generator
+) -> Tensor:
+    """(b, width) codes, in such units, made worse as observed entries are."""
     return corruption(RowBatch.of_dense(codes / unit), generator).values.view_as(codes) * unit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -105,16 +105,20 @@ def _draw_loss(panel: Axes, epochs: Sequence[Epoch]) -> None:
     names = list(dict.fromkeys(name for epoch in epochs for name in epoch.terms))  # phases have their own
     curves = {name: [epoch.terms.get(name, np.nan) for epoch in epochs] for name in names}
     totals = [epoch.total for epoch in epochs if epoch.total is not None]
-    if epochs and len(names) != 1 and len(totals) == len(epochs):
+    in_phases = any(set(epoch.terms) != set(names) for epoch in epochs)  # whose totals are no one curve
+    if epochs and len(names) != 1 and len(totals) == len(epochs) and not in_phases:
         curves = {"total": totals, **curves}
     _tidy(panel)
-    for colour, values in zip(COLOURS * len(curves), curves.values(), strict=False):
-        _draw_line(panel, numbers, values, colour)
-    if totals and max(totals) > 20 * min(totals) and all(min(values) > 0 for values in curves.values()):
+    colours = dict(zip(curves, COLOURS * len(curves), strict=False))
+    for name, values in curves.items():
+        _draw_line(panel, numbers, values, colours[name])
+    if totals and max(totals) > 20 * min(totals) and all(np.nanmin(values) > 0 for values in curves.values()):
         panel.set_yscale("log")
         panel.minorticks_off()
     if epochs:
-        _label_ends(panel, numbers[-1], {name: values[-1] for name, values in curves.items()})
+        last = {name: values[-1] for name, values in curves.items() if name in {"total", *epochs[-1].terms}}
+        _label_ends(panel, numbers[-1], last, colours)
+        _label_phases(panel, {name: _first(epochs, name) for name in curves.keys() - last.keys()}, colours)
     panel.set_ylabel("training loss", color=INK)
 
 
@@ -141,7 +145,19 @@ def _draw_line(panel: Axes, x: Sequence[float], y: Sequence[float] | FloatVector
     panel.plot(x, y, color=colour, linewidth=1.8, marker="o" if len(x) == 1 else None, markersize=4, zorder=3)
 
 
-def _label_ends(panel: Axes, x: float, ends: dict[str, float]) -> None:
+def _first(epochs: Sequence[Epoch], name: str) -> int:
+    """The number of the first epoch with such a term."""
+    return next(epoch.number for epoch in epochs if name in epoch.terms)
+
+
+def _label_phases(panel: Axes, firsts: dict[str, int], colours: Mapping[str, str]) -> None:
+    """The names of curves that end before the last epoch, each above its first epoch, a line each."""
+    for row, name in enumerate(sorted(firsts, key=firsts.__getitem__, reverse=True)):
+        panel.annotate(name, (firsts[name], 1.0), xycoords=("data", "axes fraction"), color=colours[name],
+                       xytext=(0, 6 + 12 * row), textcoords="offset points", fontsize=9)  # fmt: skip
+
+
+def _label_ends(panel: Axes, x: float, ends: dict[str, float], colours: Mapping[str, str]) -> None:
     """The name of each curve beside its end, moved apart where curves end close together."""
     panel.get_ylim()  # settles the limits, which the transform would else not know yet
     to_share = panel.transData + panel.transAxes.inverted()
@@ -150,7 +166,7 @@ def _label_ends(panel: Axes, x: float, ends: dict[str, float]) -> None:
     for row in np.argsort(shares):
         floor = max(float(shares[row]), floor + 0.08)
         panel.annotate(list(ends)[row], (x, floor), xycoords=("data", "axes fraction"), xytext=(6, 0),
-                       textcoords="offset points", va="center", color=(COLOURS * len(ends))[row], fontsize=9,
+                       textcoords="offset points", va="center", color=colours[list(ends)[row]], fontsize=9,
                        annotation_clip=False)  # fmt: skip
 
 

@@ -1,5 +1,5 @@
-"""Greedy layer-wise training: several trainings, one after the other, as one (Hinton, Osindero, Teh 2006; Vincent
-et al. 2010)."""
+"""Greedy layer-wise training: several trainings, one after the other, as one (Hinton, Osindero, Teh 2006;
+Vincent et al. 2010)."""
 
 from __future__ import annotations
 

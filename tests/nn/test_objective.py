@@ -30,6 +30,7 @@ from recsys_ae.types import Mean
 
 BATCH = RowBatch.of(grid().matrix)
 PLAN = Architecture(grid().n_items, (5, 4), (3,), "tanh")
+TIED = Architecture(grid().n_items, (5, 4, 3), (4, 5), "tanh", presence=2.0, anchored=True, tied=True)
 
 
 def network_of(plan: Architecture = PLAN) -> Autoencoder:
@@ -104,6 +105,7 @@ VARIANTS = {
     "shallow": (network_of(Architecture(PLAN.n_columns, (5,))), {}),
     "deep decoder": (network_of(), {"l2": L2Penalty(3.0, n_observed=20)}),
     "tied": (tied(network_of(Architecture(PLAN.n_columns, (5,)))), {"l2": L2Penalty(3.0, n_observed=20)}),
+    "tied deep": (network_of(TIED), {"l2": L2Penalty(3.0, n_observed=20)}),
     "variational": (variational(network_of()), {"kl": Divergence(), "l2": L2Penalty(3.0, n_observed=20)}),
     "multinomial": (
         network_of(Architecture(PLAN.n_columns, (5,), (4,), "tanh", code=3)),
@@ -148,12 +150,12 @@ def test_gradient_is_that_of_finite_differences(name):
             assert gradient[place].item() == pytest.approx(expected, rel=1e-5, abs=1e-7)
 
 
-@pytest.mark.parametrize("name", ["deep decoder", "tied"])
-def test_l2_is_half_of_lambda_times_the_squared_weights_without_biases(name):
+@pytest.mark.parametrize(("name", "n_matrices"), [("deep decoder", 4), ("tied", 1), ("tied deep", 3)])
+def test_l2_is_half_of_lambda_times_the_squared_weights_without_biases(name, n_matrices):
     """Beside the mean over 20 entries; a weight that encoder and decoder share counts once."""
     network, penalties = VARIANTS[name]
     matrices = {id(p): p for p in network.parameters() if p.dim() == 2}
-    assert len(matrices) == (4 if name == "deep decoder" else 1)
+    assert len(matrices) == n_matrices
     expected = 3.0 / 2 / 20 * sum(float(p.detach().double().square().sum()) for p in matrices.values())
     term = penalties["l2"](network, network(BATCH.with_values(BATCH.values.double())), step=0, epoch=1)
     assert float(term.value) == pytest.approx(expected, rel=1e-6)
