@@ -20,6 +20,10 @@ from recsys_ae.recommender import Recommender
 
 TRAINING = c.TrainingConfig(epochs=40, batch_size=64, learning_rate=1e-2, patience=None)
 PRETRAINING = c.PretrainingConfig(epochs=10)
+LBFGS = c.TrainingConfig(optimizer="l-bfgs-b", epochs=4, iterations_per_epoch=10, patience=None)
+RPROP = c.TrainingConfig(optimizer="rprop", epochs=4, iterations_per_epoch=10, patience=None)
+REFEED = TRAINING.model_copy(update={"refeed": 1, "epochs": 15})
+ADAMW = TRAINING.model_copy(update={"optimizer": "adamw", "weight_decay": 0.1})
 CONFIGS: dict[str, c.ModelConfig] = {
     "i-autorec": c.ItemAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
     "u-autorec": c.UserAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
@@ -59,6 +63,41 @@ CONFIGS: dict[str, c.ModelConfig] = {
     ),
     "mult-dae": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=TRAINING),
     "mult-vae": c.MultVAEConfig(hidden=(16,), code=8, anneal_epochs=10, positive=2.0, training=TRAINING),
+    "i-autorec-l-bfgs-b": c.ItemAutoRecConfig(hidden=(8,), l2=0.2, corruption=None, training=LBFGS),
+    "i-autorec-rprop": c.ItemAutoRecConfig(hidden=(8,), l2=0.2, training=RPROP),
+    "i-autorec-salt-and-pepper": c.ItemAutoRecConfig(
+        hidden=(16,),
+        l2=0.2,
+        corruption=c.SaltAndPepperConfig(),
+        emphasis=c.EmphasisConfig(corrupted=1.0, uncorrupted=0.5),
+        training=TRAINING,
+    ),
+    "i-autorec-masked": c.ItemAutoRecConfig(
+        hidden=(16,),
+        l2=0.2,
+        corruption=c.MaskingConfig(probability=0.3, rescale=False),
+        emphasis=c.EmphasisConfig(corrupted=2.0, uncorrupted=1.0),
+        training=ADAMW,
+    ),
+    "u-autorec-l-bfgs-b": c.UserAutoRecConfig(hidden=(8,), l2=0.2, corruption=None, training=LBFGS),
+    "u-autorec-rprop": c.UserAutoRecConfig(hidden=(8,), l2=0.2, training=RPROP),
+    "u-autorec-salt-and-pepper": c.UserAutoRecConfig(
+        hidden=(16,),
+        l2=0.2,
+        corruption=c.SaltAndPepperConfig(),
+        emphasis=c.EmphasisConfig(corrupted=1.0, uncorrupted=0.5),
+        training=TRAINING,
+    ),
+    "u-autorec-masked": c.UserAutoRecConfig(
+        hidden=(16,),
+        l2=0.2,
+        corruption=c.MaskingConfig(probability=0.3, rescale=False),
+        emphasis=c.EmphasisConfig(corrupted=2.0, uncorrupted=1.0),
+        training=ADAMW,
+    ),
+    "i-autorec-refeed": c.ItemAutoRecConfig(hidden=(16,), l2=0.2, training=REFEED),
+    "u-autorec-refeed": c.UserAutoRecConfig(hidden=(16,), l2=0.2, training=REFEED),
+    "mult-dae-l-bfgs-b": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=LBFGS),
     "mean": c.MeanConfig(),
     "biases": c.BiasesConfig(),
     "popularity": c.PopularityConfig(),

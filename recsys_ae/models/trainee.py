@@ -17,6 +17,7 @@ from torch import nn
 from recsys_ae.data.ratings import select_rows
 from recsys_ae.models.configs import ConstantSchedule, TrainingConfig
 from recsys_ae.models.parts import make_schedule, pick_device
+from recsys_ae.nn import refeeding
 from recsys_ae.nn.autoencoder import Autoencoder
 from recsys_ae.nn.objective import Objective
 from recsys_ae.nn.pairs import layer_pairs
@@ -25,9 +26,9 @@ from recsys_ae.rng import derived_seed, torch_seed
 from recsys_ae.training.fullbatch import WholeObjective, full_batch_epochs, lbfgs_epochs
 from recsys_ae.training.gradient import AutogradStep, GradientTrainee, make_optimizer
 from recsys_ae.training.layerwise import LayerwiseTrainee, Phase
-from recsys_ae.training.loop import shuffled_batches, train_epochs
+from recsys_ae.training.loop import Step, shuffled_batches, train_epochs
 from recsys_ae.training.runner import EpochRules, Trained, Trainee, TrainingOptions, run_training
-from recsys_ae.types import CountVector, Epoch, PositionVector
+from recsys_ae.types import CountVector, Epoch, Mean, PositionVector, Terms
 
 R = TypeVar("R")
 _ENTRIES_AT_ONCE = 1 << 20  # of a block of rows that are read together
@@ -78,7 +79,7 @@ def _phases(
 ) -> Iterator[Phase[R]]:
     """The layers' own trainings, from the outermost inwards, each with random streams of its own."""
     epochs = pretraining.epochs
-    alike = training.model_copy(update={"epochs": epochs, "schedule": ConstantSchedule()})
+    alike = training.model_copy(update={"epochs": epochs, "schedule": ConstantSchedule(), "refeed": 0})
     pairs = zip(layer_pairs(network), pretraining.objectives, strict=True)
     for number, (pair, objective) in enumerate(pairs, 1):
         own_seed = derived_seed(seed, "pretraining", number)
@@ -88,7 +89,7 @@ def _phases(
 
 
 def _of_batches(
-    network: nn.Module,
+    network: Any,
     objective: Any,
     rows: csr_array,
     training: TrainingConfig,
@@ -108,14 +109,35 @@ def _of_batches(
         for chosen in shuffled_batches(sizes, size=batch_size, seed=seed, epoch=epoch):
             yield RowBatch.of(select_rows(rows, chosen), device=device)
 
-    step: AutogradStep[RowBatch] = AutogradStep(
+    step: Step[RowBatch] = AutogradStep(
         partial(objective, network, generator=noise),
         partial(objective.backward, network),
         optimizer,
         make_schedule(training.schedule, epochs=training.epochs),
     )
+    if training.refeed:
+        known = torch.from_numpy(np.bincount(rows.indices, minlength=rows.shape[1]) > 0).to(device)
+        step = _refed(step, partial(refeeding.add_gradient, network, known=known), optimizer, training.refeed)
     epochs = partial(train_epochs, step, batches, max_epochs=training.epochs)
     return GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network))
+
+
+def _refed(
+    on_rows: Step[RowBatch], refeed: Callable[..., Mean], optimizer: torch.optim.Optimizer, times: int
+) -> Step[RowBatch]:
+    """The step, followed by so many on what the network now makes of the clean rows. These pay no penalty: it
+    is a part of the step on the rows themselves."""
+
+    def steps(batch: RowBatch, *, step: int, epoch: int) -> Terms:
+        terms = on_rows(batch, step=step, epoch=epoch)
+        for number in range(1, times + 1):
+            optimizer.zero_grad(set_to_none=True)
+            term = refeed(batch, times=number)
+            terms["refeed"] = terms["refeed"] + term if "refeed" in terms else term
+            optimizer.step()
+        return terms
+
+    return steps
 
 
 def _of_all_rows(

@@ -44,6 +44,10 @@ class Encoder(nn.Module):
             hidden = self.activation(layer(hidden))
         return hidden
 
+    def of_dense(self, values: Tensor, batch: RowBatch) -> Tensor:
+        """(b, last width) for a value in every cell; see `SparseLinear.of_dense`."""
+        return self.rest(self.activation(self.first.of_dense(values, batch)))
+
     def of_empty_row(self) -> Tensor:
         """(1, last width) what it says of a row without entries."""
         return self.rest(self.activation(self.first.bias[None]))
@@ -206,7 +210,17 @@ class Autoencoder(nn.Module):
         if dropout:
             assert generator is not None
             drop = partial(dropped, probability=dropout, generator=generator)
-        code, posterior = self.bottleneck(self.encoder(batch, drop), generator)
+        return self._reconstructed(self.encoder(batch, drop), generator, drop)
+
+    def reread(self, values: Tensor, batch: RowBatch) -> Reconstruction:
+        """The output for rows that have a value in every cell, (b, n_columns), such as outputs have; the
+        entries of `batch` are those that count as observed."""
+        return self._reconstructed(self.encoder.of_dense(values, batch), None, identity)
+
+    def _reconstructed(
+        self, encoding: Tensor, generator: torch.Generator | None, drop: Callable[[Tensor], Tensor]
+    ) -> Reconstruction:
+        code, posterior = self.bottleneck(encoding, generator)
         hidden = self.decoder(code, drop)
         if self.anchored:
             hidden = hidden - self.decoder(self.encoder.of_empty_row())

@@ -66,6 +66,17 @@ class SparseLinear(nn.Module):
         of_presence = _SparseProduct.apply(self.presence_weight, present, batch)
         return _SparseProduct.apply(self.weight, batch.values, batch) + of_presence + self.bias
 
+    def of_dense(self, values: Tensor, batch: RowBatch) -> Tensor:
+        """(b, width) for a value in every cell (b, n_columns), where the entries of `batch` are those that
+        are there."""
+        present = torch.ones_like(batch.values) if batch.presence is None else batch.presence
+        of_presence = (
+            _SparseProduct.apply(self.presence_weight, present, batch)
+            if self.presence is None
+            else _SparseProduct.apply(self.weight, self.presence * present, batch)
+        )
+        return values @ self.weight + of_presence + self.bias
+
 
 class SampledLinear(nn.Module):
     """Last layer, evaluated where it is asked for.

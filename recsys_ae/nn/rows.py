@@ -91,6 +91,25 @@ class RowBatch:
         """The same entries, of which these (m,) were made worse."""
         return replace(self, corrupted=corrupted)
 
+    def part(self, first: int, end: int) -> RowBatch:
+        """Rows `first` to `end` (exclusive) alone."""
+        inside = slice(int(self.starts[first]), int(self.starts[end]))
+        starts, columns = self.starts[first : end + 1] - self.starts[first], self.columns[inside]
+        order = torch.argsort(columns, stable=True)
+        ends = torch.bincount(columns, minlength=self.n_columns).cumsum(0)
+        rows = torch.repeat_interleave(torch.arange(end - first, device=starts.device), starts.diff())
+        return RowBatch(
+            starts,
+            columns,
+            self.values[inside],
+            torch.cat([ends.new_zeros(1), ends]).int(),
+            rows[order].int(),
+            order,
+            self.n_columns,
+            None if self.presence is None else self.presence[inside],
+            None if self.corrupted is None else self.corrupted[inside],
+        )
+
     def sparse(self, values: Tensor) -> Tensor:
         """(b, n_columns) sparse CSR tensor with `values` (m,) at the observed entries."""
         return torch.sparse_csr_tensor(

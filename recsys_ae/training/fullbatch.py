@@ -18,7 +18,7 @@ from recsys_ae.training.loop import next_number, train_epochs
 from recsys_ae.types import Epoch, FloatVector, Mean, Terms
 
 B = TypeVar("B")
-_LEAST_GAIN = 2.2e-9  # of the value, or of 1 where that is more: scipy's own threshold for one iteration
+_LEAST_GAIN = 1e-11  # of the value, or of 1 where that is more: what an iteration must gain to go on
 
 
 @dataclass(slots=True)

@@ -36,14 +36,14 @@ class Ridge:
     def terms(self, block, *, step, epoch):
         self.heard.append((step, epoch))
         errors = self.scale * (self.weight(block[0]) - block[1]).square().sum()
-        ridge = RIDGE * self.weight.weight.detach().square().sum()
+        ridge = self.scale * RIDGE * self.weight.weight.detach().square().sum()
         return {"loss": Mean(errors, len(block[1])), "ridge": Mean(ridge, 1)}
 
     def backward(self, terms):
         terms["loss"].value.backward()
 
     def add_ridge(self):
-        self.weight.weight.grad += 2 * RIDGE * self.weight.weight.detach()
+        self.weight.weight.grad += 2 * self.scale * RIDGE * self.weight.weight.detach()
 
 
 def value(weight: np.ndarray) -> float:
@@ -65,7 +65,7 @@ def test_value_and_gradient_are_those_of_all_rows_whatever_the_blocks(bounds):
     assert gradient.dtype == np.float64
 
 
-@pytest.mark.parametrize("validate_every", [1, 4])
+@pytest.mark.parametrize("validate_every", [1, 4, 5, 7])
 def test_lbfgs_reaches_the_solution_and_ends_with_a_validated_epoch_that_gains_nothing(validate_every):
     ridge = Ridge()
     epochs = list(lbfgs_epochs(ridge.whole, iterations=3, max_epochs=90, validate_every=validate_every))
@@ -111,12 +111,28 @@ def test_lbfgs_goes_on_from_the_parameters_alone():
 
 def test_small_values_are_minimised_too():
     """No threshold has a unit of the gradient: the mean over many entries has a small one everywhere."""
-    ridge = Ridge(scale=1e-4)
-    with torch.no_grad():
-        ridge.weight.weight.fill_(1.0)
-    (epoch,) = lbfgs_epochs(ridge.whole, iterations=40, max_epochs=1)
-    assert np.abs(ridge.whole.parameters()).max() < 1e-3
-    assert epoch.n_steps > 1
+    ridge = Ridge(scale=1e-6)
+    assert np.abs(ridge.whole.value_and_gradient(np.zeros(6), step=0, epoch=1)[1]).max() < 1e-6
+    list(lbfgs_epochs(ridge.whole, iterations=40, max_epochs=1))
+    np.testing.assert_allclose(ridge.whole.parameters(), solution(), atol=1e-2)
+
+
+@pytest.mark.parametrize("right", [0, 1, 4])
+def test_where_a_line_search_fails_the_best_point_is_kept(right):
+    """After so many `right` gradients all others point up, and so no point further down is found."""
+    ridge, asked = Ridge(blocks=()), []
+
+    def add_ridge():
+        Ridge.add_ridge(ridge)
+        asked.append(None)
+        if len(asked) > right:
+            ridge.weight.weight.grad *= -1
+
+    ridge.whole.known = add_ridge
+    (epoch,) = lbfgs_epochs(ridge.whole, iterations=30, max_epochs=1)
+    assert (epoch.n_steps == 0) == (right == 0)
+    assert epoch.n_steps < 30
+    assert epoch.total == value(ridge.whole.parameters()) <= value(np.zeros(6))
 
 
 def test_a_value_that_is_not_finite_is_a_sentence():
