@@ -62,7 +62,8 @@ class AutoRecConfig(AutoencoderConfig):
     `presence`: how the network sees that an entry is observed, whatever its value. "tied": each entry counts
     4 deviations more than it is, about as an uncentred rating does; "free": by a first-layer matrix of its
     own; "none": not at all, a rating as the biases have it looks like none. `anchored`: the output layer
-    reads how a row differs from an empty one, so that rows with few ratings say little; the paper's reads all of the code (false), which can be better where rows are long.
+    reads how a row differs from an empty one, so that rows with few ratings say little; the
+    paper's reads all of the code (false), which can be better where rows are long.
     `output`: identity, or a sigmoid stretched over the rating scale. `l2`: the paper's lambda. It has 100;
     from 80 to 500 did best in validation on ours. Where ratings deviate by d, it is the paper's lambda for
     the output weights, which then make ratings, and d⁴ lambda for the input weights, which read them.
