@@ -449,3 +449,12 @@ def test_without_presence_a_rating_that_biases_explain_looks_like_none(presence)
     one_zero = csr_array((np.zeros(1, dtype=np.float32), ([0], [5])), shape=(2, 80))  # the other row is empty
     codes = network(RowBatch.of(one_zero)).code
     assert torch.equal(codes[0], codes[1]) == (presence == "none")
+
+
+@pytest.mark.parametrize("optimizer", ["l-bfgs-b", "rprop"])
+def test_layers_are_not_pretrained_on_all_rows_at_once(optimizer):
+    training = c.TrainingConfig(optimizer=optimizer)
+    with pytest.raises(ValidationError, match=rf"pretraining .* optimizer '{optimizer}'"):
+        c.UserAutoRecConfig(
+            hidden=(8, 4), decoder="mirror", pretraining=c.PretrainingConfig(), training=training
+        )
