@@ -118,6 +118,9 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "u-autorec-free": c.UserAutoRecConfig(
         hidden=(16,), presence="free", anchored=False, l2=0.2, corruption=None, training=TRAINING
     ),
+    "i-autorec-values": c.ItemAutoRecConfig(
+        hidden=(8,), activation="identity", presence="none", l2=0.2, corruption=None, training=TRAINING
+    ),
     "biased-mf": c.BiasedMFConfig(
         factors=4, l2=0.3, biases=c.BiasesConfig(item_damping=0.3, user_damping=0.3)
     ),

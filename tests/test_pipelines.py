@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import signal
 import subprocess
 import sys
@@ -10,12 +11,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from commands import succeed, write_ratings
 from recording import RecordingTracker
 
+import recsys_ae as ra
 from recsys_ae.metrics import NDCG
 from recsys_ae.models.configs import MaskingConfig
+from recsys_ae.models.storage import load_model
 from recsys_ae.results.folder import read_run
 from recsys_ae.settings.load import default_experiment, load_experiment
 from recsys_ae.splitting.configs import AllSplitConfig
@@ -226,3 +230,53 @@ def test_night_refuses_with_a_sentence_and_exit_code_2(here):
     done = subprocess.run([sys.executable, PIPELINES / "night.py", *words], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: moveis.yaml: no such config file; did you mean 'movies.yaml'?\n"
+
+
+EQUIVALENCE = """\
+name: small
+data: {source: ratings.csv}
+seeds: [0, 1]
+models:
+  - {name: biased-mf, model: {kind: biased-mf, factors: 2, iterations: 20}}
+  - name: linear
+    model: {kind: i-autorec, hidden: [2], activation: identity, presence: none, l2: 1, corruption: null,
+            training: {epochs: 20, learning_rate: 0.05}}
+  - {name: biases, model: {kind: biases}}
+reference: biased-mf
+"""
+
+
+def test_linear_equivalence_writes_a_table_of_each_experiment(here, capsys):
+    Path("small.yaml").write_text(EQUIVALENCE)
+    words = ["--benchmark", "small.yaml", "--out", "found", "--only", "shrinkage", "ratings"]
+    main = script("linear_equivalence").main
+    assert main(words) == 0
+    assert "## shrinkage" in Path("found/equivalence.md").read_text()
+    found = json.loads(Path("found/equivalence.json").read_text())
+    assert list(found) == ["shrinkage", "ratings", "agreement"]
+    for row in found["shrinkage"]["rows"]:
+        assert row[2] == pytest.approx(row[3], abs=1e-3)  # what is kept, and what the closed form says
+    ((name, correlation, _, median, largest),) = found["agreement"]["rows"]
+    assert name == "linear"
+    assert 0 < median <= largest <= 90
+    assert correlation == pytest.approx(np.mean([correlation_of_stored_models(seed) for seed in (0, 1)]))
+    assert main(words) == 2  # results are never overwritten
+    assert "name a new folder" in capsys.readouterr().err
+
+
+def correlation_of_stored_models(seed: int) -> float:
+    split = ra.split(ra.load("ratings.csv"), test_share=0.1, seed=seed)
+    models = [load_model(Path(f"found/ratings/{name}/seed-{seed}/model")) for name in ("linear", "biased-mf")]
+    parts = [ra.evaluate(model.recommender, split).predictions.predicted for model in models]
+    return np.corrcoef(*parts)[0, 1]
+
+
+def test_linear_equivalence_wants_a_bias_model(here, capsys):
+    Path("small.yaml").write_text(EQUIVALENCE.replace("name: biases", "name: others"))
+    assert (
+        script("linear_equivalence").main(
+            ["--benchmark", "small.yaml", "--out", "found", "--only", "ratings"]
+        )
+        == 2
+    )
+    assert "name a model 'biases'" in capsys.readouterr().err

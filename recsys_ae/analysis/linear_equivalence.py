@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.linalg import subspace_angles
 from scipy.sparse import csr_array
 
+from recsys_ae.analysis.incomplete import all_cells
 from recsys_ae.models.configs import TrainingConfig
 from recsys_ae.models.trainee import train_network
 from recsys_ae.nn.autoencoder import Architecture, Autoencoder
@@ -73,12 +74,10 @@ def spectral_matrix(
     return left * np.asarray(singular_values) @ right.T + noise * generator.standard_normal(shape)
 
 
-def all_cells(matrix: Matrix) -> csr_array:
-    """Every cell stored, zeros too: a rating of 0 is a rating."""
-    n_rows, n_columns = matrix.shape
-    columns = np.tile(np.arange(n_columns, dtype=np.int32), n_rows)
-    starts = np.arange(0, matrix.size + 1, n_columns, dtype=np.int32)
-    return csr_array((matrix.astype(np.float32).ravel(), columns, starts), shape=matrix.shape)
+def double_centred(matrix: Matrix) -> Matrix:
+    """What the means of rows and columns leave, as undamped biases do: both are 0 then."""
+    rows, columns = matrix.mean(axis=1, keepdims=True), matrix.mean(axis=0)
+    return matrix - rows - columns + matrix.mean()
 
 
 def train_linear_autoencoder(
@@ -93,16 +92,20 @@ def train_linear_autoencoder(
     **objective: Any,
 ) -> LinearMap:
     """The map that the engine's network learns by gradient when it has one hidden layer of `rank` identity
-    units and sees all cells of `matrix` (m, n). Its unit is taken off for training and put back.
+    units and sees all cells of `matrix` (m, n). Its unit is taken off for training and put back, and so is
+    the mean of all cells where there are biases, which begin at the means of the columns.
 
     `tied`: the output layer is the transpose of the first. `biases`: both layers have biases that are
     trained; else there are none. `l2`: half of it multiplies the squared weights of both layers beside the
     *sum* of squared errors, in squared units of the data (see `L2Penalty`). `objective`: the corruption and
     the loss, as `Objective` takes them.
     """
-    unit = float(np.sqrt(np.mean(np.square(matrix))))
+    zero = float(matrix.mean()) if biases else 0.0
+    unit = float(np.sqrt(np.mean(np.square(matrix - zero))))
+    standardised = (matrix - zero) / unit
     architecture = Architecture(matrix.shape[1], (rank,), activation="identity", tied=tied)
-    network = Autoencoder.build(architecture).start(torch_generator(seed, "parameters"))
+    means = standardised.mean(axis=0) if biases else None
+    network = Autoencoder.build(architecture).start(torch_generator(seed, "parameters"), means=means)
     for parameter in network.parameters():
         if parameter.dim() == 1:
             parameter.requires_grad_(biases)
@@ -111,13 +114,14 @@ def train_linear_autoencoder(
     trained = train_network(
         network,
         Objective(**objective),
-        all_cells(matrix / unit),
+        all_cells(standardised),
         training,
         TrainingOptions(seed, context=Context(device="cpu")),
         _map_of,
     )
     found = trained.model
-    return LinearMap(found.weights, unit * found.offset, found.axes)
+    offset = unit * found.offset + zero * (1.0 - found.weights.sum(axis=0))
+    return LinearMap(found.weights, offset, found.axes)
 
 
 def best_map(matrix: Matrix, rank: int, *, biases: bool = False) -> LinearMap:
@@ -143,6 +147,15 @@ def shrunk_map(matrix: Matrix, rank: int, l2: float, *, tied: bool = False) -> L
     return LinearMap(axes * shares @ axes.T, np.zeros(matrix.shape[1]), axes[:, shares > 0])
 
 
+def soft_thresholded(matrix: Matrix, rank: int, l2: float) -> Matrix:
+    """(m, n) the best P Q' of that rank where `l2` · (‖P‖² + ‖Q‖²) is added to ‖X - P Q'‖²: each singular
+    value σ becomes (σ - l2)₊ (Srebro, Rennie, Jaakkola 2005, lemma 1: the penalty is twice the nuclear norm).
+    So penalised factors make σ - λ of σ where penalised layers make σ - λ / σ of it: a layer reads the data,
+    and pays less where they are strong."""
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    return left[:, :rank] * np.maximum(values[:rank] - l2, 0.0) @ right[:rank]
+
+
 def squared_error(map: LinearMap, matrix: Matrix) -> float:
     """Sum over all cells."""
     return float(np.square(matrix - map(matrix)).sum())
@@ -155,10 +168,15 @@ def agreement(trained: LinearMap, best: LinearMap, matrix: Matrix) -> Agreement:
     )
 
 
+def principal_angles(some: Matrix, others: Matrix) -> Vector:
+    """(k,) the principal angles between the spans of the columns of two matrices (n, k), in radians, the
+    largest first: all 0 where one span holds the other, π/2 where they share nothing."""
+    return subspace_angles(some, others)
+
+
 def largest_angle(some: Matrix, others: Matrix) -> float:
-    """The largest principal angle between the spans of the columns of two matrices (n, k), in radians: 0
-    where one span holds the other, π/2 where something in the smaller one is at right angles to the other."""
-    return float(subspace_angles(some, others).max())
+    """The first of the `principal_angles`."""
+    return float(principal_angles(some, others)[0])
 
 
 def axis_angles(map: LinearMap, best: LinearMap) -> Vector:

@@ -40,8 +40,10 @@ class AutoRecConfig(AutoencoderConfig):
 
     `presence`: how the network sees that an entry is observed, whatever its value. "tied": each entry counts
     4 deviations more than it is, about as an uncentred rating does; "free": by a first-layer matrix of its
-    own. `anchored`: the output layer reads how a row differs from an empty one, so that rows with few ratings
-    say little; the paper's reads all of the code (false), which can be better where rows are long.
+    own; "none": not at all, a rating as the biases have it looks like none. `anchored`: the output layer
+    reads how a row differs from an empty one, so that rows with few ratings say little; the paper's reads all
+    of the code (false), which can be better where rows are long.
+
     `bottleneck`: how a code is made of what the last hidden layer says; null: that is the code. Drawn codes
     are held by their prior, too, and did better with an `l2` of 50.
     `output`: identity, or a sigmoid stretched over the rating scale. `l2`: the paper's lambda. It has 100;
@@ -61,7 +63,7 @@ class AutoRecConfig(AutoencoderConfig):
     predicts_ratings: ClassVar[bool] = True
     output: Literal["identity", "scaled"] = "identity"
     debias: BiasesConfig | None = BiasesConfig(item_damping=5.0, user_damping=5.0)
-    presence: Literal["tied", "free"] = "tied"
+    presence: Literal["tied", "free", "none"] = "tied"
     anchored: bool = True
     bottleneck: BottleneckConfig | None = None
     l2: NonNegativeFloat = 200.0

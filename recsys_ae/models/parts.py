@@ -58,7 +58,7 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
                 "output 'scaled' has nothing to stretch over: all ratings are equal and no scale is "
                 "declared; declare one, or set output: identity"
             )
-    presence = _TIED_PRESENCE if config.presence == "tied" else None
+    presence = {"tied": _TIED_PRESENCE, "free": None, "none": 0.0}[config.presence]
     depth = len(config.hidden)
     widths = _widths((*config.hidden, *config.after_code), rows)
     _warn_of_copies(config, widths, rows)

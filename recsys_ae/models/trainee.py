@@ -92,7 +92,7 @@ def _phases(
 
 
 def _of_batches(
-    network: nn.Module,
+    network: Any,
     objective: Any,
     rows: csr_array,
     training: TrainingConfig,

@@ -99,7 +99,7 @@ class PretrainingConfig(Config):
     """Greedy training of one layer after the other (Vincent et al. 2010, section 3.2): the first encoder
     layer with the last decoder layer as an autoencoder of the rows, then the second with the last but one as
     an autoencoder of what the first makes of the rows, and so on inwards, `epochs` epochs each, by the
-    optimiser and at the learning rate of the training that follows."""
+    optimiser and at the learning rate of the training that follows, without its schedule."""
 
     epochs: PositiveInt = 10
 

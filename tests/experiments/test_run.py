@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import resource
@@ -156,6 +157,23 @@ def test_state_of_another_config_is_not_continued(config, caplog):
     other = default_experiment("ratings.csv", "u-autorec", ["hidden=[5]", "training.epochs=3"])
     assert run(other, Path("other"), Context(resume=True), NullTracker()).fit.epochs_run == 3
     assert "training starts anew" in caplog.text
+
+
+def test_phases_of_a_training_are_in_its_table_and_tracked_and_a_refit_repeats_them(config):
+    """Two layers of two epochs each, then two of the whole network: the tracker hears of them once."""
+    settings = ["hidden=[6,4]", "decoder=mirror", "pretraining={epochs: 2}", "training.epochs=2",
+                "validation.refit=true"]  # fmt: skip
+    tracker = RecordingTracker()
+    stacked = default_experiment("ratings.csv", "u-autorec", settings)
+    result = run(stacked, Path("out"), Context(), tracker)
+    steps = {"train/pretraining layer 1": [1, 2], "train/pretraining layer 2": [3, 4],
+             "train/reconstruction": [5, 6], "validation/rmse": [0, 5, 6]}  # fmt: skip
+    with Path("out/epochs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name, numbers in steps.items():
+        assert [int(row["epoch"]) for row in rows if row[name]] == numbers
+        assert [step for key, _, step in tracker.logged_metrics if key == name] == numbers
+    assert (result.fit.epochs_run, result.fit.refitted) == (6, True)
 
 
 def test_all_of_a_run_is_tracked(config):

@@ -261,6 +261,6 @@ def test_settings_of_training_that_clash_are_refused(training, sentence):
 
 @pytest.mark.parametrize("optimizer", ["l-bfgs-b", "rprop"])
 def test_drawn_codes_and_full_batches_clash(optimizer):
-    with pytest.raises(ValidationError, match=f"'mult-vae' .* '{optimizer}' .* kind: mult-dae"):
+    with pytest.raises(ValidationError, match=f"optimizer '{optimizer}' .* codes that are drawn"):
         c.MultVAEConfig(training={"optimizer": optimizer})
     c.MultDAEConfig(training={"optimizer": optimizer})

@@ -439,3 +439,22 @@ def test_device_that_is_not_there(name):
         pytest.skip("there is a GPU here")
     with pytest.raises(ConfigError, match="use"):
         fit(c.ItemAutoRecConfig(), grid(), device=name)
+
+
+@pytest.mark.parametrize("presence", ["none", "tied", "free"])
+def test_without_presence_a_rating_that_biases_explain_looks_like_none(presence):
+    ratings, _ = low_rank()
+    rows = Biases.solve(ratings, c.BiasesConfig()).removed_from(ratings)
+    network = start_network(c.UserAutoRecConfig(hidden=(4,), presence=presence), rows, 0)
+    one_zero = csr_array((np.zeros(1, dtype=np.float32), ([0], [5])), shape=(2, 80))  # the other row is empty
+    codes = network(RowBatch.of(one_zero)).code
+    assert torch.equal(codes[0], codes[1]) == (presence == "none")
+
+
+@pytest.mark.parametrize("optimizer", ["l-bfgs-b", "rprop"])
+def test_layers_are_not_pretrained_on_all_rows_at_once(optimizer):
+    training = c.TrainingConfig(optimizer=optimizer)
+    with pytest.raises(ValidationError, match=rf"pretraining .* optimizer '{optimizer}'"):
+        c.UserAutoRecConfig(
+            hidden=(8, 4), decoder="mirror", pretraining=c.PretrainingConfig(), training=training
+        )

@@ -237,7 +237,9 @@ def test_items_are_encoded_once_by_the_means_of_their_codes(output):
 def test_drawn_codes_and_a_line_search_clash(kind):
     training = c.TrainingConfig().model_copy(update={"optimizer": "l-bfgs-b"})
     drawn = {} if kind is c.MultVAEConfig else {"bottleneck": {"kind": "gaussian"}}
-    with pytest.raises(ValidationError, match="'l-bfgs-b' minimises one fixed function, and codes that are"):
+    with pytest.raises(
+        ValidationError, match="'l-bfgs-b' minimises one function of all rows, and codes that are"
+    ):
         kind(training=training, **drawn)
     (kind if kind is not c.MultVAEConfig else c.MultDAEConfig)(training=training)
 

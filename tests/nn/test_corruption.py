@@ -146,6 +146,13 @@ def test_salt_and_pepper_are_the_ends_of_the_scale_in_the_units_of_the_rows():
         np.testing.assert_allclose(ends, ratings.limits(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("rescale", "strength"), [(True, 2.0), (False, 1.0)])
+def test_settings_say_whether_masked_rows_are_scaled_up(rescale, strength):
+    corrupt = make_corruption(c.MaskingConfig(rescale=rescale), grid())
+    read = corrupt(RowBatch.of(grid().matrix), torch_generator(0, "test"))
+    assert set(read.presence.tolist()) == {0.0, strength}
+
+
 @pytest.mark.parametrize("kind", [c.ItemAutoRecConfig, c.UserAutoRecConfig])
 def test_corruption_is_of_training_alone(kind):
     """A model that was never trained scores the same whatever the corruption; so does one scored twice."""

@@ -66,6 +66,21 @@ def test_the_same_run_gives_the_same_file(tmp_path):
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
+def test_curves_of_phases_are_all_named_and_have_no_common_total(tmp_path):
+    names = ["layer 1"] * 3 + ["layer 2"] * 3 + ["reconstruction"] * 3
+    phases = [
+        Epoch(i, {name: 1 / i, "l2": 0.1}, 1 / i + 0.1, 0.1, 5, 1 / i if i > 6 else None)
+        for i, name in enumerate(names, 1)
+    ]
+    plot_curves(phases, tmp_path / "curve.svg", metric=RMSE)
+    drawn = texts(tmp_path / "curve.svg")
+    for name in ("l2", *names):
+        assert f"<!-- {name} -->" in drawn
+    assert "<!-- total -->" not in drawn
+    plot_curves(epochs(9, terms=("reconstruction", "l2")), tmp_path / "curve.svg", metric=RMSE)
+    assert "<!-- total -->" in texts(tmp_path / "curve.svg")
+
+
 def test_the_best_epoch_is_that_of_the_metrics_direction(tmp_path):
     plot_curves(epochs(9), tmp_path / "curve.svg", metric=RMSE)
     assert "best: 0.5000 in epoch 3" in texts(tmp_path / "curve.svg")
