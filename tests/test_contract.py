@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 from typing import get_args
 
 import numpy as np
@@ -15,9 +16,12 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings, select_rows
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.models import configs as c
+from recsys_ae.models.fit import fit as train
 from recsys_ae.models.penalty_configs import PenaltyConfig
 from recsys_ae.models.storage import load_model, save_model
 from recsys_ae.recommender import Recommender
+from recsys_ae.training.runner import Context
+from recsys_ae.types import Epoch
 
 TRAINING = c.TrainingConfig(epochs=40, batch_size=64, learning_rate=1e-2, patience=None)
 PRETRAINING = c.PretrainingConfig(epochs=10)
@@ -282,8 +286,22 @@ def test_predicted_ratings_stay_in_the_scale_and_follow_the_ratings(name, model,
     assert np.sqrt(np.mean(errors**2)) < limit
 
 
-def test_fitting_twice_gives_the_same_scores_bit_for_bit(name, model, ratings):
-    again = fit(CONFIGS[name], ratings, seed=5)
+def test_fitting_again_gives_the_same_scores_bit_for_bit(name, model, ratings, tmp_path):
+    """A training over epochs is stopped half-way, and resumed."""
+    config = CONFIGS[name]
+
+    def stop(epoch: Epoch) -> None:
+        if epoch.number == config.max_epochs // 2:
+            signal.raise_signal(signal.SIGINT)
+
+    if config.trains_in_epochs:
+        stopped = train(config, ratings, seed=5, context=Context(checkpoints=tmp_path, on_epoch=stop))
+        assert stopped.interrupted
+        resumed = train(config, ratings, seed=5, context=Context(checkpoints=tmp_path, resume=True))
+        assert resumed.epochs[: len(stopped.epochs)] == stopped.epochs  # told again, not trained again
+        again = resumed.model
+    else:
+        again = fit(config, ratings, seed=5)
     np.testing.assert_array_equal(again.score(everyone(ratings)), model.score(everyone(ratings)))
 
 

@@ -71,20 +71,6 @@ def test_learns_what_biases_cannot(kind, debias):
     assert error(fit(config, ratings), ratings, truth) < 0.85 * baseline
 
 
-def test_linear_autoencoder_on_all_cells_reaches_the_truncated_svd_and_not_beyond():
-    """Without penalty and corruption, on fully observed rows, the best linear autoencoder is PCA."""
-    rng = numpy_generator(0, "svd")
-    values = rng.normal(size=(60, 5)) @ rng.normal(size=(5, 20)) + 0.3 * rng.normal(size=(60, 20))
-    matrix = csr_array(values.astype(np.float32))
-    ratings = Ratings(matrix, IdMap(np.arange(60)), IdMap(np.arange(20)), scale=(-100.0, 100.0))
-    training = c.TrainingConfig(epochs=1500, batch_size=60, learning_rate=5e-3)
-    config = c.UserAutoRecConfig(hidden=(3,), activation="identity", debias=None, l2=0.0, corruption=None,
-                                 training=training)  # fmt: skip
-    left = fit(config, ratings).score(everyone(ratings)) - values
-    left_by_svd = np.sum(np.linalg.svd(values - values.mean(axis=0), compute_uv=False)[3:] ** 2)
-    assert left_by_svd * 0.999 <= np.sum(left**2) <= left_by_svd * 1.02
-
-
 def test_many_columns_of_few_ratings_get_narrow_layers(caplog):
     """400 columns with one rating each, and one that nobody rated, which decides nothing."""
     matrix = csr_array(
