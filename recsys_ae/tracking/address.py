@@ -31,8 +31,9 @@ def resolve_uri(uri: str | None = None) -> str:
 
 
 def address_of(database: Path) -> str:
-    """The absolute address of an SQLite file, its percent signs quoted, as whoever opens it unquotes them."""
-    return "sqlite:///" + str(database.absolute()).replace("%", "%25")
+    """The absolute address of an SQLite file. What an address reads as its own is quoted: percent signs, which
+    whoever opens it unquotes, and question marks, where a query would begin."""
+    return "sqlite:///" + str(database.absolute()).replace("%", "%25").replace("?", "%3F")
 
 
 def database_of(uri: str) -> Path | None:

@@ -197,8 +197,9 @@ def test_addresses_are_absolute_once_resolved(tmp_path, monkeypatch):
         assert resolve_uri(same) == same
 
 
-def test_a_folder_with_a_percent_sign_is_no_other_folder(store, tmp_path, monkeypatch):
-    folder = tmp_path / "a%20b%"
+@pytest.mark.parametrize("name", ["a%20b%", "who? %3F", "a #b"])
+def test_a_folder_with_signs_of_addresses_is_no_other_folder(store, tmp_path, monkeypatch, name):
+    folder = tmp_path / name
     folder.mkdir()
     (tmp_path / "mlflow.db").rename(folder / "mlflow.db")
     monkeypatch.chdir(folder)
