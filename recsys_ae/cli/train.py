@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from recsys_ae.settings.configs import ExperimentConfig
 
 
-_ONLY_BIASES = (
-    "no epoch predicted the validation ratings better than the biases, which this model is; try other l2, "
-    "hidden (of biased-mf: factors), patience"
+_UNTRAINED = (
+    "no epoch did better in validation than what training begins with, which this model is: biases, means of "
+    "items or popularity, by its kind; try other l2, hidden (of biased-mf: factors), patience"
 )
 
 
@@ -102,7 +102,7 @@ def _show_validation(result: RunResult) -> None:
     for remark in found.remarks():
         tell(f"  {remark}")
     if found.winner.is_untrained:
-        tell(f"  {_ONLY_BIASES}")
+        tell(f"  {_UNTRAINED}")
     if fit.refitted:
         n = fit.best_epoch or "no"
         tell(f"  then fitted anew to all training ratings, for {n} {'epoch' if n == 1 else 'epochs'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, assert_never
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, model_validator
 
@@ -12,8 +12,10 @@ from recsys_ae.models.bottleneck_configs import BottleneckConfig, GaussianCodeCo
 from recsys_ae.models.network_configs import MOST_LAYERS, AutoencoderConfig
 from recsys_ae.models.penalty_configs import PenaltyConfig, SparseKLConfig
 from recsys_ae.models.training_configs import (
+    CorruptionConfig,
     EmphasisConfig,
     GaussianNoiseConfig,
+    MaskingConfig,
     PretrainingConfig,
     SaltAndPepperConfig,
 )
@@ -189,20 +191,31 @@ class AutoRecConfig(AutoencoderConfig):
     def _emphasis_tells_entries_apart(self):
         if self.emphasis is None:
             return self
-        if self.corruption is None or isinstance(self.corruption, GaussianNoiseConfig):
-            kind = "null" if self.corruption is None else "gaussian"
-            which = "no input" if self.corruption is None else "every input"
+        kind = "null" if self.corruption is None else self.corruption.kind
+        share = _corrupted_share(self.corruption)
+        if share in (0.0, 1.0):
             raise ValueError(
-                f"'emphasis' tells corrupted inputs from others, and corruption {kind} corrupts {which}; set "
-                "emphasis: null, or corruption: {kind: masking}"
+                f"'emphasis' tells corrupted inputs from others, and corruption {kind} corrupts "
+                f"{'every' if share else 'no'} input; set emphasis: null, or corruption: {{kind: masking}}"
             )
-        share = self.corruption.probability
-        if not self.emphasis.corrupted * share + self.emphasis.uncorrupted * (1 - share):
+        if not self.emphasis.corrupted and not self.emphasis.uncorrupted:
             raise ValueError(
-                "'emphasis' leaves no entry to learn from with this probability of 'corruption'; give weight "
-                "to the entries that there are"
+                "'emphasis' leaves no entry to learn from; let corrupted or uncorrupted be above 0"
             )
         return self
+
+
+def _corrupted_share(corruption: CorruptionConfig | None) -> float:
+    """The probability that an input is corrupted."""
+    match corruption:
+        case None:
+            return 0.0
+        case MaskingConfig() | SaltAndPepperConfig():
+            return corruption.probability
+        case GaussianNoiseConfig():
+            return 1.0
+        case _:
+            assert_never(corruption)
 
 
 class ItemAutoRecConfig(AutoRecConfig):

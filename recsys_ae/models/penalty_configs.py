@@ -27,7 +27,8 @@ class SparseKLConfig(CodePenaltyConfig):
     """The mean activation of each unit is to be `rho` (a tanh counts as (1 + a) / 2): `beta` times its
     divergence from that. The mean is one `over` each mini-batch ("batch"), a running mean of these, of which
     a share of `decay` is left after each step ("running"), or one over all rows, taken before each epoch
-    ("data")."""
+    ("data"). Optimisers that take all rows read them in blocks of at most 8,192 rows and a million entries,
+    which are the batches then."""
 
     kind: Literal["kl-sparse"] = "kl-sparse"
     rho: Share = 0.05

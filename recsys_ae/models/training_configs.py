@@ -19,7 +19,8 @@ class MaskingConfig(Config):
 
 
 class GaussianNoiseConfig(Config):
-    """Normal noise is added to each observed input. `deviation`: as a share of that of the inputs."""
+    """Normal noise of this `deviation` is added to each observed input. Ratings have a deviation of 1 there,
+    and the likes of a row a length of 1 together, so that noise in likes is to be weaker."""
 
     kind: Literal["gaussian"] = "gaussian"
     deviation: PositiveFloat = 0.3
@@ -108,7 +109,7 @@ class TrainingConfig(Config):
     """How an autoencoder is optimised. `batch_size`: rows of a step, fewer where an epoch would have less
     than `min_steps` steps, and more where it would have more than `max_steps`. `patience`: epochs without a
     better validation score before training stops, at the next epoch that is validated; null trains to the
-    end. The best epoch is restored either way; epoch 0 is what training begins with, the biases alone.
+    end. The best epoch is restored either way; epoch 0 is what training begins with.
 
     "adamw" takes the learning rate times `weight_decay` (null: 0.01) off each weight in each step (Loshchilov
     and Hutter 2019). Unlike `l2` this is no part of what is minimised, and the moments of Adam do not see it.

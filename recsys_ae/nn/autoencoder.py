@@ -226,7 +226,10 @@ class Autoencoder(nn.Module):
         if dropout:
             assert generator is not None
             drop = partial(dropped, probability=dropout, generator=generator)
-        return self.decoded(*self.bottleneck(self.encoder(batch, drop), generator, self.rest()), drop)
+        encoding = self.encoder(batch, drop)
+        if isinstance(self.bottleneck, Drawn):  # which reads the encoding by a layer of its own
+            encoding = drop(encoding)
+        return self.decoded(*self.bottleneck(encoding, generator, self.rest()), drop)
 
     def reread(self, values: Tensor, batch: RowBatch) -> Reconstruction:
         """The output for rows that have a value in every cell, (b, n_columns), such as outputs have; the

@@ -28,7 +28,7 @@ class Trial:
 
     @property
     def is_untrained(self) -> bool:
-        """Whether the state before all training was kept, the biases, though there were epochs after it."""
+        """Whether the state before all training was kept, though there were epochs after it."""
         return self.best_epoch == 0 and self.epochs_run > 0
 
 
@@ -74,7 +74,7 @@ class Validation:
             for name, edge in self.edges.items()
         ]
         if self.winner.is_untrained:
-            found.append("kept epoch 0: the biases")
+            found.append("kept epoch 0: what training begins with")
         if self.winner.at_last_epoch:
             last, best = self.winner.epochs_run, self.winner.best_epoch
             found.append(f"training ended at the last allowed epoch, {last}, and the best was {best}")

@@ -153,9 +153,9 @@ def test_a_model_that_is_only_the_biases_says_so(here):
     free = ("--set", "l2=1e-6", "--set", "validation={share: 0.2, refit: true}")
     shown = [line.strip() for line in succeed("train", *words, *free).out.splitlines()]
     assert json.loads(Path("kept/result.json").read_text())["fit"]["best_epoch"] == 0
-    remark = shown.index("kept epoch 0: the biases")
+    remark = shown.index("kept epoch 0: what training begins with")
     assert shown[remark + 1].startswith(
-        "no epoch predicted the validation ratings better than the biases, which this model is; try other l2"
+        "no epoch did better in validation than what training begins with, which this model is: biases"
     )
     assert shown[remark + 2] == "then fitted anew to all training ratings, for no epochs"
     assert shown[remark + 3].startswith("test/rmse")

@@ -177,11 +177,10 @@ def test_corruption_is_of_training_alone(kind):
     [
         ({"corruption": None}, "'emphasis' .* corruption null corrupts no input; set emphasis: null"),
         ({"corruption": c.GaussianNoiseConfig()}, "'emphasis' .* corruption gaussian corrupts every input"),
-        ({"emphasis": {"corrupted": 0, "uncorrupted": 0}}, "'emphasis' leaves no entry .* 'corruption'"),
-        (
-            {"emphasis": {"uncorrupted": 0}, "corruption": c.MaskingConfig(probability=0.0)},
-            "'emphasis' leaves no entry .* 'corruption'",
-        ),
+        ({"corruption": c.MaskingConfig(probability=0.0)}, "'emphasis' .* masking corrupts no input"),
+        ({"corruption": c.SaltAndPepperConfig(probability=0.0)}, "'emphasis' .* corrupts no input"),
+        ({"corruption": c.SaltAndPepperConfig(probability=1.0)}, "'emphasis' .* corrupts every input"),
+        ({"emphasis": {"corrupted": 0, "uncorrupted": 0}}, "'emphasis' leaves no entry to learn from"),
     ],
 )
 def test_emphasis_needs_entries_of_both_kinds(settings, sentence):

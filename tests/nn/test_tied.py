@@ -145,3 +145,16 @@ def test_every_layer_but_the_first_reads_what_dropping_leaves(anchored):
     rows = torch.repeat_interleave(torch.arange(BATCH.n_rows), BATCH.starts.diff())
     errors = expected[rows, BATCH.columns.long()] - BATCH.values
     torch.testing.assert_close(term.sum, errors.square().sum())
+
+
+def test_the_layer_of_drawn_codes_reads_what_dropping_leaves_too():
+    plan = replace(PLAN, decoder=(), anchored=False, tied=None, code=2)
+    network = drawn_network(plan).eval()  # the code is its mean
+    g = torch_generator(4, "test")
+    hidden = torch.tanh(network.encoder.first(BATCH))
+    for layer in network.encoder.rest.layers:
+        hidden = torch.tanh(layer(dropped(hidden, probability=0.4, generator=g)))
+    mean, _ = network.bottleneck.posterior(dropped(hidden, probability=0.4, generator=g)).chunk(2, dim=1)
+    found = network(BATCH, torch_generator(4, "test"), dropout=0.4)
+    torch.testing.assert_close(found.code, mean)
+    torch.testing.assert_close(found.hidden, dropped(mean, probability=0.4, generator=g))

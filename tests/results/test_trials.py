@@ -55,6 +55,6 @@ def test_remarks_are_about_the_chosen_trial_alone():
 def test_a_model_that_training_did_not_improve_is_marked():
     """Not one that Ctrl-C stopped before its first epoch, and not one without epochs."""
     kept = validation(Trial({}, 0.9, 1.0, epochs_run=6, best_epoch=0), Trial({}, 1.0, 1.0, 6, 5))
-    assert kept.remarks() == ["kept epoch 0: the biases"]
+    assert kept.remarks() == ["kept epoch 0: what training begins with"]
     for other in (Trial({}, 0.9, 1.0, 6, 1), Trial({}, 0.9, 1.0, 0, 0), Trial({}, 0.9, 1.0)):
         assert validation(other).remarks() == []
