@@ -36,6 +36,7 @@ TopKConfig = bottleneck_configs.TopKConfig
 AutoRecConfig = autorec_configs.AutoRecConfig
 ItemAutoRecConfig = autorec_configs.ItemAutoRecConfig
 UserAutoRecConfig = autorec_configs.UserAutoRecConfig
+LikesConfig = network_configs.LikesConfig
 MultinomialConfig = network_configs.MultinomialConfig
 MultDAEConfig = network_configs.MultDAEConfig
 MultVAEConfig = network_configs.MultVAEConfig

@@ -14,7 +14,7 @@ from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import ConfigError, DataError
 from recsys_ae.models import configs as c
 from recsys_ae.models.penalty_configs import PenaltyConfig
-from recsys_ae.models.training_configs import CorruptionConfig, ScheduleConfig
+from recsys_ae.models.training_configs import ScheduleConfig
 from recsys_ae.nn import corruption
 from recsys_ae.nn.autoencoder import Architecture
 from recsys_ae.nn.losses import (
@@ -80,10 +80,12 @@ def make_architecture(config: c.AutoRecConfig, rows: Ratings) -> Architecture:
 def _warn_of_copies(config: c.AutoRecConfig, widths: tuple[int, ...], rows: Ratings) -> None:
     """Say so where the network could learn to copy its rows: where every layer has at least as many units as
     there are columns with ratings, and nothing stands against it. What does is a corruption (hidden entries
-    cannot be copied), a penalty on the code, or a bottleneck. `l2` does not: it makes what is copied weaker,
-    and from which size on it makes the network leave some of it out depends on the data."""
+    cannot be copied; after pretraining none is hidden), a penalty on the code, or a bottleneck. `l2` does
+    not: it makes what is copied weaker, and from which size on it makes the network leave some of it out
+    depends on the data."""
     n_columns = _columns_with_ratings(rows)
-    free = config.corruption is None and config.penalty is None and config.bottleneck is None
+    corrupted = config.corruption is not None and config.pretraining is None
+    free = not corrupted and config.penalty is None and config.bottleneck is None
     if free and min(widths) >= n_columns:
         log.warning(
             "the code is overcomplete: with %d units or more in each layer for %d columns with ratings, and "
@@ -135,7 +137,7 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
         penalties["kl"] = kl
     if isinstance(config, c.AutoRecConfig) and config.penalty is not None:
         penalties[config.penalty.kind] = make_penalty(config.penalty, config.hidden[-1], rows)
-    corrupt = make_corruption(config.corruption, rows)
+    corrupt = make_corruption(config, rows)
     if isinstance(config, c.ImplicitAutoRecConfig):
         corrupt = partial(corruption.of_unit_rows, corruption=corrupt)
     return Objective(
@@ -174,7 +176,7 @@ def make_layer_objectives(config: c.AutoRecConfig, rows: Ratings) -> list[nn.Mod
     """What each layer minimises in pretraining, from the outermost inwards: reconstruction of corrupted
     inputs. The outermost has a weight for every column and pays for them, as the whole network does; of the
     codes that the others reconstruct there are as many as rows times units."""
-    corrupted = make_corruption(config.corruption, rows)
+    corrupted = make_corruption(config, rows)
     penalties = {"l2": L2Penalty(config.l2, n_observed=rows.n_observed)} if config.l2 > 0 else {}
     return [
         Objective(corruption=corrupted, penalties=penalties),
@@ -207,20 +209,21 @@ def _emphasised(config: c.EmphasisConfig, corrupted_share: float) -> Loss:
     return partial(emphasised_squared_error, corrupted=corrupted, uncorrupted=uncorrupted)
 
 
-def make_corruption(config: CorruptionConfig | None, rows: Ratings) -> corruption.Corruption:
+def make_corruption(config: c.AutoencoderConfig, rows: Ratings) -> corruption.Corruption:
     """What becomes of such rows. The ends of the scale are those of an average user and item, in the units of
     the rows."""
-    match config:
+    match config.corruption:
         case None:
             return corruption.keep_clean
-        case c.MaskingConfig():
-            return partial(corruption.mask, probability=config.probability, rescale=config.rescale)
-        case c.SaltAndPepperConfig():
-            return partial(corruption.salt_and_pepper, probability=config.probability, limits=rows.limits())
-        case c.GaussianNoiseConfig():
-            return partial(corruption.add_noise, deviation=config.deviation)
+        case c.MaskingConfig(probability=probability, rescale=rescale):
+            return partial(corruption.mask, probability=probability, rescale=rescale)
+        case c.SaltAndPepperConfig(probability=probability):
+            return partial(corruption.salt_and_pepper, probability=probability, limits=rows.limits())
+        case c.GaussianNoiseConfig(deviation=deviation):
+            of_likes = isinstance(config, c.LikesConfig)
+            return partial(corruption.add_noise, deviation=deviation, relative=of_likes)
         case _:
-            assert_never(config)
+            assert_never(config.corruption)
 
 
 def make_schedule(config: ScheduleConfig, *, epochs: int) -> gradient.Schedule:

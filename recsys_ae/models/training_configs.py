@@ -19,8 +19,8 @@ class MaskingConfig(Config):
 
 
 class GaussianNoiseConfig(Config):
-    """Normal noise of this `deviation` is added to each observed input. Ratings have a deviation of 1 there,
-    and the likes of a row a length of 1 together, so that noise in likes is to be weaker."""
+    """Normal noise is added to each observed input. `deviation`: as a share of that of the ratings; of a like
+    as a share of what the network reads of it, which is less where a row has many."""
 
     kind: Literal["gaussian"] = "gaussian"
     deviation: PositiveFloat = 0.3

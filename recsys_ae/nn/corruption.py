@@ -28,12 +28,14 @@ def mask(
     return batch.weighted(seen).marked(~kept)
 
 
-def add_noise(batch: RowBatch, generator: torch.Generator, *, deviation: float) -> RowBatch:
-    """Normal noise of standard `deviation` (in the units of the values) on each observed value."""
+def add_noise(
+    batch: RowBatch, generator: torch.Generator, *, deviation: float, relative: bool = False
+) -> RowBatch:
+    """Normal noise of standard `deviation` on each observed value: in the units of the values, or where
+    `relative` as a share of each."""
     noise = torch.randn(len(batch.values), generator=generator, device=batch.values.device)
-    return batch.with_values(batch.values + deviation * noise).marked(
-        torch.ones_like(noise, dtype=torch.bool)
-    )
+    size = deviation * batch.values if relative else deviation
+    return batch.with_values(batch.values + size * noise).marked(torch.ones_like(noise, dtype=torch.bool))
 
 
 def salt_and_pepper(

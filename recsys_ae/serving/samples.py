@@ -145,5 +145,7 @@ def _bounded(name: str, number: int, least: int) -> int:
 
 
 def _check_at_least(name: str, number: int, least: int) -> None:
+    if not isinstance(number, int | np.integer):
+        raise ConfigError(f"{name} must be a whole number, and is {brief(number)}")
     if number < least:
         raise ConfigError(f"{name} is {brief(number)}, but must be at least {least}")

@@ -31,7 +31,7 @@ def resolve_uri(uri: str | None = None) -> str:
 
 
 def address_of(database: Path) -> str:
-    """The absolute address of an SQLite file. What an address reads as its own is quoted: percent signs, which
+    """The absolute address of an SQLite file. Quoted is what an address reads as its own: percent signs, which
     whoever opens it unquotes, and question marks, where a query would begin."""
     return "sqlite:///" + str(database.absolute()).replace("%", "%25").replace("?", "%3F")
 

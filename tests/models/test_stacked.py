@@ -302,3 +302,6 @@ def test_an_overcomplete_code_that_nothing_keeps_from_copying_is_named(caplog):
     assert copied(made, caplog, hidden=(known, known), decoder=(known,), corruption=None)
     assert not copied(made, caplog, hidden=(known, 2), decoder=(known,), corruption=None)
     assert not copied(made, caplog, hidden=(2, known), corruption=None)
+    stacked = {"hidden": (known, known), "decoder": "mirror", "pretraining": c.PretrainingConfig(epochs=1)}
+    assert copied(made, caplog, **stacked)  # what follows pretraining reads whole inputs
+    assert not copied(made, caplog, hidden=(known,), corruption=None, penalty={"kind": "l1"})

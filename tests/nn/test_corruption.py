@@ -141,14 +141,16 @@ def test_salt_and_pepper_are_the_ends_of_the_scale_in_the_units_of_the_rows():
     for ratings in (grid(), grid().with_scale((-3.0, 9.0))):
         biases = Biases.of_mean(ratings)
         rows = biases.removed_from(ratings)
-        read = make_corruption(corruption, rows)(RowBatch.of(rows.matrix), torch_generator(0, "test"))
+        read = make_corruption(c.ItemAutoRecConfig(corruption=corruption), rows)(
+            RowBatch.of(rows.matrix), torch_generator(0, "test")
+        )
         ends = np.unique(read.values.numpy() * biases.deviation + biases.mean)
         np.testing.assert_allclose(ends, ratings.limits(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("rescale", "strength"), [(True, 2.0), (False, 1.0)])
 def test_settings_say_whether_masked_rows_are_scaled_up(rescale, strength):
-    corrupt = make_corruption(c.MaskingConfig(rescale=rescale), grid())
+    corrupt = make_corruption(c.ItemAutoRecConfig(corruption=c.MaskingConfig(rescale=rescale)), grid())
     read = corrupt(RowBatch.of(grid().matrix), torch_generator(0, "test"))
     assert set(read.presence.tolist()) == {0.0, strength}
 
@@ -194,3 +196,12 @@ def test_likes_have_no_ends_of_a_scale(kind):
         ValidationError, match=r"'salt-and-pepper' .* likes have none; set corruption: .*masking"
     ):
         kind(corruption=c.SaltAndPepperConfig())
+
+
+@pytest.mark.parametrize("kind", [c.MultDAEConfig, c.ImplicitAutoRecConfig])
+def test_noise_in_likes_is_a_share_of_what_is_read_of_them(kind):
+    """A like of a row of 10,000 is read as 0.01."""
+    corrupt = make_corruption(kind(corruption=c.GaussianNoiseConfig(deviation=0.5)), grid())
+    clean = long_batch(10_000).with_values(torch.full((10_000,), 0.01))
+    noise = (corrupt(clean, torch_generator(0, "test")).values - clean.values).numpy()
+    assert noise.std() == pytest.approx(0.005, rel=0.05)

@@ -203,6 +203,7 @@ def test_impossible_wishes_are_refused(rating_model, ratings):
     known = histories(ratings)
     for wish, sentence in (
         (lambda: sample(rating_model, 0), "n is 0, but must be at least 1"),
+        (lambda: sample(rating_model, 2.5), "n must be a whole number, and is 2.5"),
         (lambda: sample(rating_model, 3, top=0), "top is 0, but must be at least 1"),
         (lambda: sample(rating_model, 3, seed=-1), "seed is -1, but must be at least 0"),
         (lambda: walk(rating_model, known, start=0, end=1, steps=1), "steps is 1, but must be at least 2"),
