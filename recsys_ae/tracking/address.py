@@ -31,8 +31,8 @@ def resolve_uri(uri: str | None = None) -> str:
 
 
 def address_of(database: Path) -> str:
-    """The absolute address of an SQLite file. Quoted is what an address reads as its own: percent signs, which
-    whoever opens it unquotes, and question marks, where a query would begin."""
+    """The absolute address of an SQLite file. Quoted is what an address reads as its own: percent signs,
+    which whoever opens it unquotes, and question marks, where a query would begin."""
     return "sqlite:///" + str(database.absolute()).replace("%", "%25").replace("?", "%3F")
 
 
