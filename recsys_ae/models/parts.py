@@ -124,6 +124,10 @@ def _most_units(rows: Ratings, per_column: int = 1) -> int:
     return _WEIGHTS_PER_RATING * rows.n_observed // max(1, per_column * _columns_with_ratings(rows))
 
 
+def _rows_with_ratings(rows: Ratings) -> int:
+    return int(np.count_nonzero(np.diff(rows.matrix.indptr)))
+
+
 def _columns_with_ratings(rows: Ratings) -> int:
     return int(np.count_nonzero(np.bincount(rows.columns)))
 
@@ -150,9 +154,8 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
 
 def make_penalty(config: PenaltyConfig, n_units: int, rows: Ratings) -> nn.Module:
     """The penalty on codes of `n_units`, or of fewer where `_widths` cuts them, over such rows."""
-    n_rows = np.count_nonzero(np.diff(rows.matrix.indptr))
     n_units = min(n_units, _most_units(rows))
-    sizes = Sizes(n_units, rows.n_observed, int(n_rows), _columns_with_ratings(rows))
+    sizes = Sizes(n_units, rows.n_observed, _rows_with_ratings(rows), _columns_with_ratings(rows))
     return PENALTIES[config.kind](**config.model_dump(exclude={"kind"}), sizes=sizes)
 
 
@@ -168,8 +171,8 @@ def _divergence(config: c.AutoencoderConfig, rows: Ratings) -> GaussianKL | None
             return None
     if weight == 0:
         return None
-    n_rows = np.count_nonzero(np.diff(rows.matrix.indptr))
-    return GaussianKL(weight, anneal_epochs=codes.anneal_epochs, entries_per_row=rows.n_observed / n_rows)
+    entries_per_row = rows.n_observed / _rows_with_ratings(rows)
+    return GaussianKL(weight, anneal_epochs=codes.anneal_epochs, entries_per_row=entries_per_row)
 
 
 def make_layer_objectives(config: c.AutoRecConfig, rows: Ratings) -> list[nn.Module]:

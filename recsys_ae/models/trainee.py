@@ -29,7 +29,7 @@ from recsys_ae.training.gradient import AutogradStep, GradientTrainee, make_opti
 from recsys_ae.training.layerwise import LayerwiseTrainee, Phase
 from recsys_ae.training.loop import Step, shuffled_batches, train_epochs
 from recsys_ae.training.runner import EpochRules, Trained, Trainee, TrainingOptions, run_training
-from recsys_ae.types import CountVector, Epoch, Mean, PositionVector, Terms
+from recsys_ae.types import CountVector, Mean, PositionVector, Terms
 
 R = TypeVar("R")
 N = TypeVar("N", Autoencoder, RBM)
@@ -156,21 +156,21 @@ def _of_all_rows(
     fitted: Callable[[Autoencoder], R],
 ) -> GradientTrainee[R]:
     """A network that takes each step on all rows, which it reads block by block."""
-    if training.optimizer == "l-bfgs-b":  # whose line searches end where values are rounded
-        network.double()
     whole = whole_objective(network, objective, rows, seed=seed)
-    epochs: Callable[..., Iterator[Epoch]]
-    if training.optimizer == "l-bfgs-b":
-        epochs = partial(lbfgs_epochs, whole, iterations=training.iterations_per_epoch,
-                         max_epochs=training.epochs, validate_every=training.validate_every)  # fmt: skip
-        single = lambda: fitted(deepcopy(network).float())  # noqa: E731
-        return GradientTrainee(network, objective, None, epochs, single, objective.sparsity.taken)
-    optimizer = _optimizer(network, training)
-    epochs = partial(full_batch_epochs, whole, optimizer, iterations=training.iterations_per_epoch,
-                     max_epochs=training.epochs)  # fmt: skip
-    return GradientTrainee(
-        network, objective, optimizer, epochs, partial(fitted, network), objective.sparsity.taken
-    )
+    iterations, max_epochs = training.iterations_per_epoch, training.epochs
+    measures = objective.sparsity.taken
+    if training.optimizer != "l-bfgs-b":
+        optimizer = _optimizer(network, training)
+        epochs = partial(full_batch_epochs, whole, optimizer, iterations=iterations, max_epochs=max_epochs)
+        return GradientTrainee(network, objective, optimizer, epochs, partial(fitted, network), measures)
+    network.double()  # line searches end where values are rounded
+
+    def fitted_single() -> R:
+        return fitted(deepcopy(network).float())
+
+    rhythm = training.validate_every
+    epochs = partial(lbfgs_epochs, whole, iterations=iterations, max_epochs=max_epochs, validate_every=rhythm)
+    return GradientTrainee(network, objective, None, epochs, fitted_single, measures)
 
 
 def whole_objective(

@@ -52,7 +52,7 @@ class Deterministic(nn.Module):
         return encoding, None
 
 
-class TopK(nn.Module):
+class TopK(Deterministic):
     """Of each row the `k` units pass that are farthest from their rest; all others are put to rest.
 
     In a network that is not anchored, rest is 0, and these are the k largest activations of a k-sparse
@@ -65,13 +65,6 @@ class TopK(nn.Module):
     def __init__(self, k: int) -> None:
         super().__init__()
         self.k = k
-
-    def start(self, generator: torch.Generator) -> None:
-        """There is nothing to draw."""
-
-    def expected(self, encoding: Tensor) -> Tensor:
-        """Of encodings at rest."""
-        return encoding
 
     def forward(
         self, encoding: Tensor, generator: torch.Generator | None, rest: Tensor | None = None
