@@ -9,18 +9,16 @@ from typing import get_args
 import numpy as np
 import pytest
 from scipy.sparse import coo_array, csr_array
-from toys import fit
+from toys import everyone, fit, train
 
 from recsys_ae.data.histories import Histories, UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings, select_rows
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.models import configs as c
-from recsys_ae.models.fit import fit as train
 from recsys_ae.models.penalty_configs import PenaltyConfig
 from recsys_ae.models.storage import load_model, save_model
 from recsys_ae.recommender import Recommender
-from recsys_ae.training.runner import Context
 from recsys_ae.types import Epoch
 
 TRAINING = c.TrainingConfig(epochs=40, batch_size=64, learning_rate=1e-2, patience=None)
@@ -244,10 +242,6 @@ def model(name, ratings) -> Recommender:
     return fit(CONFIGS[name], ratings, seed=5)
 
 
-def everyone(ratings: Ratings) -> UserBatch:
-    return UserBatch(np.arange(ratings.n_users), ratings.matrix)
-
-
 def strangers(ratings: Ratings) -> UserBatch:
     return UserBatch(np.full(ratings.n_users, -1), ratings.matrix)
 
@@ -295,9 +289,9 @@ def test_fitting_again_gives_the_same_scores_bit_for_bit(name, model, ratings, t
             signal.raise_signal(signal.SIGINT)
 
     if config.trains_in_epochs:
-        stopped = train(config, ratings, seed=5, context=Context(checkpoints=tmp_path, on_epoch=stop))
+        stopped = train(config, ratings, seed=5, checkpoints=tmp_path, on_epoch=stop)
         assert stopped.interrupted
-        resumed = train(config, ratings, seed=5, context=Context(checkpoints=tmp_path, resume=True))
+        resumed = train(config, ratings, seed=5, checkpoints=tmp_path, resume=True)
         assert resumed.epochs[: len(stopped.epochs)] == stopped.epochs  # told again, not trained again
         again = resumed.model
     else:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
-from test_contract import CONFIGS, everyone, make_ratings, strangers
-from toys import fit
+from test_contract import CONFIGS, make_ratings, strangers
+from toys import everyone, fit
 
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings

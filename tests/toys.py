@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import small_ratings
 
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.models import fit as fitting
@@ -67,6 +68,11 @@ def train(config: ModelConfig, ratings: Ratings, *, seed: int = 0, validator=Non
 def fit(config: ModelConfig, ratings: Ratings, **options) -> Recommender:
     """The model alone of `train`."""
     return train(config, ratings, **options).model
+
+
+def everyone(ratings: Ratings) -> UserBatch:
+    """All users of training, with all their ratings."""
+    return UserBatch(np.arange(ratings.n_users), ratings.matrix)
 
 
 def toy(ratings: Ratings, seed: int = 0, **flags) -> Toy:

@@ -15,10 +15,9 @@ from pydantic import ValidationError
 from scipy.sparse import csr_array
 from strategies import grid
 from synthetic import low_rank
-from toys import Scoring, fit
+from toys import Scoring, everyone, fit
 from toys import train as train_model
 
-from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.models import configs as c
 from recsys_ae.models import trainee
@@ -121,10 +120,6 @@ def test_row_blocks_hold_each_row_with_entries_once_in_order_and_are_bounded(siz
     for block, following in pairwise(blocks):
         grown = [*block, following[0]]
         assert len(grown) > 3 or sum(sizes[row] for row in grown) > 7
-
-
-def everyone(ratings: Ratings) -> UserBatch:
-    return UserBatch(np.arange(ratings.n_users), ratings.matrix)
 
 
 def test_linear_autoencoder_by_lbfgs_is_the_truncated_svd():

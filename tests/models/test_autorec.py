@@ -11,7 +11,7 @@ from networks import drawn_network
 from pydantic import ValidationError
 from scipy.sparse import csr_array
 from strategies import grid
-from toys import Scoring, fit
+from toys import Scoring, everyone, fit
 from toys import train as train_model
 
 from recsys_ae.data.histories import UserBatch
@@ -50,10 +50,6 @@ def standardised_rows(config: c.AutoRecConfig, ratings: Ratings) -> tuple[Biases
     biases = Biases.of_mean(ratings) if config.debias is None else Biases.solve(ratings, config.debias)
     rows = biases.removed_from(ratings)
     return biases, rows.transposed() if isinstance(config, c.ItemAutoRecConfig) else rows
-
-
-def everyone(ratings: Ratings) -> UserBatch:
-    return UserBatch(np.arange(ratings.n_users), ratings.matrix)
 
 
 def error(recommender, ratings: Ratings, truth: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array, csr_array, csr_matrix, diags, hstack, identity
 from synthetic import low_rank, permuted
-from toys import fit, train
+from toys import everyone, fit, train
 
 import recsys_ae as ra
 from recsys_ae.data.histories import UserBatch
@@ -28,10 +28,6 @@ from recsys_ae.rng import numpy_generator
 
 FORMS = ("both", "users", "items", "none")
 QUICK = BayesianMFConfig(factors=3, sweeps=40, samples=6)
-
-
-def everyone(ratings: Ratings) -> UserBatch:
-    return UserBatch(np.arange(ratings.n_users), ratings.matrix)
 
 
 def strangers(ratings: Ratings) -> UserBatch:

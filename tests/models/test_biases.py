@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from scipy.sparse import csr_array
 from strategies import small_ratings
+from toys import everyone
 
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
@@ -18,10 +19,6 @@ def ratings_of(rows: list[int], columns: list[int], values: list[float], shape: 
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
     matrix = csr_array((np.array(values, dtype=np.float32), np.array(columns), starts), shape=shape)
     return Ratings(matrix, IdMap(np.arange(shape[0])), IdMap(np.arange(shape[1])))
-
-
-def everyone(ratings: Ratings) -> UserBatch:
-    return UserBatch(np.arange(ratings.n_users), ratings.matrix)
 
 
 TINY = ratings_of([0, 0, 1, 3], [0, 1, 0, 2], [4.0, 0.0, 2.0, -2.0], (4, 4))  # user 2 and item 3 are cold

@@ -10,10 +10,8 @@ import torch
 from scipy.sparse import csr_array
 from strategies import grid
 from synthetic import checkerboard, power_law
-from toys import fit, train
+from toys import everyone, fit, train
 
-from recsys_ae.data.histories import UserBatch
-from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import DataError
 from recsys_ae.models.configs import MultDAEConfig, MultVAEConfig, PopularityConfig, TrainingConfig
 
@@ -27,10 +25,6 @@ CONFIGS = {
 @pytest.fixture(params=CONFIGS)
 def config(request):
     return CONFIGS[request.param]
-
-
-def everyone(ratings: Ratings) -> UserBatch:
-    return UserBatch(np.arange(ratings.n_users), ratings.matrix)
 
 
 def untrained(config):

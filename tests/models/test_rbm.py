@@ -10,7 +10,7 @@ import pytest
 from scipy.sparse import csr_array
 from strategies import grid
 from synthetic import low_rank, permuted
-from toys import Scoring, fit, train
+from toys import Scoring, everyone, fit, train
 
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
@@ -31,10 +31,6 @@ CONFIGS = {
 @pytest.fixture(params=CONFIGS)
 def config(request) -> RBMConfig:
     return CONFIGS[request.param]
-
-
-def everyone(ratings: Ratings) -> UserBatch:
-    return UserBatch(np.arange(ratings.n_users), ratings.matrix)
 
 
 def revalued(ratings: Ratings, values: np.ndarray) -> Ratings:

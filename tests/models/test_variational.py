@@ -11,9 +11,8 @@ from scipy.sparse import csr_array
 from strategies import grid
 from synthetic import low_rank
 from torch.distributions import Normal, kl_divergence
-from toys import fit, train
+from toys import everyone, fit, train
 
-from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.models import configs as c
 from recsys_ae.models.autorec import item_recommender
@@ -32,10 +31,6 @@ def variational(kind, *, beta: float = 0.2, anneal_epochs: int = 0, code: int = 
     bottleneck = c.GaussianCodeConfig(code=code, beta=beta, anneal_epochs=anneal_epochs)
     standard = {"hidden": (16,), "l2": 5.0, "corruption": None, "training": TRAINING, "debias": FEW_BIASES}
     return kind(bottleneck=bottleneck, **{**standard, **settings})
-
-
-def everyone(ratings: Ratings) -> UserBatch:
-    return UserBatch(np.arange(ratings.n_users), ratings.matrix)
 
 
 def error(model, ratings: Ratings) -> float:
