@@ -168,13 +168,13 @@ class AutoRecConfig(AutoencoderConfig):
             raise ValueError(clash)
         if (
             isinstance(self.penalty, SparseKLConfig)
-            and self.penalty.over != "batch"
+            and self.penalty.over == "running"
             and self.training.takes_all_rows
         ):
             raise ValueError(
-                f"penalty 'kl-sparse' over {self.penalty.over!r} changes from step to step, and "
-                f"training.optimizer {self.training.optimizer!r} minimises one function; set "
-                "penalty.over: batch, or training.optimizer: adam"
+                f"penalty 'kl-sparse' over 'running' changes from step to step, and training.optimizer "
+                f"{self.training.optimizer!r} minimises one function; set penalty.over: batch, or "
+                "training.optimizer: adam"
             )
         return self
 

@@ -140,7 +140,8 @@ def make_objective(config: c.AutoencoderConfig, rows: Ratings) -> Objective:
     if (kl := _divergence(config, rows)) is not None:
         penalties["kl"] = kl
     if isinstance(config, c.AutoRecConfig) and config.penalty is not None:
-        penalties[config.penalty.kind] = make_penalty(config.penalty, config.hidden[-1], rows)
+        penalty = config.penalty.of_all_rows() if config.training.takes_all_rows else config.penalty
+        penalties[penalty.kind] = make_penalty(penalty, config.hidden[-1], rows)
     corrupt = make_corruption(config, rows)
     if isinstance(config, c.ImplicitAutoRecConfig):
         corrupt = partial(corruption.of_unit_rows, corruption=corrupt)

@@ -8,7 +8,7 @@ penalty one over units; the docstrings there say what papers' weights are in it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat
 
@@ -17,6 +17,10 @@ from recsys_ae.config import Config, Share
 
 class CodePenaltyConfig(Config):
     """What all penalties on codes share."""
+
+    def of_all_rows(self) -> Self:
+        """The same where each step takes all rows, which it reads in blocks."""
+        return self
 
     def clash(self, activation: str, hidden: Sequence[int]) -> str | None:
         """Why it cannot be had with hidden layers of these widths and this activation; None: it can."""
@@ -27,14 +31,16 @@ class SparseKLConfig(CodePenaltyConfig):
     """The mean activation of each unit is to be `rho` (a tanh counts as (1 + a) / 2): `beta` times its
     divergence from that. The mean is one `over` each mini-batch ("batch"), a running mean of these, of which
     a share of `decay` is left after each step ("running"), or one over all rows, taken before each epoch
-    ("data"). Optimisers that take all rows read them in blocks of at most 8,192 rows and a million entries,
-    which are the batches then."""
+    ("data"). Where a step takes all rows, both the batch and the data are these, as the step reads them."""
 
     kind: Literal["kl-sparse"] = "kl-sparse"
     rho: Share = 0.05
     beta: NonNegativeFloat = 0.1
     over: Literal["batch", "running", "data"] = "batch"
     decay: Share = 0.9
+
+    def of_all_rows(self) -> Self:
+        return self.model_copy(update={"over": "data"})
 
     def clash(self, activation: str, hidden: Sequence[int]) -> str | None:
         if activation in ("sigmoid", "tanh"):

@@ -176,12 +176,14 @@ def _of_all_rows(
 def whole_objective(
     network: Autoencoder, objective: Objective, rows: csr_array, *, seed: int
 ) -> WholeObjective[RowBatch]:
-    """The objective over all rows as one function of the parameters. Noise is that of the epoch."""
+    """The objective over all rows as one function of the parameters. Noise is that of the epoch, and each
+    block has its own, whatever else is drawn for the blocks before it."""
     noise = torch.Generator(network.device)
 
     def blocks(epoch: int) -> Iterator[RowBatch]:
-        noise.manual_seed(torch_seed(seed, "corruption", epoch))
-        return _blocks(rows, network.device)
+        for number, block in enumerate(_blocks(rows, network.device)):
+            noise.manual_seed(torch_seed(seed, "corruption", epoch, number))
+            yield block
 
     return WholeObjective(
         network,
@@ -189,6 +191,7 @@ def whole_objective(
         objective.backward_of_terms,
         partial(objective.add_known_gradient, network),
         blocks,
+        partial(objective.begin_step, network, generator=noise),
     )
 
 

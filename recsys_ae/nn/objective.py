@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import nn
 
-from recsys_ae.nn.autoencoder import Autoencoder
+from recsys_ae.nn.autoencoder import Autoencoder, Reconstruction
 from recsys_ae.nn.corruption import Corruption, keep_clean
 from recsys_ae.nn.losses import Loss, masked_squared_error
 from recsys_ae.nn.penalties import KnownGradient, KnowsAllRows
@@ -42,9 +42,20 @@ class Objective(nn.Module):
 
     def begin_epoch(self, network: Autoencoder, rows: Callable[[], Iterable[RowBatch]]) -> None:
         """To be called before the first batch of each epoch. `rows`: gives all rows with entries."""
-        for penalty in self.penalties.values():
-            if isinstance(penalty, KnowsAllRows):
-                penalty.look_at(network, rows())
+        for penalty in self._that_know_all_rows():
+            penalty.look_at(network, (network(clean) for clean in rows()))
+
+    def begin_step(
+        self,
+        network: Autoencoder,
+        rows: Callable[[], Iterable[RowBatch]],
+        *,
+        generator: torch.Generator,
+    ) -> None:
+        """To be called instead where each step takes all rows, before each. `rows`: gives them, block by
+        block, each with the noise that is drawn for it in the step."""
+        for penalty in self._that_know_all_rows():
+            penalty.look_at(network, (self._reconstruct(network, clean, generator)[1] for clean in rows()))
 
     def forward(
         self,
@@ -60,14 +71,23 @@ class Objective(nn.Module):
 
         Their gradient is what `backward` adds, and nothing else: some terms do not carry theirs themselves.
         """
-        read = self.corruption(clean, generator)
-        reconstruction = network(read, generator, dropout=self.hidden_dropout)
+        read, reconstruction = self._reconstruct(network, clean, generator)
         if self.training and isinstance(network, Autoencoder):  # single layers have no code
             self.sparsity.add(network, reconstruction)
         terms = {"reconstruction": self.loss(reconstruction, clean.marked(read.corrupted), generator)}
         for name, penalty in self.penalties.items():
             terms[name] = penalty(network, reconstruction, step=step, epoch=epoch)
         return terms
+
+    def _reconstruct(
+        self, network: Autoencoder, clean: RowBatch, generator: torch.Generator
+    ) -> tuple[RowBatch, Reconstruction]:
+        """What the network reads of the rows, and what it makes of it."""
+        read = self.corruption(clean, generator)
+        return read, network(read, generator, dropout=self.hidden_dropout)
+
+    def _that_know_all_rows(self) -> list[KnowsAllRows]:
+        return [penalty for penalty in self.penalties.values() if isinstance(penalty, KnowsAllRows)]
 
     def backward(self, network: nn.Module, terms: Terms) -> None:
         """Add the gradient of the sum of the terms' means to that of the parameters."""

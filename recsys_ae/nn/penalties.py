@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from recsys_ae.nn.autoencoder import Autoencoder, Reconstruction
 from recsys_ae.nn.layers import identity, states_of
-from recsys_ae.nn.rows import RowBatch
 from recsys_ae.types import Mean
 
 _NEAREST = 1e-6  # how near to 0 and 1 a mean activation counts, for finite divergences
@@ -41,10 +40,11 @@ class KnownGradient(Protocol):
 
 @runtime_checkable
 class KnowsAllRows(Protocol):
-    """A penalty that looks at all rows before each epoch."""
+    """A penalty that looks at all rows together, before it is told of some of them: before each epoch at the
+    clean rows, or before each step that takes all rows, block by block, at what that step reads."""
 
-    def look_at(self, network: Autoencoder, rows: Iterable[RowBatch]) -> None:
-        """`rows`: all rows with entries, clean, made as they are asked for; nobody has to ask."""
+    def look_at(self, network: Autoencoder, reconstructions: Iterable[Reconstruction]) -> None:
+        """`reconstructions`: of all rows with entries, made as they are asked for; nobody has to ask."""
         ...
 
 
@@ -111,9 +111,10 @@ class SparseKL(nn.Module):
 
     ρ̂ is a mean `over` the rows of the batch; or the running mean of the batches so far,
     ρ̂ₜ = decay · ρ̂ₜ₋₁ + (1 - decay) · ρ̂_batch from ρ̂₀ = ρ; or one over the clean data, taken anew before each
-    epoch. Rows of other steps give no gradient any more. So the slope of the divergence,
-    β(-ρ/ρ̂ + (1 - ρ)/(1 - ρ̂)), is taken at ρ̂, and the gradient flows on through the mean of the batch, which
-    stands for ρ̂ undiminished: one `beta` pulls as strongly over all three, whatever the decay.
+    epoch, or over all rows that a step takes. Rows of other steps give no gradient any more. So the slope of
+    the divergence, β(-ρ/ρ̂ + (1 - ρ)/(1 - ρ̂)), is taken at ρ̂, and the gradient flows on through the mean of
+    the batch, which stands for ρ̂ undiminished: one `beta` pulls as strongly over all three, whatever the
+    decay.
 
     The data term here is a mean over entries, in which each unit has its share. Ng adds β Σ KL to the mean
     over rows of half their squared error: his β is `beta` · entries per row / (2 · units).
@@ -129,14 +130,14 @@ class SparseKL(nn.Module):
         self.register_buffer("mean", torch.full((sizes.code,), rho))
 
     @torch.no_grad()
-    def look_at(self, network: Autoencoder, rows: Iterable[RowBatch]) -> None:
+    def look_at(self, network: Autoencoder, reconstructions: Iterable[Reconstruction]) -> None:
         """Take the mean over the data, where that is wanted."""
         if self.over == "data":
             n_rows, total = 0, torch.zeros_like(self.mean, dtype=torch.float64)
-            for batch in rows:
-                n_rows += batch.n_rows
-                total += _states(network, network(batch)).sum(dim=0)
-            self.mean = (total / n_rows).to(self.mean.dtype)
+            for reconstruction in reconstructions:
+                n_rows += len(reconstruction.code)
+                total += _states(network, reconstruction).sum(dim=0)
+            self.mean = (total / n_rows).to(reconstruction.code.dtype)
 
     def forward(self, network: Autoencoder, reconstruction: Reconstruction, *, step: int, epoch: int) -> Mean:
         of_batch = _states(network, reconstruction).mean(dim=0)

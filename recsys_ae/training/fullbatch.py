@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 import torch
@@ -28,6 +29,7 @@ class WholeObjective(Generic[B]):
     `blocks`: epoch -> the blocks of that epoch, the same whenever it is asked, corruption and all.
     `objective`: (block, step=, epoch=) -> the terms of a block. `backward`: adds the gradient that terms
     carry, whose sum is that of a block and whose count that of all. `known`: adds the rest of it, once.
+    `look`: is shown the blocks of the epoch before each value, as a function that gives them.
     `terms`: those of the last value, as floats.
     """
 
@@ -36,6 +38,7 @@ class WholeObjective(Generic[B]):
     backward: Callable[[Terms], None]
     known: Callable[[], None]
     blocks: Callable[[int], Iterable[B]]
+    look: Callable[[Callable[[], Iterable[B]]], None]
     terms: Terms = field(default_factory=dict, init=False)
     _counts: tuple[int, dict[str, float]] = field(default=(0, {}), init=False)
 
@@ -54,6 +57,7 @@ class WholeObjective(Generic[B]):
         """Put the gradient at the parameters of the network into the network. Sums are added up over the
         blocks, and divided once."""
         counts = self._counts_of(step=step, epoch=epoch)
+        self.look(partial(self.blocks, epoch))
         self.network.zero_grad(set_to_none=True)
         totals: Terms = {}
         for block in self.blocks(epoch):

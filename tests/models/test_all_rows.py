@@ -42,6 +42,9 @@ OBJECTIVES: dict[str, c.AutoencoderConfig] = {
     "emphasised": c.UserAutoRecConfig(
         hidden=(5,), corruption=c.SaltAndPepperConfig(probability=0.3), emphasis=c.EmphasisConfig()
     ),
+    "sparse": c.UserAutoRecConfig(
+        hidden=(5,), corruption=c.MaskingConfig(), penalty={"kind": "kl-sparse", "beta": 5.0}, training=LBFGS
+    ),
     "mult-dae": c.MultDAEConfig(hidden=(5, 4), l2=2.0),
 }
 
@@ -79,7 +82,7 @@ def test_the_gradient_of_the_one_function_is_that_of_finite_differences(name, mo
         assert gradient[place] == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-5, abs=1e-8)
 
 
-@pytest.mark.parametrize("name", ["plain", "free", "mult-dae"])
+@pytest.mark.parametrize("name", ["plain", "free", "sparse", "mult-dae"])
 def test_blocks_of_rows_change_nothing_but_the_memory(name, monkeypatch):
     """Without noise, whose draws follow the blocks."""
     monkeypatch.setitem(OBJECTIVES, name, OBJECTIVES[name].model_copy(update={"corruption": None}))

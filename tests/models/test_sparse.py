@@ -17,8 +17,9 @@ from toys import Scoring, train
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.metrics import RMSE
 from recsys_ae.models import configs as c
+from recsys_ae.models import trainee
 from recsys_ae.models.parts import make_architecture, make_objective
-from recsys_ae.models.penalty_configs import L1Config
+from recsys_ae.models.penalty_configs import L1Config, SparseKLConfig
 from recsys_ae.nn.autoencoder import Architecture, Reconstruction
 from recsys_ae.nn.penalties import PENALTIES, Sizes
 from recsys_ae.results.folder import curve_point
@@ -46,6 +47,19 @@ def test_with_a_large_beta_the_mean_activation_is_the_wanted_one(kind, activatio
     first, *_, last = curve(kind(**wide, penalty=penalty, training=training))
     assert first.measures["mean_activation"] > 0.3
     assert last.measures["mean_activation"] == pytest.approx(0.15, abs=0.02)
+
+
+@pytest.mark.parametrize("optimizer", ["l-bfgs-b", "rprop"])
+@pytest.mark.parametrize("over", ["batch", "data"])
+def test_so_it_is_where_steps_take_all_rows(optimizer, over, monkeypatch):
+    """Block by block, though no block by itself has the wanted mean."""
+    monkeypatch.setattr(trainee, "_ROWS_AT_ONCE", 7)
+    penalty = SparseKLConfig(rho=0.15, beta=20.0, over=over)
+    training = c.TrainingConfig(optimizer=optimizer, learning_rate=5e-3, epochs=5, patience=None)
+    config = c.UserAutoRecConfig(hidden=(12,), l2=0.2, corruption=None, training=training)
+    assert curve(config)[-1].measures["mean_activation"] > 0.3
+    held = curve(config.model_copy(update={"penalty": penalty}))[-1]
+    assert held.measures["mean_activation"] == pytest.approx(0.15, abs=0.02)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,6 +111,10 @@ def test_one_weight_means_the_same_for_more_rows_and_more_units():
         ({"activation": "identity", "penalty": {"kind": "kl-sparse"}}, "activation: sigmoid or tanh"),
         ({"hidden": (50, 20), "bottleneck": {"kind": "top-k", "k": 21}}, "21 units pass, .*hidden has 20"),
         ({"bottleneck": {"kind": "top-k", "k": 5}, "penalty": {"kind": "l1"}}, "bottleneck and penalty"),
+        (
+            {"penalty": {"kind": "kl-sparse", "over": "running"}, "training": {"optimizer": "rprop"}},
+            "over 'running' .*optimizer 'rprop' .*set penalty.over: batch",
+        ),
         ({"penalty": {"kind": "kl-sparse", "rho": 1.0}}, "less than 1"),
         ({"penalty": {"kind": "l1", "weight": -1.0}}, "greater than or equal to 0"),
     ],
