@@ -12,7 +12,6 @@ from recsys_ae.models.bottleneck_configs import BottleneckConfig, GaussianCodeCo
 from recsys_ae.models.network_configs import MOST_LAYERS, AutoencoderConfig
 from recsys_ae.models.penalty_configs import PenaltyConfig, SparseKLConfig
 from recsys_ae.models.training_configs import (
-    CorruptionConfig,
     EmphasisConfig,
     GaussianNoiseConfig,
     MaskingConfig,
@@ -141,6 +140,19 @@ class AutoRecConfig(AutoencoderConfig):
     def draws_codes(self) -> bool:
         return isinstance(self.bottleneck, GaussianCodeConfig)
 
+    @property
+    def corrupted_share(self) -> float:
+        """The probability that an input is corrupted."""
+        match self.corruption:
+            case None:
+                return 0.0
+            case MaskingConfig(probability=probability) | SaltAndPepperConfig(probability=probability):
+                return probability
+            case GaussianNoiseConfig():
+                return 1.0
+            case _:
+                assert_never(self.corruption)
+
     @model_validator(mode="after")
     def _drawn_codes_stand_between_the_layers(self):
         """They have a layer of their own, so the decoder undoes no layer of the encoder."""
@@ -192,7 +204,7 @@ class AutoRecConfig(AutoencoderConfig):
         if self.emphasis is None:
             return self
         kind = "null" if self.corruption is None else self.corruption.kind
-        share = _corrupted_share(self.corruption)
+        share = self.corrupted_share
         if share in (0.0, 1.0):
             raise ValueError(
                 f"'emphasis' tells corrupted inputs from others, and corruption {kind} corrupts "
@@ -203,19 +215,6 @@ class AutoRecConfig(AutoencoderConfig):
                 "'emphasis' leaves no entry to learn from; let corrupted or uncorrupted be above 0"
             )
         return self
-
-
-def _corrupted_share(corruption: CorruptionConfig | None) -> float:
-    """The probability that an input is corrupted."""
-    match corruption:
-        case None:
-            return 0.0
-        case MaskingConfig() | SaltAndPepperConfig():
-            return corruption.probability
-        case GaussianNoiseConfig():
-            return 1.0
-        case _:
-            assert_never(corruption)
 
 
 class ItemAutoRecConfig(AutoRecConfig):

@@ -84,7 +84,7 @@ def _warn_of_copies(config: c.AutoRecConfig, widths: tuple[int, ...], rows: Rati
     not: it makes what is copied weaker, and from which size on it makes the network leave some of it out
     depends on the data."""
     n_columns = _columns_with_ratings(rows)
-    corrupted = config.corruption is not None and config.pretraining is None
+    corrupted = config.corrupted_share > 0 and config.pretraining is None
     free = not corrupted and config.penalty is None and config.bottleneck is None
     if free and min(widths) >= n_columns:
         log.warning(

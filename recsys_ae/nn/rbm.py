@@ -89,7 +89,7 @@ class RBM(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class ChainState:
     """A state of the Gibbs chain. `visible`: (K, m), as in `RBM.hidden_shares`; `hidden`: (b, hidden), the
     probabilities that follow from it."""
 
@@ -141,7 +141,9 @@ class ContrastiveDivergence(nn.Module):
             self.l2.add_gradient(network)
 
 
-def chain(rbm: RBM, batch: RowBatch, steps: int, generator: torch.Generator) -> tuple[Phase, Phase, Tensor]:
+def chain(
+    rbm: RBM, batch: RowBatch, steps: int, generator: torch.Generator
+) -> tuple[ChainState, ChainState, Tensor]:
     """The data, what is left of them after `steps` steps of Gibbs sampling, and () minus the log-probability
     of the data after the first of them, summed over entries.
 
@@ -149,7 +151,7 @@ def chain(rbm: RBM, batch: RowBatch, steps: int, generator: torch.Generator) -> 
     noise (Hinton 2010, section 3.2)."""
     levels = torch.arange(rbm.n_levels, device=batch.values.device)
     shown = (levels[:, None] == batch.values).to(rbm.weights.dtype)
-    data = now = Phase(shown, rbm.hidden_shares(shown, batch))
+    data = now = ChainState(shown, rbm.hidden_shares(shown, batch))
     loss = shown.new_zeros(())
     for step in range(steps):
         draws = torch.rand(now.hidden.shape, generator=generator, dtype=shown.dtype, device=shown.device)
@@ -157,7 +159,7 @@ def chain(rbm: RBM, batch: RowBatch, steps: int, generator: torch.Generator) -> 
         if step == 0:
             loss = -(logs * shown).sum()
         visible = logs.exp()
-        now = Phase(visible, rbm.hidden_shares(visible, batch))
+        now = ChainState(visible, rbm.hidden_shares(visible, batch))
     return data, now, loss
 
 

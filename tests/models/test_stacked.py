@@ -297,6 +297,7 @@ def test_an_overcomplete_code_that_nothing_keeps_from_copying_is_named(caplog):
     assert copied(made, caplog, hidden=(known,), corruption=None)
     assert copied(made, caplog, hidden=(known,), corruption=None, l2=0.0)
     assert str(known) in caplog.text
+    assert copied(made, caplog, hidden=(known,), corruption=c.MaskingConfig(probability=0.0))
     assert not copied(made, caplog, hidden=(known - 1,), corruption=None)
     assert not copied(made, caplog, hidden=(known,))
     assert copied(made, caplog, hidden=(known, known), decoder=(known,), corruption=None)
