@@ -30,8 +30,6 @@ ADAMW = TRAINING.model_copy(update={"optimizer": "adamw", "weight_decay": 0.1})
 CALM = TRAINING.model_copy(update={"learning_rate": 5e-3})  # noise in the codes makes rounding grow
 DRAWN = c.GaussianCodeConfig(code=3, beta=0.1, anneal_epochs=5)
 CONFIGS: dict[str, c.ModelConfig] = {
-    "i-autorec": c.ItemAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
-    "u-autorec": c.UserAutoRecConfig(hidden=(16,), l2=0.2, corruption=None, training=TRAINING),
     "i-autorec-noisy": c.ItemAutoRecConfig(
         hidden=(12, 8),
         output="scaled",
@@ -70,40 +68,6 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "u-vae": c.UserAutoRecConfig(hidden=(16,), bottleneck=DRAWN, l2=1.0, corruption=None, training=CALM),
     "mult-dae": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=TRAINING),
     "mult-vae": c.MultVAEConfig(hidden=(16,), code=8, anneal_epochs=10, positive=2.0, training=TRAINING),
-    "i-autorec-l-bfgs-b": c.ItemAutoRecConfig(hidden=(8,), l2=0.2, corruption=None, training=LBFGS),
-    "i-autorec-rprop": c.ItemAutoRecConfig(hidden=(8,), l2=0.2, training=RPROP),
-    "i-autorec-salt-and-pepper": c.ItemAutoRecConfig(
-        hidden=(16,),
-        l2=0.2,
-        corruption=c.SaltAndPepperConfig(),
-        emphasis=c.EmphasisConfig(corrupted=1.0, uncorrupted=0.5),
-        training=TRAINING,
-    ),
-    "i-autorec-masked": c.ItemAutoRecConfig(
-        hidden=(16,),
-        l2=0.2,
-        corruption=c.MaskingConfig(probability=0.3, rescale=False),
-        emphasis=c.EmphasisConfig(corrupted=2.0, uncorrupted=1.0),
-        training=ADAMW,
-    ),
-    "u-autorec-l-bfgs-b": c.UserAutoRecConfig(hidden=(8,), l2=0.2, corruption=None, training=LBFGS),
-    "u-autorec-rprop": c.UserAutoRecConfig(hidden=(8,), l2=0.2, training=RPROP),
-    "u-autorec-salt-and-pepper": c.UserAutoRecConfig(
-        hidden=(16,),
-        l2=0.2,
-        corruption=c.SaltAndPepperConfig(),
-        emphasis=c.EmphasisConfig(corrupted=1.0, uncorrupted=0.5),
-        training=TRAINING,
-    ),
-    "u-autorec-masked": c.UserAutoRecConfig(
-        hidden=(16,),
-        l2=0.2,
-        corruption=c.MaskingConfig(probability=0.3, rescale=False),
-        emphasis=c.EmphasisConfig(corrupted=2.0, uncorrupted=1.0),
-        training=ADAMW,
-    ),
-    "i-autorec-refeed": c.ItemAutoRecConfig(hidden=(16,), l2=0.2, training=REFEED),
-    "u-autorec-refeed": c.UserAutoRecConfig(hidden=(16,), l2=0.2, training=REFEED),
     "mult-dae-l-bfgs-b": c.MultDAEConfig(hidden=(16, 8), l2=0.1, training=LBFGS),
     "rbm": c.RBMConfig(hidden=12, l2=0.05, training=TRAINING),
     "rbm-conditional": c.RBMConfig(
@@ -141,6 +105,23 @@ CONFIGS: dict[str, c.ModelConfig] = {
     "pca": c.PCAConfig(factors=2, biases=c.BiasesConfig(item_damping=0.3, user_damping=0.3)),
     "pure-svd": c.PureSVDConfig(factors=4),
     "pure-svd-positive": c.PureSVDConfig(factors=4, positive=3.0),
+}
+OF_BOTH_SIDES: dict[str, dict] = {
+    "": {"corruption": None},
+    "-l-bfgs-b": {"hidden": (8,), "corruption": None, "training": LBFGS},
+    "-rprop": {"hidden": (8,), "training": RPROP},
+    "-salt-and-pepper": {"corruption": c.SaltAndPepperConfig(), "emphasis": c.EmphasisConfig()},
+    "-masked": {
+        "corruption": c.MaskingConfig(probability=0.3, rescale=False),
+        "emphasis": c.EmphasisConfig(corrupted=2.0, uncorrupted=1.0),
+        "training": ADAMW,
+    },
+    "-refeed": {"training": REFEED},
+}
+CONFIGS |= {
+    f"{side}-autorec{name}": kind(**{"hidden": (16,), "l2": 0.2, "training": TRAINING, **settings})
+    for side, kind in (("i", c.ItemAutoRecConfig), ("u", c.UserAutoRecConfig))
+    for name, settings in OF_BOTH_SIDES.items()
 }
 _KL = {"kind": "kl-sparse", "rho": 0.3, "beta": 0.01}  # mild: a steep slope makes much of rounding
 SPARSE: dict[str, dict] = {
