@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     may_read = path.stat().st_mode  # as any new file here; the library lets nobody but the owner
     try:
         save_file(contiguous, path)
-        path.chmod(may_read)
+        with suppress(OSError):  # some file systems know no rights
+            path.chmod(may_read)
     except SafetensorError as error:
         code = re.search(r"\(os error (\d+)\)", str(error))  # of the system, after three layers
         if code is None:
