@@ -52,7 +52,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """A safetensors file. Raises OSError where it cannot be written, such as on a full disk."""
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # written as it lies
     path.touch()
-    may_read = path.stat().st_mode  # as any new file here; the library lets nobody but the owner
+    may_read = path.stat().st_mode  # as any new file here; the library lets nobody but the owner read it
     try:
         save_file(contiguous, path)
         with suppress(OSError):  # some file systems know no rights

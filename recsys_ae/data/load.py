@@ -178,8 +178,8 @@ def _read(source: Source, config: DataConfig) -> Triples:
         for role, ids in (("user", triples.users), ("item", triples.items)):
             if fraction := ids.fraction():
                 log.warning(
-                    "%s: ids of %ss are read as texts, as %r among these numbers is not whole; "
-                    "where numbers are meant, write them without a decimal point",
+                    "%s: ids of %ss are read as texts, as %r among these numbers is not written as a whole "
+                    "one; where whole numbers are meant, write all of them so",
                     *(shown, role, fraction),
                 )
     return triples

@@ -31,7 +31,8 @@ class SparseKLConfig(CodePenaltyConfig):
     """The mean activation of each unit is to be `rho` (a tanh counts as (1 + a) / 2): `beta` times its
     divergence from that. The mean is one `over` each mini-batch ("batch"), a running mean of these, of which
     a share of `decay` is left after each step ("running"), or one over all rows, taken before each epoch
-    ("data"). Where a step takes all rows, both the batch and the data are these, as the step reads them."""
+    ("data"). Where each step takes all rows, "batch" and "data" mean the same: the mean over all rows as the
+    step reads them, for which it reads them twice."""
 
     kind: Literal["kl-sparse"] = "kl-sparse"
     rho: Share = 0.05

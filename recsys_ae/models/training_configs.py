@@ -118,7 +118,7 @@ class TrainingConfig(Config):
     `iterations_per_epoch` steps, within which the corruption of the inputs stays the same. L-BFGS-B finds the
     length of its steps itself (`learning_rate` means nothing), and forgets at the end of an epoch what it
     knows of the curvature: short epochs are validated more often and go down more slowly. It works in 64
-    bits, with about 35 numbers for each parameter. Of Rprop `learning_rate` is the first step of each
+    bits, with about 40 numbers for each parameter. Of Rprop `learning_rate` is the first step of each
     parameter.
 
     `refeed`: so many times after each step, the network takes another step, on what it makes of the whole

@@ -52,8 +52,8 @@ class Objective(nn.Module):
         *,
         generator: torch.Generator,
     ) -> None:
-        """To be called instead where each step takes all rows, before each. `rows`: gives them, block by
-        block, each with the noise that is drawn for it in the step."""
+        """Where each step takes all rows: to be called before each step, in place of `begin_epoch`. `rows`:
+        gives them, block by block, each with the noise that is drawn for it in the step."""
         for penalty in self._that_know_all_rows():
             penalty.look_at(network, (self._reconstruct(network, clean, generator)[1] for clean in rows()))
 

@@ -17,7 +17,7 @@ from recsys_ae.nn.autoencoder import Autoencoder, Reconstruction
 from recsys_ae.nn.layers import identity, states_of
 from recsys_ae.types import Mean
 
-_NEAREST = 1e-6  # how near to 0 and 1 a mean activation counts, for finite divergences
+_NEAREST = 1e-6  # how near to 0 and 1 a mean activation may come before the divergence goes on as a line
 
 
 class Penalty(Protocol):
@@ -40,8 +40,8 @@ class KnownGradient(Protocol):
 
 @runtime_checkable
 class KnowsAllRows(Protocol):
-    """A penalty that looks at all rows together, before it is told of some of them: before each epoch at the
-    clean rows, or before each step that takes all rows, block by block, at what that step reads."""
+    """A penalty that needs a look at all rows together: at the clean rows, before each epoch. Where each step
+    takes all rows, block by block, it has that look before each step, at what the step reads."""
 
     def look_at(self, network: Autoencoder, reconstructions: Iterable[Reconstruction]) -> None:
         """`reconstructions`: of all rows with entries, made as they are asked for; nobody has to ask."""
@@ -111,8 +111,10 @@ class SparseKL(nn.Module):
 
     ρ̂ is a mean `over` the rows of the batch; or the running mean of the batches so far,
     ρ̂ₜ = decay · ρ̂ₜ₋₁ + (1 - decay) · ρ̂_batch from ρ̂₀ = ρ; or one over the clean data, taken anew before each
-    epoch, or over all rows that a step takes. Rows of other steps give no gradient any more. So the slope of
-    the divergence, β(-ρ/ρ̂ + (1 - ρ)/(1 - ρ̂)), is taken at ρ̂, and the gradient flows on through the mean of
+    epoch. Where a step takes all rows, it is one over these as the step reads them, taken anew before each.
+
+    Rows that are not in the batch give no gradient: other steps took them, or take them. So the slope of the
+    divergence, β(-ρ/ρ̂ + (1 - ρ)/(1 - ρ̂)), is taken at ρ̂, and the gradient flows on through the mean of
     the batch, which stands for ρ̂ undiminished: one `beta` pulls as strongly over all three, whatever the
     decay.
 
@@ -141,10 +143,12 @@ class SparseKL(nn.Module):
 
     def forward(self, network: Autoencoder, reconstruction: Reconstruction, *, step: int, epoch: int) -> Mean:
         of_batch = _states(network, reconstruction).mean(dim=0)
-        at = self._mean(of_batch.detach()).clamp(_NEAREST, 1 - _NEAREST)
+        mean = self._mean(of_batch.detach())
+        at = mean.clamp(_NEAREST, 1 - _NEAREST)
         rho, share = self.rho, self.beta / len(at)
-        divergence = rho * torch.log(rho / at) + (1 - rho) * torch.log((1 - rho) / (1 - at))
         slope = (1 - rho) / (1 - at) - rho / at
+        divergence = rho * torch.log(rho / at) + (1 - rho) * torch.log((1 - rho) / (1 - at))
+        divergence = divergence + slope * (mean - at)  # beyond the nearest a straight line
         term = share * (divergence + slope * (of_batch - of_batch.detach())).sum()
         n_rows = len(reconstruction.code)
         return Mean(n_rows * term, n_rows)

@@ -179,7 +179,9 @@ def test_matrices_keep_their_stored_zeros(kind):
 @pytest.mark.parametrize(
     ("ids", "said"),
     [
-        (["170.0", "7", "8"], "'170.0' among these numbers is not whole"),
+        (["170.0", "7", "8"], "'170.0' among these numbers is not written as a whole one"),
+        (["7", "1e+16", "8"], "'1e+16' among"),
+        (["7", ".5", "2e5"], "'.5' among"),
         (["1", "2", "3"], None),
         (["1.5", "x", "2"], None),  # names
         (["007", "1", "2"], None),

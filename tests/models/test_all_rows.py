@@ -110,6 +110,16 @@ def test_noise_stays_within_an_epoch_and_changes_with_it():
     assert value(1) != value(2)
 
 
+def test_each_block_has_noise_of_its_own_whatever_is_drawn_for_the_others(monkeypatch):
+    monkeypatch.setattr(trainee, "_ROWS_AT_ONCE", 3)
+    whole = whole_of("emphasised")
+    noise = whole.objective.keywords["generator"]
+    drawn = [torch.rand(5, generator=noise).tolist() for _ in whole.blocks(2)]
+    again = [torch.rand(9 + at, generator=noise)[:5].tolist() for at, _ in enumerate(whole.blocks(2))]
+    assert drawn == again
+    assert len({tuple(draws) for draws in drawn}) == len(drawn) > 2
+
+
 @given(st.lists(st.integers(0, 9), max_size=40))
 def test_row_blocks_hold_each_row_with_entries_once_in_order_and_are_bounded(sizes):
     with pytest.MonkeyPatch.context() as patch:

@@ -132,6 +132,22 @@ def test_means_that_are_not_over_the_data_ask_for_no_rows(over):
     Objective(penalties={"kl-sparse": sparse_kl(over)}).begin_epoch(network_of(), nothing)
 
 
+@pytest.mark.parametrize("active", [0.0, 1.0])
+def test_the_divergence_of_a_unit_that_is_dead_goes_on_as_a_line(active):
+    """So that value and gradient stay one function there, too."""
+    network = network_of()
+
+    def cost(shift: float) -> tuple[float, float]:
+        code = torch.full((4, UNITS), abs(active - shift), dtype=torch.float64, requires_grad=True)
+        term = told(sparse_kl(), network, with_code(network, code))
+        (gradient,) = torch.autograd.grad(term.value, code, retain_graph=True)
+        return float(term.value.detach()), float(gradient.sum())
+
+    (near, slope), (far, other) = cost(4e-7), cost(1e-7)
+    assert slope == pytest.approx(other)
+    assert (far - near) == pytest.approx(slope * (3e-7 if active else -3e-7), rel=1e-6)
+
+
 @pytest.mark.parametrize("over", ["batch", "running", "data"])
 @pytest.mark.parametrize("extreme", [0.0, 1.0])
 def test_units_that_never_or_always_are_active_cost_a_finite_sum(over, extreme):
