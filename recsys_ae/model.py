@@ -14,16 +14,20 @@ import numpy as np
 from recsys_ae.data.configs import DataConfig, Feedback
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.load import declared_scale
-from recsys_ae.errors import CapabilityError, DataError, StorageError
+from recsys_ae.errors import CapabilityError, ConfigError, DataError, StorageError
 from recsys_ae.evaluation.contamination import Training
 from recsys_ae.models.storage import StoredModel, save_model
 from recsys_ae.recommender import Recommender
 from recsys_ae.reporting.progress import count_bar
 from recsys_ae.reporting.tables import figure_text
-from recsys_ae.serving.asked import ids_of, positions_of
+from recsys_ae.serving.asked import distinct, positions_of
+from recsys_ae.serving.explanation import contributions, explanation
+from recsys_ae.serving.like_implicit import LikeImplicit
 from recsys_ae.serving.lists import TopNBlock, allowed_items, frame_of, rows_of
 from recsys_ae.serving.lists import recommend as recommend_to
 from recsys_ae.serving.newcomers import column_names, histories_of
+from recsys_ae.serving.similar import SIMILAR_COLUMNS
+from recsys_ae.serving.similar import similar_items as similar_to
 from recsys_ae.settings.explain import checked
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
@@ -127,7 +131,7 @@ class Model:
         not rank.
         """
         histories = self.training.histories
-        rows = np.arange(len(histories)) if users is None else rows_of(histories.users, ids_of(users, "user"))
+        rows = np.arange(len(histories)) if users is None else rows_of(histories.users, users)
         blocks = recommend_to(
             self.recommender,
             histories,
@@ -194,6 +198,49 @@ class Model:
             predicted[here] = self.score_pairs(batch, of_pairs[here] - start, places[here])
             start, done = start + len(block), end
         return predicted
+
+    def similar_items(self, items: Any, n: int = 10, *, filter_items: Any = None) -> pd.DataFrame:
+        """The items most like each of `items`, itself left out: columns item, rank (from 1), similar, score.
+
+        The score is the cosine, from -1 to 1, between what the model has learnt of two items: their factors
+        or codes, their columns of a linear model, their weights in a network's last layer. `filter_items`:
+        are in no list.
+
+        Raises UnknownIdError for items that are not there, CapabilityError for a model that has learnt
+        nothing of items but how much they are liked.
+        """
+        places = distinct(positions_of(items, self.items, "item"))
+        allowed = allowed_items(self.items, without=filter_items)
+        blocks = similar_to(self.recommender, places, n=n, allowed=allowed)
+        return frame_of(blocks, users=self.items, items=self.items, names=SIMILAR_COLUMNS)
+
+    def explain(self, user: Any, item: Any, n: int = 10) -> pd.DataFrame:
+        """The `n` ratings of a user that speak most for an item: columns item, rating, contribution, the
+        greatest first.
+
+        A contribution is by how much the item's score falls when the rating is left out of the history and
+        the model reads the rest, as it reads somebody new. That is exact for any model; as models are not
+        additive, contributions need not add up to the score. A contribution below 0 speaks against the item.
+
+        Raises UnknownIdError for a user or an item that is not there, ConfigError for `n` below 1,
+        CapabilityError for a model that does not fold in.
+        """
+        histories = self.training.histories
+        rows, places = positions_of(user, histories.users, "user"), positions_of(item, self.items, "item")
+        if (len(rows), len(places)) != (1, 1):
+            raise DataError(
+                f"{len(rows)} users and {len(places)} items cannot be explained at once; give one of each"
+            )
+        if n < 1:
+            raise ConfigError(f"n is {n}, but must be at least 1; give a positive number")
+        batch = histories.batch(rows)
+        found = contributions(self.recommender, batch, int(places[0]))
+        return explanation(batch, found, items=self.items, n=n)
+
+    def as_implicit(self) -> LikeImplicit:
+        """The model as one of the library implicit: `recommend` and `similar_items` with its arguments, by
+        positions, so that code written for implicit runs unchanged."""
+        return LikeImplicit(self.recommender, self.training.histories)
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write a model folder, which `ra.load_model` and the command line read: the model, its histories and

@@ -36,10 +36,12 @@ def test_package_loads_nothing_heavy_before_it_is_used():
 
 def test_block_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"```python\n(import recsys_ae as ra\n.*?)```", README.read_text(), flags=re.DOTALL)
-    assert len([line for line in block.splitlines() if line and not line.startswith("import")]) <= 6
+    section = README.read_text().partition("## From Python")[2].partition("\n## ")[0]
+    first, second = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    assert len([line for line in first.splitlines() if line and not line.startswith("import")]) <= 12
+    write_ratings(tmp_path / "mine.csv")
     names: dict = {}
-    exec(compile(block, "README.md", "exec"), names)
+    exec(compile(first, "README.md", "exec"), names)
     assert names["report"].metrics["rmse"] < names["ratings"].values.std()
     assert list(names["lists"].columns) == ["user", "rank", "item", "score"]
     assert names["lists"].groupby("user").size().max() == 10
@@ -170,7 +172,7 @@ def test_values_say_in_a_line_what_they_are(ratings):
     )
     left = split.holdout.n_observed
     assert repr(split) == f"Split(random, seed 3: train {n - left}, holdout {left} ratings)"
-    assert repr(ra.fit("biases", split)).startswith(f"Model(bias of {ratings.n_users} users and ")
+    assert repr(ra.fit("biases", split)).startswith(f"Model(biases of {ratings.n_users} users and ")
     assert len(repr(ra.fit({"kind": "biased-mf", "iterations": 1}, split))) < 80
 
 

@@ -10,8 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from commands import succeed, write_ratings
+from scipy.spatial.distance import cdist
+from synthetic import checkerboard
 
 import recsys_ae as ra
+from recsys_ae.data.histories import UserBatch
 from recsys_ae.errors import CapabilityError, ConfigError, DataError, StorageError, UnknownIdError
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.models.storage import load_model as read_model
@@ -129,7 +132,7 @@ def test_someone_new_is_read_from_the_ratings_alone(split, kind):
     model = ra.fit(kind, split, **(FAST if "autorec" in kind else {}))
     row = split.train.matrix[[5]]
     items, values = split.train.items.ids[row.indices], row.data
-    expected = model.score(ra_batch(row))[0]
+    expected = model.score(unseen(row))[0]
     order = np.argsort(-expected, kind="stable")
     order = order[~np.isin(order, row.indices)]
     for given in (
@@ -142,9 +145,7 @@ def test_someone_new_is_read_from_the_ratings_alone(split, kind):
         np.testing.assert_allclose(found.score, expected[order], rtol=1e-4, atol=1e-5)
 
 
-def ra_batch(history):
-    from recsys_ae.data.histories import UserBatch
-
+def unseen(history):
     return UserBatch(np.full(history.shape[0], -1), history)
 
 
@@ -327,5 +328,127 @@ def test_everything_public_is_there_and_explains_itself():
     for name in ra.__all__:
         value = getattr(ra, name)
         assert name == "__version__" or value.__doc__
-    for name in ("recommend", "recommend_for", "predict", "save"):
+    for name in ("recommend", "recommend_for", "predict", "similar_items", "explain", "save"):
         assert getattr(ra.Model, name).__doc__
+
+
+KINDS = {
+    "i-autorec": FAST, "u-autorec": FAST, "mult-vae": {"training": {"epochs": 3}},
+    "implicit-autorec": {"hidden": [3], "training": {"epochs": 3}},
+    "rbm": {"training": {"epochs": 3}}, "biased-mf": {"factors": 3},
+    "als": {"factors": 3}, "item-knn": {}, "ease": {},
+    "pca": {"factors": 3}, "pure-svd": {"factors": 3}, "biases": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_contribution_is_what_the_score_falls_by_without_the_rating(split, kind, monkeypatch):
+    model = ra.fit(kind, split, **KINDS[kind])
+    items, row = split.train.items.ids, split.train.matrix[[5]]
+    item = 107
+
+    def score_of(kept: np.ndarray) -> float:
+        given = {"item": items[row.indices[kept]], "rating": row.data[kept]}
+        everything = model.recommend_for(given, n=25, exclude_seen=False)
+        return float(everything.score[everything["item"] == item].iloc[0])
+
+    everyone = np.ones(len(row.data), dtype=bool)
+    expected = [
+        score_of(everyone) - score_of(np.arange(len(everyone)) != left) for left in range(len(everyone))
+    ]
+    monkeypatch.setattr("recsys_ae.data.histories._CELLS_AT_ONCE", 3 * 25)  # several blocks
+    found = model.explain(split.train.users.ids[5], item, n=100)
+    by_item = dict(zip(items[row.indices], zip(row.data, expected, strict=True), strict=True))
+    assert sorted(found["item"]) == sorted(by_item)
+    assert found.rating.tolist() == [by_item[one][0] for one in found["item"]]
+    np.testing.assert_allclose(found.contribution, [by_item[one][1] for one in found["item"]], atol=2e-5)
+    assert found.contribution.is_monotonic_decreasing
+    assert model.explain([split.train.users.ids[5]], [str(item)], n=2).equals(found[:2])
+
+
+def test_what_explains_a_linear_autoencoder_is_its_weights(split):
+    model = ra.fit("ease", split, positive=1)
+    weights, row = model.recommender.item_weights, split.train.matrix[[5]]
+    found = model.explain("u005", 107, n=100).set_index("item").contribution
+    expected = weights[row.indices, 7]
+    np.testing.assert_allclose(found[split.train.items.ids[row.indices]], expected, atol=1e-6)
+
+
+def test_a_user_without_ratings_has_nothing_to_explain_by(ratings):
+    few = ra.split(ratings.keep(ratings.rows() > 0))
+    assert ra.fit("biases", few).explain("u000", 107).empty
+
+
+OF_LIKES = {"mult-vae", "implicit-autorec", "als", "item-knn", "ease", "pure-svd"}
+
+
+@pytest.mark.parametrize("kind", sorted({*OF_LIKES, "u-autorec", "rbm", "biased-mf", "pca"}))
+def test_similar_items_are_those_that_the_same_people_want(kind):
+    """Even users like even items and odd ones odd: no odd item is as like an even one as the even are."""
+    split = ra.split(checkerboard(16, explicit=kind not in OF_LIKES), kind="all")
+    settings = KINDS[kind] | ({"training": {"epochs": 60}} if "training" in KINDS[kind] else {})
+    settings |= {"factors": 2 if kind in OF_LIKES else 1} if "factors" in settings else {}
+    model = ra.fit(kind, split, validation=None, **settings)
+    found = model.similar_items(model.items.ids, n=15)
+    assert found.groupby("item").size().tolist() == [15] * 16
+    assert (found["item"] != found.similar).all()
+    assert found.score.between(-1, 1).all()
+    is_alike = (found["item"] - found.similar) % 2 == 0
+    assert found[is_alike]["rank"].max() == 7
+    assert found[is_alike].score.min() > found[~is_alike].score.max()
+    best, *rest = found[found["item"] == 3].similar[:3]
+    assert model.similar_items(3, n=2, filter_items=best).similar.tolist() == rest
+
+
+@pytest.mark.parametrize("kind", ["item-knn", "ease", "pca", "biased-mf"])
+def test_similarity_is_the_cosine_of_what_was_learnt(split, kind):
+    model = ra.fit(kind, split, **KINDS[kind])
+    own = model.recommender
+    vectors = own.item_factors if kind in ("pca", "biased-mf") else own.item_weights.T
+    vectors = vectors.toarray() if hasattr(vectors, "toarray") else vectors
+    found = model.similar_items([104, "104", 103], n=30)
+    assert found["item"].unique().tolist() == [104, 103]
+    for item, rows in found.groupby("item"):
+        cosines = 1 - cdist(vectors[[item - 100]], vectors, "cosine")[0]
+        np.testing.assert_allclose(rows.score, cosines[rows.similar - 100], atol=1e-5)
+        assert len(rows) == 24
+        assert rows.score.is_monotonic_decreasing
+
+
+def test_an_item_that_nobody_rated_is_like_nothing(ratings, caplog):
+    split = ra.split(ratings.keep(ratings.columns != 4), kind="all")
+    for kind in ("biased-mf", "u-autorec", "i-autorec", "ease"):
+        model = ra.fit(kind, split, validation=None, **KINDS[kind])
+        caplog.clear()
+        with caplog.at_level("WARNING"):
+            found = model.similar_items([104, 103], n=30)
+        assert found["item"].unique().tolist() == [103]
+        assert 104 not in set(found.similar)
+        assert "nothing was learnt of 1 of the items, such as 104" in caplog.text
+
+
+def test_what_cannot_be_compared_or_explained_is_a_sentence(split):
+    biases, bpr = ra.fit("biases", split), ra.fit("bpr", split)
+    with pytest.raises(CapabilityError, match="this bias model has learnt nothing by which items could be"):
+        biases.similar_items(103)
+    with pytest.raises(CapabilityError, match="does not read histories, so that nothing in them explains"):
+        bpr.explain("u003", 103)
+    for ask, sentence in [
+        (lambda: bpr.similar_items(103, n=0), "n is 0"),
+        (lambda: biases.explain("u003", 103, n=0), "n is 0"),
+    ]:
+        with pytest.raises(ConfigError, match=sentence):
+            ask()
+    for ask, sentence in [
+        (lambda: bpr.similar_items([103, "zz"]), "1 of 2 items are unknown: 'zz'"),
+        (lambda: biases.explain("nobody", 103), "1 of 1 users are unknown: 'nobody'"),
+        (lambda: biases.explain("u003", "zz"), "1 of 1 items are unknown: 'zz'"),
+    ]:
+        with pytest.raises(UnknownIdError, match=sentence):
+            ask()
+    for ask, sentence in [
+        (lambda: biases.explain(["u003", "u004"], 103), "2 users and 1 items cannot be explained at once"),
+        (lambda: biases.explain("u003", [[1]]), r"\[1\] is no id"),
+    ]:
+        with pytest.raises(DataError, match=sentence):
+            ask()

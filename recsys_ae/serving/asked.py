@@ -53,6 +53,11 @@ def positions_of(given: Any, known: IdMap, what: str) -> PositionVector:
     return positions
 
 
+def distinct(positions: PositionVector) -> PositionVector:
+    """Each once, where it stands first: 7 and "7" are one id."""
+    return positions[np.sort(np.unique(positions, return_index=True)[1])]
+
+
 def _id_of(value: Any) -> str | int:
     if isinstance(value, str) and value:
         return value

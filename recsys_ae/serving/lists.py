@@ -17,7 +17,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import CapabilityError, ConfigError, DataError, cut
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import Recommender
-from recsys_ae.serving.asked import ids_of, positions_of
+from recsys_ae.serving.asked import distinct, ids_of, positions_of
 from recsys_ae.types import BoolVector, FloatMatrix, PositionVector
 
 LONGEST_NAME = 255  # bytes that a file system allows; a longer text is a list of users
@@ -143,12 +143,12 @@ def chosen_rows(text: str, users: IdMap) -> PositionVector:
     return rows[rows >= 0]
 
 
-def rows_of(users: IdMap, ids: Iterable[str | int]) -> PositionVector:
-    """(m,) int64 rows of the users with these external ids, in their order, each once.
+def rows_of(users: IdMap, ids: Any) -> PositionVector:
+    """(m,) int64 rows of the users with these external ids, one or many, in their order, each once.
 
-    Raises UnknownIdError that names the first few unknown ones.
+    Raises UnknownIdError that names the first few unknown ones, DataError for what is no id.
     """
-    return positions_of(list(dict.fromkeys(ids)), users, "user")
+    return distinct(positions_of(ids, users, "user"))
 
 
 @dataclass(slots=True)
