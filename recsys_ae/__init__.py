@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from recsys_ae.api import evaluate, fit, load, load_model, recommend, sample, split, walk
+    from recsys_ae.comparing import Benchmark, benchmark, compare
     from recsys_ae.data.ratings import Ratings
     from recsys_ae.errors import RecsysError
     from recsys_ae.evaluation.report import Report
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Benchmark",
     "Model",
     "Ratings",
     "RecsysError",
     "Report",
     "Split",
     "__version__",
+    "benchmark",
+    "compare",
     "evaluate",
     "fit",
     "load",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from recsys_ae.comparing import Benchmark, Settings, benchmark, compare
 from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_ratings, load_table
@@ -42,11 +43,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "Benchmark",
     "Model",
     "Ratings",
     "RecsysError",
     "Report",
     "Split",
+    "benchmark",
+    "compare",
     "evaluate",
     "fit",
     "load",
@@ -56,7 +60,6 @@ __all__ = [
     "split",
     "walk",
 ]
-Settings = str | Mapping[str, Any] | BaseModel  # a kind, its settings with a "kind", or a config
 
 
 class _Model(Config):
