@@ -68,12 +68,13 @@ def _bar(columns: tuple[ProgressColumn, ...], *, shown: bool | None) -> Iterator
     if shown is False or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
         yield bar  # it was never started, so it shows nothing
         return
-    later = Timer(0.0 if shown else PATIENCE, bar.start)
+    later = Timer(PATIENCE, bar.start)
     later.daemon = True  # a process that is killed does not wait for it
-    later.start()
+    (bar if shown else later).start()
     try:
         yield bar
     finally:
         later.cancel()
-        later.join()  # it may be starting the bar right now
+        if not shown:
+            later.join()  # it may be starting the bar right now
         bar.stop()
