@@ -288,7 +288,8 @@ WRONG = [
     (lambda m: m.recommend_for({"item": [103, 104], "rating": [1]}), "2 users, 2 items and 1 ratings are"),
     (lambda m: m.recommend_for({"item": [103], "stars": [1]}), "there is no place for 'stars'"),
     (lambda m: m.recommend_for([103]), r"known by what they rated, and this is \[103\]; give \{\"item\""),
-    (lambda m: ra.load(pd.DataFrame({"user": [["a"]], "item": [1], "rating": [3]})), "user"),
+    (lambda m: ra.load(pd.DataFrame({"user": [["a"]], "item": 1, "rating": 3})), "'user': holds list"),
+    (lambda m: ra.load(pd.DataFrame({"user": [1, ["a"]], "item": 1, "rating": 3})), "'user': holds list"),
     (lambda m: ra.load(pd.DataFrame({"user": [], "item": [], "rating": []})), "holds no ratings"),
     (lambda m: ra.load([pd.DataFrame({"user": [1]})]), "load: a list of ratings is a list of paths"),
 ]  # fmt: skip
