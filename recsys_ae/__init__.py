@@ -10,16 +10,45 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from recsys_ae.api import evaluate, fit, load, recommend, sample, split, walk
+    from recsys_ae.api import evaluate, fit, load, load_model, recommend, sample, split, walk
+    from recsys_ae.comparing import Benchmark, benchmark, compare
     from recsys_ae.data.ratings import Ratings
+    from recsys_ae.errors import RecsysError
+    from recsys_ae.evaluation.report import Report
+    from recsys_ae.model import Model
+    from recsys_ae.splitting.split import Split
 
-__all__ = ["Ratings", "evaluate", "fit", "load", "recommend", "sample", "split", "walk"]
+    __version__: str
+
+__all__ = [
+    "Benchmark",
+    "Model",
+    "Ratings",
+    "RecsysError",
+    "Report",
+    "Split",
+    "__version__",
+    "benchmark",
+    "compare",
+    "evaluate",
+    "fit",
+    "load",
+    "load_model",
+    "recommend",
+    "sample",
+    "split",
+    "walk",
+]
 
 
 def __getattr__(name: str) -> Any:
     """The public names, imported when first used: the package itself loads nothing heavy (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("recsys-ae")
     from recsys_ae import api
 
     return getattr(api, name)

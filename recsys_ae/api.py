@@ -1,30 +1,35 @@
-"""Load, split, fit, evaluate, recommend: the whole of it in a few calls from Python."""
+"""Load, split, fit, evaluate, compare: the whole of it in a few calls from Python. What `fit` gives does the
+rest: see `Model`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from recsys_ae.comparing import Benchmark, Settings, benchmark, compare
 from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
-from recsys_ae.data.histories import UserBatch
-from recsys_ae.data.ids import IdMap
 from recsys_ae.data.load import load_ratings, load_table
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.errors import ConfigError, DataError
+from recsys_ae.errors import ConfigError, DataError, RecsysError
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.evaluation.contamination import Training, evaluate_unless_seen
 from recsys_ae.evaluation.evaluator import evaluate as evaluate_on
 from recsys_ae.evaluation.report import Report
-from recsys_ae.experiments.fit import fit_split
+from recsys_ae.experiments.fit import Fit, fit_split, metric_of_epochs
 from recsys_ae.experiments.prepare import check_feedback
+from recsys_ae.model import Model
 from recsys_ae.models.configs import ModelConfig
+from recsys_ae.models.storage import load_model as read_model
 from recsys_ae.recommender import Recommender
+from recsys_ae.reporting.progress import epoch_bar
+from recsys_ae.results.result import json_values
+from recsys_ae.results.trials import Validation
 from recsys_ae.serving import samples
+from recsys_ae.serving.asked import positions_of
 from recsys_ae.serving.lists import frame_of
 from recsys_ae.serving.lists import recommend as recommend_to
 from recsys_ae.settings.configs import ValidationConfig
@@ -33,12 +38,28 @@ from recsys_ae.splitting.configs import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split
 from recsys_ae.splitting.split import Split
 from recsys_ae.training.runner import Context
-from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Settings = str | Mapping[str, Any] | BaseModel  # a kind, its settings with a "kind", or a config
+__all__ = [
+    "Benchmark",
+    "Model",
+    "Ratings",
+    "RecsysError",
+    "Report",
+    "Split",
+    "benchmark",
+    "compare",
+    "evaluate",
+    "fit",
+    "load",
+    "load_model",
+    "recommend",
+    "sample",
+    "split",
+    "walk",
+]
 
 
 class _Model(Config):
@@ -47,53 +68,6 @@ class _Model(Config):
 
 class _Split(Config):
     split: SplitConfig
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """A fitted recommender, to be used as one, that knows what it comes from.
-
-    `training`: the ratings that it was fitted to or chosen by, on which `evaluate` does not test it.
-    `validation`: the score that chose its epoch, None where nothing was chosen.
-    """
-
-    recommender: Recommender
-    training: Training
-    validation: float | None = None
-
-    def __repr__(self) -> str:
-        chosen = "" if self.validation is None else f", validation {self.validation:.6g}"
-        return f"Model({self.kind} of {len(self.users)} users and {len(self.items)} items{chosen})"
-
-    @property
-    def kind(self) -> str:
-        return self.recommender.kind
-
-    @property
-    def users(self) -> IdMap:
-        return self.recommender.users
-
-    @property
-    def items(self) -> IdMap:
-        return self.recommender.items
-
-    @property
-    def folds_in(self) -> bool:
-        return self.recommender.folds_in
-
-    @property
-    def predicts_ratings(self) -> bool:
-        return self.recommender.predicts_ratings
-
-    @property
-    def ranks(self) -> bool:
-        return self.recommender.ranks
-
-    def score(self, batch: UserBatch) -> FloatMatrix:
-        return self.recommender.score(batch)
-
-    def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
-        return self.recommender.score_pairs(batch, rows, items)
 
 
 def load(
@@ -116,6 +90,8 @@ def load(
     Raises ConfigError for an option that does not exist, DataError for ratings that cannot be used.
     """
     in_memory = not isinstance(source, (str, PathLike, list, tuple))
+    for part in source if isinstance(source, (list, tuple)) else ():
+        _check_is(part, (str, PathLike), "load: a list of ratings is a list of paths")
     paths = [str(path) for path in source] if isinstance(source, (list, tuple)) else str(source)
     document = {
         "source": type(source).__name__ if in_memory else paths,
@@ -159,29 +135,64 @@ def fit(
     refit: bool = False,
     device: str = "auto",
     anyway: bool = False,
+    progress: bool | None = None,
+    **settings: Any,
 ) -> Model:
     """A model fitted to the training part, which remembers what it was fitted to.
 
-    `model`: a kind such as "i-autorec", or a mapping with a `kind` and its settings. Models that train in
-    epochs give up the share `validation` of the training part to choose their epoch by; None trains to the
-    last epoch. `refit`: fits once more, to all of it, for as many epochs as were chosen. `seed`: None takes
-    that of the split. Raises CapabilityError for a model of ratings and a split of counts or events, unless
-    `anyway`.
+    `model`: a kind such as "i-autorec", or a mapping with a `kind` and its settings. `settings`: those of the
+    model, such as hidden=[200] or training={"epochs": 30}; they go before those of the mapping. Models that
+    train in epochs give up the share `validation` of the training part to choose their epoch by; None trains
+    to the last epoch. `refit`: fits once more, to all of it, for as many epochs as were chosen. `seed`: None
+    takes that of the split. `progress`: a bar on stderr; None shows one after two seconds.
+
+    Raises ConfigError for a setting that does not hold, CapabilityError for a model of ratings and a split of
+    counts or events, unless `anyway`.
     """
     _check_is(split, Split, "fit: the split must come from ra.split")
-    config = checked(_Model, {"model": _settings(model)}, where="fit").model
+    config = checked(_Model, {"model": {**_settings(model), **settings}}, where="fit").model
     check_feedback(config, split.train, anyway=anyway)
     chosen_on = None
     if validation is not None:
         chosen_on = checked(ValidationConfig, {"share": validation, "refit": refit}, where="fit: validation")
-    fitted = fit_split(
-        config,
-        split,
-        validation=chosen_on,
-        seed=split.seed if seed is None else seed,
-        context=Context(device=device),
-    )
-    return Model(fitted.model, Training.of(split), fitted.score)
+    metric = metric_of_epochs(config, chosen_on, EvaluationConfig())
+    with epoch_bar(config.max_epochs, metric=metric, shown=progress) as bar:
+        fitted = fit_split(
+            config,
+            split,
+            validation=chosen_on,
+            seed=split.seed if seed is None else seed,
+            context=Context(device=device, on_epoch=bar),
+        )
+    return Model(fitted.model, Training.of(split), _info(config, split, fitted))
+
+
+def _info(config: ModelConfig, split: Split, fitted: Fit) -> dict[str, Any]:
+    """What a model says of its origin; JSON values."""
+    chosen = None if fitted.metric is None else Validation(fitted.metric.key, (fitted.trial({}),))
+    known = split.train.feedback == "ratings" and split.train.n_observed > 0
+    found = {
+        "model": config.model_dump(mode="json"),
+        "split": split.config.model_dump(mode="json"),
+        "split_seed": split.seed,
+        "data_fingerprint": split.data_fingerprint,
+        "feedback": split.train.feedback,
+        "validation": None if chosen is None else chosen.to_json(),
+    }
+    return json_values(found | ({"scale": split.train.limits()} if known else {}))
+
+
+def load_model(folder: str | PathLike[str]) -> Model:
+    """The model in a folder that `Model.save` or the command line has written, or behind the address
+    runs:/RUN_ID/model, models:/NAME/VERSION or models:/NAME@ALIAS of the tracking store in use. It scores as
+    the saved one does, bit for bit.
+
+    Raises StorageError where there is no model, or none that this program reads, ConfigError and
+    TrackingError for an address that leads nowhere.
+    """
+    from recsys_ae.tracking.registry import resolve_model
+
+    return Model.of_stored(read_model(resolve_model(str(folder))))
 
 
 def evaluate(
@@ -211,17 +222,18 @@ def recommend(
     split: Split,
     *,
     n: int = 10,
-    users: Sequence[Any] | None = None,
+    users: Any = None,
     exclude_seen: bool = True,
 ) -> pd.DataFrame:
-    """Top-N lists from what the split lets the model read: columns user, rank (from 1), item, score.
+    """Top-N lists from what the split lets the model read: columns user, rank (from 1), item, score. For the
+    lists of a model's own users see `Model.recommend`.
 
-    `users`: ids, None takes all. Items that a user has rated are left out unless `exclude_seen` is false.
-    Raises UnknownIdError for users that are not there.
+    `users`: an id or many, None takes all. Items that a user has rated are left out unless `exclude_seen` is
+    false. Raises UnknownIdError for users that are not there.
     """
     _check_is(split, Split, "recommend: the split must come from ra.split")
     histories = split.histories()
-    rows = None if users is None else histories.users.positions(users)
+    rows = None if users is None else positions_of(users, histories.users, "user")
     blocks = recommend_to(_recommender_of(model), histories, rows=rows, n=n, exclude_seen=exclude_seen)
     return frame_of(blocks, users=histories.users, items=model.items)
 
@@ -255,7 +267,7 @@ def _recommender_of(model: Model | Recommender) -> Recommender:
     return model.recommender if isinstance(model, Model) else model
 
 
-def _check_is(value: object, kind: type, sentence: str) -> None:
+def _check_is(value: object, kind: type | tuple[type, ...], sentence: str) -> None:
     if not isinstance(value, kind):
         raise DataError(f"{sentence}, and this is a {type(value).__name__}")
 

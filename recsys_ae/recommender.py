@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
@@ -97,6 +98,16 @@ class SamplesRows(Recommender, Protocol):
 
     def told(self, scores: FloatMatrix) -> FloatMatrix:
         """Decoded scores of any shape as people read them: ratings clipped to the scale, or shares."""
+        ...
+
+
+@runtime_checkable
+class ComparesItems(Recommender, Protocol):
+    """A recommender that has learnt a vector of every item."""
+
+    def item_vectors(self) -> FloatMatrix | csr_array:
+        """(n_items, k) float32, not to be written to: vectors of items that the same people want point the
+        same way. Those of items of which nothing was learnt are 0."""
         ...
 
 

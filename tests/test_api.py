@@ -34,15 +34,28 @@ def test_package_loads_nothing_heavy_before_it_is_used():
     assert loaded.stdout.strip() == "[]"
 
 
-def test_block_of_the_readme_runs(tmp_path, monkeypatch):
+def test_blocks_of_the_readme_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"```python\n(import recsys_ae as ra\n.*?)```", README.read_text(), flags=re.DOTALL)
-    assert len([line for line in block.splitlines() if line and not line.startswith("import")]) <= 6
+    section = README.read_text().partition("## From Python")[2].partition("\n## ")[0]
+    first, second = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    assert len([line for line in first.splitlines() if line and not line.startswith("import")]) <= 10
     names: dict = {}
-    exec(compile(block, "README.md", "exec"), names)
+    exec(compile(first, "README.md", "exec"), names)
     assert names["report"].metrics["rmse"] < names["ratings"].values.std()
     assert list(names["lists"].columns) == ["user", "rank", "item", "score"]
-    assert names["lists"].groupby("user").size().max() == 10
+    assert names["lists"].groupby("user").size().tolist() == [10, 10]
+    assert "0111161" not in set(names["lists"]["item"])
+    assert (len(names["new"]), len(names["stars"]), len(names["alike"])) == (10, 2, 5)
+    assert ((names["stars"] >= 0) & (names["stars"] <= 10)).all()
+    assert set(names["because"]["item"]) <= set(names["ratings"].items.ids)
+    assert repr(ra.load_model("my-model")) == repr(names["model"])
+    names["ratings"] = ra.load(write_ratings(tmp_path / "mine.csv"))  # the second block is of any
+    names["split"] = ra.split(names["ratings"])
+    names["report"] = ra.evaluate(ra.fit("ease", names["split"]), names["split"])
+    exec(compile(second, "README.md", "exec"), names)
+    assert names["table"].model.tolist() == ["AutoRec"]
+    assert list(names["found"].table.index) == ["i-autorec", "biased-mf", "biases"]
+    assert (names["found"].folder / "page.html").is_file()
 
 
 def test_lists_leave_out_training_ratings(ratings):
@@ -170,7 +183,7 @@ def test_values_say_in_a_line_what_they_are(ratings):
     )
     left = split.holdout.n_observed
     assert repr(split) == f"Split(random, seed 3: train {n - left}, holdout {left} ratings)"
-    assert repr(ra.fit("biases", split)).startswith(f"Model(bias of {ratings.n_users} users and ")
+    assert repr(ra.fit("biases", split)).startswith(f"Model(biases of {ratings.n_users} users and ")
     assert len(repr(ra.fit({"kind": "biased-mf", "iterations": 1}, split))) < 80
 
 

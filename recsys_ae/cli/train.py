@@ -49,9 +49,9 @@ def train(
     changes = [*(overrides or []), *([] if seed is None else [f"seed={seed}"])]
     found = _config(config, data, model, changes)
     with answering(as_json=as_json) as say:
-        from recsys_ae.cli.progress import epoch_bar
         from recsys_ae.experiments.fit import metric_of_epochs
         from recsys_ae.experiments.run import run
+        from recsys_ae.reporting.progress import epoch_bar
         from recsys_ae.results.folder import new_folder
         from recsys_ae.training.runner import Context
 
@@ -59,7 +59,7 @@ def train(
         metric = metric_of_epochs(found.model, found.validation, found.evaluation)
         with (
             new_folder(found, out, resume=resume) as folder,
-            epoch_bar(found.model.max_epochs, metric=metric, quiet=quiet) as bar,
+            epoch_bar(found.model.max_epochs, metric=metric, shown=not quiet) as bar,
         ):
             tracker = options.make_tracker(
                 experiment, found.name, uri=tracking_uri, off=no_tracking, folder=folder

@@ -95,10 +95,16 @@ class Histories:
         a catalogue so long that their scores would not fit into 128 MiB. Memory grows neither with the
         number of users nor with that of items."""
         wanted = np.arange(len(self)) if rows is None else np.asarray(rows, dtype=np.int64)
-        step = max(1, min(size, _CELLS_AT_ONCE // max(1, self.matrix.shape[1])))
-        for start in range(0, len(wanted), step):
-            chosen = wanted[start : start + step]
+        for chosen in blocks_of(wanted, self.matrix.shape[1], size):
             yield chosen, self.batch(chosen)
+
+
+def blocks_of(rows: PositionVector, n_columns: int, size: int = 1024) -> Iterator[PositionVector]:
+    """The rows in their order, `size` at a time: fewer where so many rows of `n_columns` scores would not fit
+    into 128 MiB."""
+    step = max(1, min(size, _CELLS_AT_ONCE // max(1, n_columns)))
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
 
 
 def _places(matrix: csr_array, rows: PositionVector) -> PositionVector:

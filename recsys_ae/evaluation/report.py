@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,12 @@ class Report:
     relevant: float | None = None
     status: Status | None = None
     predictions: Predictions | None = None
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in islice(self.metrics.items(), 3))
+        more = ", …" if len(self.metrics) > 3 else ""
+        status = f", {self.status}" if self.status else ""
+        return f"Report({self.split_name}, seed {self.seed}{status}: {shown}{more})"
 
     def sums(self, metric: Metric) -> tuple[FloatVector, FloatVector] | None:
         """(n_users,) sums and counts of which the figure of `metric` is made, NaN where a user has none.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import RecsysError, out_of_memory
 from recsys_ae.evaluation.comparison import Difference, compare
 from recsys_ae.experiments.prepare import check_feedback, prepare_all
@@ -39,18 +40,19 @@ def run_benchmark(
     tracker: Tracker,
     *,
     on_run: Callable[[str], None] = ignore,
+    ratings: Ratings | None = None,
 ) -> BenchmarkResult:
     """Tune, fit and test every model with every seed. A model that fails keeps its error and the rest goes
     on; Ctrl-C ends the fitting, and what is done is still compared.
 
     `folder`: gets the results, one run folder per model and seed in it. `on_run`: told which model is about
-    to be fitted, and with which seed.
+    to be fitted, and with which seed. `ratings`: in place of those that the config names.
 
     Raises ConfigError, DataError or CapabilityError, before anything is written, where the budgets, the data,
     the split or models for such data do not hold.
     """
     check_budgets(config)
-    splits = prepare_all(config.data, config.split, config.seeds)
+    splits = prepare_all(config.data, config.split, config.seeds, ratings=ratings)
     first = next(splits)  # now: it says whether data and split hold
     for model in {entry.model.kind: entry.model for entry in config.models}.values():
         check_feedback(model, first.train, anyway=context.anyway)

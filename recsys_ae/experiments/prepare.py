@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_pair, load_ratings
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.errors import CapabilityError
+from recsys_ae.errors import CapabilityError, ConfigError
 from recsys_ae.models.configs import BaseModelConfig, ModelConfig
 from recsys_ae.settings.schema import branches, kind_of
 from recsys_ae.splitting.configs import PredefinedSplitConfig, SplitConfig
@@ -28,13 +28,17 @@ def prepare(data: DataConfig, split: SplitConfig, seed: int) -> Split:
     return next(prepare_all(data, split, (seed,)))
 
 
-def prepare_all(data: DataConfig, split: SplitConfig, seeds: tuple[int, ...]) -> Iterator[Split]:
-    """A split for each seed, all of ratings that are read once."""
+def prepare_all(
+    data: DataConfig, split: SplitConfig, seeds: tuple[int, ...], *, ratings: Ratings | None = None
+) -> Iterator[Split]:
+    """A split for each seed, all of ratings that are read once, or of these `ratings` in place of `data`."""
     if isinstance(split, PredefinedSplitConfig):
+        if ratings is not None:
+            raise ConfigError("a predefined split is made of two files; name them in a file of settings")
         only = _counted(predefined(*load_pair(data, split.train, split.test), config=split))
         yield from (only for _ in seeds)
         return
-    ratings = load_ratings(data)
+    ratings = load_ratings(data) if ratings is None else ratings
     for seed in seeds:
         yield _counted(make_split(split, ratings, seed))
 

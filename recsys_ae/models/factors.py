@@ -83,6 +83,9 @@ class FactorRecommender:
         raw += self.item_biases[items]
         return clipped(self._finish(raw), self.limits)
 
+    def item_vectors(self) -> FloatMatrix:
+        return self.item_factors
+
     def _finish(self, raw: np.ndarray) -> np.ndarray:
         """The same array, written over."""
         raw += np.float32(self.mean)

@@ -77,6 +77,13 @@ class LinearRecommender:
     def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
         return clipped(self.score(batch)[rows, items], self.limits)
 
+    def item_vectors(self) -> FloatMatrix | csr_array:
+        """What an item's score is made of: its column of W, or its factors."""
+        if self.item_factors is not None:
+            return self.item_factors
+        weights = self.item_weights
+        return weights.T.tocsr() if isinstance(weights, csr_array) else weights.T
+
     def _read(self, history: csr_array) -> tuple[csr_array, FloatVector]:
         """What the weights are multiplied with, and the (b,) user biases that they do not see."""
         if self.biases is not None:

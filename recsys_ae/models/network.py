@@ -72,6 +72,10 @@ class NetworkRecommender:
     def decode(self, codes: Codes) -> FloatMatrix:
         return self._rated(self.network.decoded(torch.from_numpy(codes.codes)), codes.biases)
 
+    def item_vectors(self) -> FloatMatrix:
+        """The weights by which the output layer makes an item's score of what it reads."""
+        return self.network.output_layer()[0]
+
     def told(self, scores: FloatMatrix) -> FloatMatrix:
         return clipped(scores.copy(), self.limits)
 
@@ -138,6 +142,10 @@ class LikesNetworkRecommender:
     @torch.inference_mode()
     def decode(self, codes: Codes) -> FloatMatrix:
         return self.network.decoded(torch.from_numpy(codes.codes)).dense().log_softmax(dim=1).numpy()
+
+    def item_vectors(self) -> FloatMatrix:
+        """The weights by which the output layer makes an item's score of what it reads."""
+        return self.network.output_layer()[0]
 
     def told(self, scores: FloatMatrix) -> FloatMatrix:
         return np.exp(scores)

@@ -76,6 +76,12 @@ class RBMRecommender:
             scores[these] = self._means((outputs + self.visible_bias[places])[:, :, None])[:, 0]
         return clipped(scores, self.limits)
 
+    def item_vectors(self) -> FloatMatrix:
+        """The weights of an item's levels side by side, less their mean, which changes no probability."""
+        by_level = self.weights.reshape(len(self.levels), len(self.items), -1)
+        told_apart = by_level - by_level.mean(axis=0)
+        return told_apart.transpose(1, 0, 2).reshape(len(self.items), -1)
+
     def _hidden(self, history: csr_array) -> FloatMatrix:
         """(b, hidden) float32 probabilities of the hidden units given what is rated how."""
         ones = np.ones(len(history.data), dtype=np.float32)

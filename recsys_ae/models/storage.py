@@ -160,11 +160,12 @@ def _read_document(folder: Path) -> dict[str, Any]:
         document = read_sealed(path, advice="save the model again")
     except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{path}: cannot be read ({error}); save the model again") from error
-    if not isinstance(document, dict) or not isinstance(document.get("format"), int):
+    number = document.get("format") if isinstance(document, dict) else None
+    if not isinstance(number, int) or number < 1:
         raise StorageError(f"{path}: has no format version, so it does not describe a model")
-    if document["format"] > FORMAT:
+    if number > FORMAT:
         raise StorageError(
-            f"{path}: has format {document['format']}, and this program reads up to {FORMAT}; "
+            f"{path}: has format {number}, and this program reads up to {FORMAT}; "
             "upgrade recsys-ae to load it"
         )
     return document

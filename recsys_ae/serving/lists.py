@@ -7,16 +7,18 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
-from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError, brief, cut
+from recsys_ae.errors import CapabilityError, ConfigError, DataError, cut
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import Recommender
-from recsys_ae.types import PositionVector
+from recsys_ae.serving.asked import distinct, ids_of, positions_of
+from recsys_ae.types import BoolVector, FloatMatrix, PositionVector
 
 LONGEST_NAME = 255  # bytes that a file system allows; a longer text is a list of users
 LIST_COLUMNS = ("user", "rank", "item", "score")
@@ -38,11 +40,13 @@ def recommend(
     rows: PositionVector | None = None,
     n: int = 10,
     exclude_seen: bool = True,
+    allowed: BoolVector | None = None,
     batch_size: int = 1024,
 ) -> Iterator[TopNBlock]:
     """The `n` best items of the users in each of `rows` of the histories (None: all), in their order.
 
-    The stored entries of a history, zeros too, are left out of its list if `exclude_seen`. A block has at
+    The stored entries of a history, zeros too, are left out of its list if `exclude_seen`, and so are items
+    that are not `allowed` (n_items,); None: all are. A block has at
     most `batch_size` users (see `Histories.batches`). A list does not depend on the users that it shares a
     block with, as far as the model's scores do not (products of other shapes round differently).
 
@@ -60,9 +64,30 @@ def recommend(
         )
     _check_capable(recommender, histories.positions if rows is None else histories.positions[rows])
     return (
-        TopNBlock(chosen, top_n(recommender.score(batch), n, batch.history if exclude_seen else None))
+        TopNBlock(chosen, top_n(scores, n, batch.history if exclude_seen else None))
         for chosen, batch in histories.batches(batch_size, rows=rows)
+        for scores in (among(recommender.score(batch), allowed),)
     )
+
+
+def among(scores: FloatMatrix, allowed: BoolVector | None) -> FloatMatrix:
+    """Scores (b, n_items) that are -inf, which no list holds, for items that are not `allowed` (n_items,)."""
+    return scores if allowed is None else np.where(allowed, scores, np.float32(-np.inf))
+
+
+def allowed_items(items: IdMap, *, only: Any = None, without: Any = None) -> BoolVector | None:
+    """(n_items,) which items a list may hold: those of the ids `only`, and none of the ids `without`, which
+    may be unknown; None where nothing is said. Raises DataError for what is no id, UnknownIdError for unknown
+    ids among `only`."""
+    if only is None and without is None:
+        return None
+    allowed = np.full(len(items), only is None)
+    if only is not None:
+        allowed[positions_of(only, items, "item")] = True
+    if without is not None:
+        places = items.positions(ids_of(without, "item"), missing="negative")
+        allowed[places[places >= 0]] = False
+    return allowed
 
 
 def _check_capable(recommender: Recommender, positions: PositionVector) -> None:
@@ -123,22 +148,12 @@ def chosen_rows(text: str, users: IdMap) -> PositionVector:
     return rows[rows >= 0]
 
 
-def rows_of(users: IdMap, ids: Iterable[str | int]) -> PositionVector:
-    """(m,) int64 rows of the users with these external ids, in their order, each once.
+def rows_of(users: IdMap, ids: Any) -> PositionVector:
+    """(m,) int64 rows of the users with these external ids, one or many, in their order, each once.
 
-    Raises UnknownIdError that names the first few unknown ones.
+    Raises UnknownIdError that names the first few unknown ones, DataError for what is no id.
     """
-    wanted = list(dict.fromkeys(ids))
-    if not wanted:
-        return np.empty(0, dtype=np.int64)
-    rows = users.positions(wanted, missing="negative")
-    unknown = [brief(name) for name, row in zip(wanted, rows, strict=True) if row < 0]
-    if unknown:
-        shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
-        raise UnknownIdError(
-            f"{len(unknown)} of {len(wanted)} users are unknown: {shown}; ask only for users with ratings"
-        )
-    return rows
+    return distinct(positions_of(ids, users, "user"))
 
 
 @dataclass(slots=True)

@@ -150,7 +150,7 @@ def _obey(request: dict, library: ctypes.CDLL, counted: int) -> None:
 
 
 def _press_ctrl_c(after: int) -> None:
-    from recsys_ae.cli import progress
+    from recsys_ae.reporting import progress
 
     before: Callable = progress.Progress.update
 

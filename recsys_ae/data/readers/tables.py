@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -202,11 +202,14 @@ def _of_pandas(frame: pd.DataFrame) -> pa.Table:
 
 
 def _arrow_column(series: pd.Series) -> pa.Array:
-    """Ids of several types, such as 7 and 'x', become text; so do objects that Arrow has no type for."""
+    """Ids of several types, such as 7 and 'x', become text; so do objects that Arrow has no type for. What
+    nobody could look up, such as a list among texts, makes a column of lists, which hold no ids."""
     convert: Callable[..., pa.Array] = pa.Array.from_pandas
     try:
         return convert(series)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        if not all(isinstance(value, Hashable) for value in series):
+            return pa.array([[str(value)] for value in series])
         return convert(series.map(str, na_action="ignore"), type=pa.string())
 
 

@@ -1,0 +1,81 @@
+"""Items that a model holds to be alike."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from recsys_ae.data.histories import blocks_of
+from recsys_ae.data.ratings import entry_rows
+from recsys_ae.errors import CapabilityError, ConfigError, brief
+from recsys_ae.ranking import TopN, top_n
+from recsys_ae.recommender import ComparesItems, Recommender
+from recsys_ae.serving.lists import TopNBlock, among
+from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, PositionVector
+
+SIMILAR_COLUMNS = ("item", "rank", "similar", "score")
+log = logging.getLogger(__name__)
+
+
+def similar_items(
+    recommender: Recommender,
+    places: PositionVector,
+    *,
+    n: int = 10,
+    allowed: BoolVector | None = None,
+    itself: bool = False,
+) -> Iterator[TopNBlock]:
+    """For the items at `places` the `n` others whose vectors (see `ComparesItems`) point most nearly the same
+    way; scores are cosines, from -1 to 1. `allowed`: see `recommend`. `itself`: an item is in its own list,
+    too. Items of which nothing was learnt are in no list and have none; a warning counts these.
+
+    Raises, before the first block, CapabilityError for a model without such vectors, and ConfigError for `n`
+    below 1.
+    """
+    if n < 1:
+        raise ConfigError(f"n is {n}, but must be at least 1; give a positive number")
+    if not isinstance(recommender, ComparesItems):
+        raise CapabilityError(
+            f"this {recommender.kind} model has learnt nothing by which items could be compared; choose a "
+            "factorisation, a linear model or an autoencoder"
+        )
+    vectors = recommender.item_vectors()
+    lengths = _lengths(vectors)
+    known = lengths > 0
+    if n_unknown := np.count_nonzero(~known[places]):
+        first = recommender.items.ids.item(int(places[~known[places]][0]))
+        log.warning("nothing was learnt of %d of the items, such as %s", n_unknown, brief(first))
+    listed = known if allowed is None else known & allowed
+
+    def lists_of(block: PositionVector) -> TopN:
+        exclude = None if itself else _themselves(block, len(known))
+        return top_n(among(_cosines(vectors, lengths, block), listed), n, exclude)
+
+    return (TopNBlock(block, lists_of(block)) for block in blocks_of(places[known[places]], len(known)))
+
+
+def _cosines(vectors: FloatMatrix | csr_array, lengths: FloatVector, block: PositionVector) -> FloatMatrix:
+    """(b, n_items) float32; 0 where one of the two has no length."""
+    products = vectors[block] @ vectors.T
+    products = products.toarray() if isinstance(products, csr_array) else np.asarray(products)
+    units = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    products = products * units[block, None] * units
+    return np.clip(products, -1.0, 1.0).astype(np.float32)
+
+
+def _lengths(vectors: FloatMatrix | csr_array) -> FloatVector:
+    """(n_items,) float64"""
+    if isinstance(vectors, csr_array):
+        squares = np.bincount(
+            entry_rows(vectors), np.square(vectors.data, dtype=np.float64), minlength=vectors.shape[0]
+        )
+        return np.sqrt(squares)
+    return np.sqrt(np.einsum("ik,ik->i", vectors, vectors, dtype=np.float64))
+
+
+def _themselves(block: PositionVector, n_items: int) -> csr_array:
+    """(b, n_items) the items of the block, which are in no list of their own."""
+    return csr_array((np.ones(len(block)), block, np.arange(len(block) + 1)), shape=(len(block), n_items))
