@@ -17,7 +17,8 @@ from recsys_ae.models.storage import load_model
 from recsys_ae.results.benchmark import parent_metrics
 from recsys_ae.results.folder import MODEL, read_epochs, read_run, rewrite_result
 from recsys_ae.results.result import RESULT, RunResult, no_run, read_document, rewrite_document, tracked
-from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
+from recsys_ae.results.trials import Trial
+from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, SearchConfig
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import DatasetRecord, Tracker
 
@@ -59,6 +60,27 @@ def track_benchmark(tracker: Tracker, config: BenchmarkConfig) -> None:
     """Tell what a benchmark compares, each model as one param."""
     tracker.params(config.model_dump(mode="json", exclude={"models"}))
     tracker.params({f"models.{entry.name}": entry.model_dump_json() for entry in config.models})
+
+
+def track_search(tracker: Tracker, config: SearchConfig) -> None:
+    """Tell what is searched; the settings that are found follow as those of the run."""
+    searched = {"trials": config.trials, "prune": config.prune, "max_minutes": config.max_minutes}
+    tracker.params({"search": searched | {"space": config.model_dump(mode="json")["space"]}})
+
+
+def track_settings(tracker: Tracker, settings: Mapping[str, Any]) -> None:
+    """Tell the settings of a trial, under the names that they have in every other run."""
+    tracker.params({f"model.{name}": value for name, value in settings.items()})
+
+
+def track_trial(tracker: Tracker, number: int, trial: Trial, metric: str) -> None:
+    """Tell how a trial ended; `number`: from 1."""
+    found = {"seconds": trial.seconds, "epochs_run": float(trial.epochs_run)}
+    if trial.score is not None and math.isfinite(trial.score):
+        found[f"validated/{metric}"] = trial.score
+    tracker.metrics(found)
+    error = {} if trial.error is None else {"error": trial.error}
+    tracker.tags({"trial": str(number), "ended": trial.ended} | error)
 
 
 def track_findings(tracker: Tracker, document: Mapping[str, Any]) -> None:
