@@ -67,6 +67,7 @@ class Study:
     storage: RDBStorage | None = None
     _finished: list[FrozenTrial] = field(default_factory=list)
     _asked: optuna.Trial | None = None
+    _best: float | None = None
 
     def __post_init__(self) -> None:
         if self.storage is not None:
@@ -86,7 +87,7 @@ class Study:
         if number >= budget:
             return None
         fixed = combinations[number] if combinations is not None else self._start() if number == 0 else None
-        tried = [trial.settings for trial in self.trials]
+        tried, self._best = [trial.settings for trial in self.trials], None
         for draw in range(_DRAWS):
             self._asked = self._ask(draw, fixed)
             settings = {axis.name: _setting(axis, self._asked.params[axis.name]) for axis in self.axes}
@@ -95,11 +96,14 @@ class Study:
         return settings
 
     def is_hopeless(self, epoch: Epoch) -> bool:
-        """Whether the curve of the trial under way has fallen behind the median of those before it."""
+        """Whether the best score so far of the trial under way is worse than the median of those that the
+        trials before it had after as many epochs. The best counts, as it is the best epoch that is kept."""
         assert self._asked is not None  # there is a trial under way
         if epoch.score is None or not isfinite(epoch.score):
             return False
-        self._asked.report(epoch.score, epoch.number)
+        best = max if self.higher_is_better else min
+        self._best = epoch.score if self._best is None else best(self._best, epoch.score)
+        self._asked.report(self._best, epoch.number)
         return self._asked.should_prune()
 
     def keep(self, trial: Trial) -> None:
@@ -226,15 +230,20 @@ def study_file(path: Path, fingerprints: Mapping[str, str]) -> Iterator[RDBStora
     if not path.exists():
         with replaced(path) as temporary:  # so that no half of a file is ever found
             _make(temporary, fingerprints)
-    check_study(path, fingerprints)
     with _opened(path) as storage:
+        _check(path, storage, fingerprints)
         yield storage
 
 
 def check_study(path: Path, fingerprints: Mapping[str, str]) -> None:
     """Raises ConfigError where the file keeps the trials of another search, or of other ratings; StorageError
     where it is none."""
-    with _opened(path) as storage, _told(path):
+    with _opened(path) as storage:
+        _check(path, storage, fingerprints)
+
+
+def _check(path: Path, storage: RDBStorage, fingerprints: Mapping[str, str]) -> None:
+    with _told(path):
         found = optuna.load_study(study_name=_NAME, storage=storage).user_attrs
     for what, fingerprint in fingerprints.items():
         if found.get(what) != fingerprint:

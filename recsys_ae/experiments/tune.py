@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from math import inf, isnan, prod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from recsys_ae.data.ratings import Ratings
-from recsys_ae.errors import CapabilityError, ConfigError, RecsysError, out_of_memory
+from recsys_ae.errors import ConfigError, RecsysError
 from recsys_ae.evaluation.validation import Validator, validation_metric
-from recsys_ae.experiments.fit import Fit, fit_ratings
-from recsys_ae.experiments.resources import timed
-from recsys_ae.metrics import Metric
+from recsys_ae.experiments.fit import Fit
+from recsys_ae.experiments.trial import Proposals, Task, origin, run_trial
 from recsys_ae.models.configs import ModelConfig
-from recsys_ae.results.folder import curve_point
-from recsys_ae.results.tracking import track_settings, track_trial
 from recsys_ae.results.trials import Edge, Trial, Validation, edges_of
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig, SearchConfig
 from recsys_ae.settings.spaces import axes_of, changed, start_of
@@ -30,37 +25,6 @@ from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import NullTracker, Tracker
 from recsys_ae.training.runner import Context, ignore
 from recsys_ae.types import Epoch
-
-log = logging.getLogger(__name__)
-
-
-class Proposals(Protocol):
-    """Where the settings of the trials come from: a grid, or a search (`study.py`)."""
-
-    @property
-    def trials(self) -> list[Trial]:
-        """All that are finished, those of an earlier process too."""
-        ...
-
-    def propose(self) -> dict[str, Any] | None:
-        """The settings of the next trial, None where there is none."""
-        ...
-
-    def is_hopeless(self, epoch: Epoch) -> bool:
-        """Told of each epoch of the trial under way: whether it is to end there."""
-        ...
-
-    def keep(self, trial: Trial) -> None:
-        """Told of the finished trial."""
-        ...
-
-    def edges(self, settings: Mapping[str, Any]) -> dict[str, Edge]:
-        """The chosen settings beyond which a better value may lie."""
-        ...
-
-    def importances(self) -> dict[str, float]:
-        """How much each setting matters, as shares of 1; empty where that is not known."""
-        ...
 
 
 @dataclass(slots=True)
@@ -94,7 +58,7 @@ def candidates(entry: EntryConfig) -> Iterator[tuple[dict[str, Any], ModelConfig
     exist or does not hold."""
     for values in product(*entry.grid.values()):
         settings = dict(zip(entry.grid, values, strict=True))
-        yield settings, changed(entry.model, settings, where=_where(entry))
+        yield settings, changed(entry.model, settings, where=origin(entry))
 
 
 def check_budgets(config: BenchmarkConfig) -> None:
@@ -114,11 +78,7 @@ def check_settings(entry: EntryConfig) -> None:
     """Raises ConfigError for a setting of the grid or the space that does not exist or does not hold."""
     for _ in candidates(entry):
         pass
-    axes_of(entry.model, entry.space, where=_where(entry))
-
-
-def _where(entry: EntryConfig) -> str:
-    return f"the {'space' if entry.space else 'grid'} of model {entry.name!r}"
+    axes_of(entry.model, entry.space, where=origin(entry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +89,6 @@ class Tuned:
     model: ModelConfig
     validation: Validation
     first: Fit | None
-
-
-class _Pruned(Exception):
-    """Ends the training of a trial that is hopeless."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """What all trials of a tuning share. `train`: the training ratings less those that the validator has."""
-
-    entry: EntryConfig
-    train: Ratings
-    validator: Validator
-    seed: int
-    context: Context
-    tracker: Tracker
-
-    @property
-    def metric(self) -> Metric:
-        return self.validator.metric
 
 
 def tune(
@@ -179,7 +119,7 @@ def tune(
     try:
         held_back = validation_split(split, share=config.validation.share)
         validator = Validator.of(held_back, metric, config.evaluation)
-        task = _Task(entry, held_back.train, validator, seed, context, tracker or NullTracker())
+        task = Task(entry, held_back.train, validator, seed, context, tracker or NullTracker())
         with _proposals(task, config, split, study) as proposals:
             return _tried(task, proposals, on_trials, most_seconds=_most_seconds(config))
     except RecsysError as error:
@@ -196,7 +136,7 @@ def _most_seconds(config: BenchmarkConfig | SearchConfig) -> float:
 
 @contextmanager
 def _proposals(
-    task: _Task, config: BenchmarkConfig | SearchConfig, split: Split, study: Path | None
+    task: Task, config: BenchmarkConfig | SearchConfig, split: Split, study: Path | None
 ) -> Iterator[Proposals]:
     """The grid of the model, or the search of its space."""
     entry = task.entry
@@ -205,7 +145,7 @@ def _proposals(
         return
     from recsys_ae.experiments.study import Study, study_file  # loads Optuna
 
-    axes = axes_of(entry.model, entry.space, where=_where(entry))
+    axes = axes_of(entry.model, entry.space, where=origin(entry))
     with ExitStack() as stack:
         storage = (
             None
@@ -232,7 +172,7 @@ def fingerprints(config: BenchmarkConfig | SearchConfig) -> dict[str, str]:
 
 
 def _tried(
-    task: _Task,
+    task: Task,
     proposals: Proposals,
     on_trials: Callable[[Sequence[Trial]], None],
     *,
@@ -246,7 +186,7 @@ def _tried(
         settings = proposals.propose()
         if settings is None:
             break
-        trial, outcome = _trial(task, proposals, settings, number=len(trials) + 1)
+        trial, outcome = run_trial(task, proposals, settings, number=len(trials) + 1)
         proposals.keep(trial)
         trials = proposals.trials
         if isinstance(outcome, RecsysError):
@@ -256,12 +196,12 @@ def _tried(
         on_trials(tuple(trials))
     winner = _winner(trials, task.validator)
     if winner is None:
-        raise failure or ConfigError(f"{_where(task.entry)}: no trial has a score; {trials[-1].error}")
+        raise failure or ConfigError(f"{origin(task.entry)}: no trial has a score; {trials[-1].error}")
     settings = trials[winner].settings
     validation = Validation(
         task.metric.key, tuple(trials), winner, proposals.edges(settings), proposals.importances()
     )
-    model = changed(task.entry.model, settings, where=_where(task.entry))
+    model = changed(task.entry.model, settings, where=origin(task.entry))
     return Tuned(model, validation, best if model.trains_in_epochs else None)
 
 
@@ -275,65 +215,3 @@ def _winner(trials: Sequence[Trial], validator: Validator) -> int | None:
         if score is None or isnan(score) or validator.is_better(trial.score, score):
             best = place
     return best
-
-
-def _trial(
-    task: _Task, proposals: Proposals, settings: dict[str, Any], *, number: int
-) -> tuple[Trial, Fit | RecsysError | None]:
-    """One trial, with its fit, or the error that it failed with; with None where it was pruned."""
-    epochs: list[Epoch] = []
-    with task.tracker.child(f"trial-{number}") as tracker:
-        track_settings(tracker, settings)
-        with timed() as usage:
-            outcome = _fitted(task, proposals, settings, tracker, epochs)
-        match outcome:
-            case Fit():
-                trial = outcome.trial(settings)
-            case None:
-                trial = _pruned(settings, epochs, task.validator, usage.seconds)
-            case error:
-                log.warning("%s with %s has no validation score: %s", task.entry.name, settings, error)
-                trial = Trial(settings, None, usage.seconds, error=str(error))
-        track_trial(tracker, number, trial, task.metric.key)
-    return trial, outcome
-
-
-def _fitted(
-    task: _Task, proposals: Proposals, settings: dict[str, Any], tracker: Tracker, epochs: list[Epoch]
-) -> Fit | RecsysError | None:
-    """The fit; None where it was pruned. `epochs`: gets the curve."""
-
-    def hear(epoch: Epoch) -> None:
-        epochs.append(epoch)
-        tracker.metrics(curve_point(epoch, task.metric), step=epoch.number)
-        task.context.on_epoch(epoch)
-        if proposals.is_hopeless(epoch):
-            raise _Pruned
-
-    try:
-        model = changed(task.entry.model, settings, where=_where(task.entry))
-        context = replace(task.context, on_epoch=hear)
-        fit = fit_ratings(model, task.train, task.validator, seed=task.seed, context=context)
-    except _Pruned:
-        return None
-    except RecsysError as error:
-        return error
-    except Exception as error:
-        sentence = out_of_memory(error)  # such as that of the widest of a range of layers
-        if sentence is None:
-            raise
-        return CapabilityError(sentence)
-    if fit.trained.interrupted:
-        raise KeyboardInterrupt
-    return fit
-
-
-def _pruned(settings: dict[str, Any], epochs: Sequence[Epoch], validator: Validator, seconds: float) -> Trial:
-    """A trial that ended early, with the best of its epochs."""
-    best: Epoch | None = None
-    for epoch in epochs:
-        if epoch.score is not None and not isnan(epoch.score):
-            than = None if best is None else best.score
-            best = epoch if than is None or validator.is_better(epoch.score, than) else best
-    assert best is not None  # only a score can be behind others
-    return Trial(settings, best.score, seconds, epochs[-1].number, best.number, pruned=True)
