@@ -38,7 +38,8 @@ def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Track
     split = prepare(config.data, config.split, config.seed)
     check_feedback(config.model, split.train, anyway=context.anyway)
     keeping = replace(context, checkpoints=checkpoints, keep_state=True)  # until the results are there
-    return run_on(config, split, folder, keeping, tracker)
+    with tracker:
+        return run_on(config, split, folder, keeping, tracker)
 
 
 def run_on(
@@ -49,24 +50,11 @@ def run_on(
     tracker: Tracker,
     *,
     tuned: Tuned | None = None,
-) -> RunResult:
-    """The same on a split that is made already. `tuned`: how the settings were chosen, where they were."""
-    with tracker:
-        return run_tracked(config, split, folder, context, tracker, tuned=tuned)
-
-
-def run_tracked(
-    config: ExperimentConfig,
-    split: Split,
-    folder: Path,
-    context: Context,
-    tracker: Tracker,
-    *,
-    tuned: Tuned | None = None,
     write_more: Callable[[Path], None] | None = None,
 ) -> RunResult:
-    """The same for a tracker that is open already. `write_more`: writes further files of the results into the
-    folder that it is given, before that takes its place."""
+    """The same on a split that is made already, for a tracker that is open. `tuned`: how the settings were
+    chosen, where they were. `write_more`: writes further files of the results into the folder that it is
+    given, before that takes its place."""
     track_origin(tracker, config, split)
     fit = _fit(config, split, context, tracker, tuned)
     with measured() as testing:

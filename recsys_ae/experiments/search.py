@@ -8,7 +8,7 @@ from pathlib import Path
 from recsys_ae.errors import ConfigError, RecsysError
 from recsys_ae.experiments.fit import device_of
 from recsys_ae.experiments.prepare import check_feedback, prepare
-from recsys_ae.experiments.run import run_tracked
+from recsys_ae.experiments.run import run_on
 from recsys_ae.experiments.tune import check_settings, fingerprints, tune
 from recsys_ae.results.folder import RUNS, STUDY
 from recsys_ae.results.result import RunResult
@@ -58,7 +58,7 @@ def run_search(
         def write_more(place: Path) -> None:
             write_search(place, config, best, tuned.validation, study)
 
-        return run_tracked(best, split, folder, context, tracker, tuned=tuned, write_more=write_more)
+        return run_on(best, split, folder, context, tracker, tuned=tuned, write_more=write_more)
 
 
 def goes_on(folder: Path, config: SearchConfig) -> bool:

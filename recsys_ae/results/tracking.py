@@ -23,6 +23,7 @@ from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import DatasetRecord, Tracker
 
 RESULT_TAG = "recsys_ae.result"  # by which a store knows what it has of a result, wherever it came from
+TRIAL_TAG = "recsys_ae.trial"  # the number of a trial, which is no run of its own
 _SIZES = ("users", "items", "train_ratings", "holdout_ratings")
 
 
@@ -80,7 +81,7 @@ def track_trial(tracker: Tracker, number: int, trial: Trial, metric: str) -> Non
         found[f"validated/{metric}"] = trial.score
     tracker.metrics(found)
     error = {} if trial.error is None else {"error": trial.error}
-    tracker.tags({"trial": str(number), "ended": trial.ended} | error)
+    tracker.tags({TRIAL_TAG: str(number), "ended": trial.ended} | error)
 
 
 def track_findings(tracker: Tracker, document: Mapping[str, Any]) -> None:
@@ -186,7 +187,18 @@ def upload_run(folder: Path, tracker: Tracker) -> RunResult:
         tracker.tags({f"version.{name}": version for name, version in origin.versions.items()})
         for number, values in epochs:
             tracker.metrics(values, step=number)
+        _track_trials(tracker, result)
         return track_outcome(tracker, folder, result)
+
+
+def _track_trials(tracker: Tracker, result: RunResult) -> None:
+    """Tell of each of several settings that were tried, in a nested run."""
+    if result.validation is None or len(result.validation.trials) < 2:
+        return
+    for number, trial in enumerate(result.validation.trials, 1):
+        with tracker.child(f"trial-{number}") as child:
+            track_settings(child, trial.settings)
+            track_trial(child, number, trial, result.validation.metric)
 
 
 def whole_run(folder: Path) -> tuple[ExperimentConfig, RunResult, list[tuple[int, dict[str, float]]]]:

@@ -236,7 +236,7 @@ def test_each_trial_is_a_nested_run_with_settings_and_score(networks):
         assert child.name == f"trial-{number}"
         assert child.logged_params == {f"model.{name}": value for name, value in trial.settings.items()}
         assert ("validated/rmse", trial.score, None) in child.logged_metrics
-        assert child.logged_tags == {"trial": str(number), "ended": trial.ended}
+        assert child.logged_tags == {"recsys_ae.trial": str(number), "ended": trial.ended}
         assert child.status == "FINISHED"
     assert tracker.models == ["model"]
     assert {"best.yaml", "trials.csv", "study.db"} <= set(tracker.artifacts)
