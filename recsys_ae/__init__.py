@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from recsys_ae.api import evaluate, fit, load, recommend, sample, split, walk
+    from recsys_ae.api import evaluate, fit, load, recommend, sample, split, tune, walk
     from recsys_ae.data.ratings import Ratings
 
-__all__ = ["Ratings", "evaluate", "fit", "load", "recommend", "sample", "split", "walk"]
+__all__ = ["Ratings", "evaluate", "fit", "load", "recommend", "sample", "split", "tune", "walk"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -22,12 +23,14 @@ from recsys_ae.evaluation.evaluator import evaluate as evaluate_on
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.fit import fit_split
 from recsys_ae.experiments.prepare import check_feedback
+from recsys_ae.experiments.tune import Tuned, check_settings
+from recsys_ae.experiments.tune import tune as tune_settings
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.recommender import Recommender
 from recsys_ae.serving import samples
 from recsys_ae.serving.lists import frame_of
 from recsys_ae.serving.lists import recommend as recommend_to
-from recsys_ae.settings.configs import ValidationConfig
+from recsys_ae.settings.configs import SearchConfig, ValidationConfig
 from recsys_ae.settings.explain import checked
 from recsys_ae.splitting.configs import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split
@@ -264,3 +267,43 @@ def _settings(given: Settings) -> dict[str, Any]:
     if isinstance(given, str):
         return {"kind": given}
     return given.model_dump() if isinstance(given, BaseModel) else dict(given)
+
+
+def tune(
+    model: Settings,
+    split: Split,
+    space: Mapping[str, Any],
+    *,
+    trials: int = 30,
+    prune: bool = True,
+    seed: int | None = None,
+    validation: float = 0.05,
+    study: str | PathLike[str] | None = None,
+    device: str = "auto",
+    anyway: bool = False,
+) -> Tuned:
+    """The best settings of a model that a search finds on a part of the training ratings: `model` of the
+    answer is a config for `fit`, `validation` has all trials, `validation.winner` the best.
+
+    `space`: dotted name of a setting -> {"low": 1, "high": 100}, with "log": True where ratios count, or
+    {"values": [...]}. `study`: a SQLite file that keeps the trials, from which the same call goes on; None
+    keeps none. The other arguments are those of `fit`. Raises ConfigError for a space that does not hold.
+    """
+    _check_is(split, Split, "tune: the split must come from ra.split")
+    document = {
+        "name": "tune",
+        "seed": split.seed if seed is None else seed,
+        "data": {"source": "memory"},
+        "validation": {"share": validation},
+        "model": _settings(model),
+        "space": space,
+        "trials": trials,
+        "prune": prune,
+    }
+    config = checked(SearchConfig, document, where="tune")
+    check_settings(config.entry)
+    check_feedback(config.model, split.train, anyway=anyway)
+    place = None if study is None else Path(study)
+    return tune_settings(
+        config.entry, split, config, seed=config.seed, context=Context(device=device), study=place
+    )

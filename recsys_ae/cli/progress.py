@@ -99,7 +99,7 @@ class TrialBar:
             elif self._is_best(trial.score):
                 self.best = trial.score
                 how += ", the best so far"
-        return f"trial {number}: {settings_text(trial.settings)}: {how}"
+        return f"trial {number}: {how} ({settings_text(trial.settings)})"
 
     def _is_best(self, score: float) -> bool:
         if self.best is None:

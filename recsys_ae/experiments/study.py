@@ -27,7 +27,7 @@ from optuna.distributions import (
 from optuna.exceptions import OptunaError
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
-from optuna.samplers import TPESampler
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
@@ -40,7 +40,7 @@ from recsys_ae.settings.spaces import Axis, Choices, Range
 from recsys_ae.types import Epoch
 
 _NAME, _TRIAL = "search", "trial"
-_DRAWS = 20  # at settings that were not tried before
+_GUIDED, _DRAWS = 5, 50  # at settings that were not tried before: by what was learnt, and in all
 _BEFORE_PRUNING = 5  # trials that are trained to their end
 _TO_COMPARE = 3  # trials with a score at the same epoch
 _WARM_UP = 5  # a fifth of the epochs is never pruned: some settings begin slowly
@@ -81,7 +81,7 @@ class Study:
 
     def propose(self) -> dict[str, Any] | None:
         """The settings of the next trial, None where there is none. Settings that were tried already are
-        drawn again, a few times."""
+        drawn again, in the end at random."""
         combinations = self._combinations()
         number, budget = len(self._finished), self.n_trials if combinations is None else len(combinations)
         if number >= budget:
@@ -165,7 +165,7 @@ class Study:
         seed = derived_seed(self.seed, "search", len(trials), draw) % 2**32  # all that the sampler takes
         study = optuna.create_study(
             direction="maximize" if self.higher_is_better else "minimize",
-            sampler=TPESampler(seed=seed),
+            sampler=TPESampler(seed=seed) if draw < _GUIDED else RandomSampler(seed=seed),
             pruner=self._pruner(),
         )
         study.add_trials(trials)

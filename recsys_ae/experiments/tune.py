@@ -88,7 +88,7 @@ class Tuned:
 
     model: ModelConfig
     validation: Validation
-    first: Fit | None
+    first: Fit | None = field(repr=False)
 
 
 def tune(
