@@ -83,4 +83,6 @@ def _show(result: RunResult, *, ranks: bool) -> None:
         shares = (f"{name} {share:.0%}" for name, share in found.importances.items())
         tell(f"what mattered: {', '.join(shares)}")
     show_run(result, ranks=ranks)
+    if result.fit.interrupted:
+        tell(f"the same command with --out {result.folder} goes on with the fit of the best settings")
     tell(f"the best settings are in {result.folder / BEST} (for train), all trials in {TRIALS_CSV} beside it")

@@ -568,8 +568,14 @@ def test_the_second_signal_of_others_ends_at_once():
 
 def test_ctrl_c_is_not_lost_where_the_training_ends_by_an_error_of_its_own():
     """Such as one by which whoever is told of the epochs ends it."""
-    with pytest.raises(KeyboardInterrupt), deferred_interrupt():
-        signal.raise_signal(signal.SIGINT)
-        raise ValueError
-    with pytest.raises(ValueError, match="alone"), deferred_interrupt():
-        raise ValueError("alone")
+
+    def fail(number: int | None) -> None:
+        with deferred_interrupt():
+            if number is not None:
+                signal.raise_signal(number)
+            raise ValueError("its own")
+
+    with pytest.raises(KeyboardInterrupt):
+        fail(signal.SIGINT)
+    with pytest.raises(ValueError, match="its own"):
+        fail(None)
