@@ -85,7 +85,7 @@ def run_trial(
 ) -> tuple[Trial, Fit | RecsysError | None]:
     """One trial, with its fit, or the error that it failed with; with None where it was pruned."""
     epochs: list[Epoch] = []
-    with task.tracker.child(f"trial-{number}") as tracker:
+    with task.tracker.child(f"trial-{number}", waits=False) as tracker:
         track_settings(tracker, settings)
         with timed() as usage:
             outcome = _fitted(task, proposals, settings, tracker, epochs)

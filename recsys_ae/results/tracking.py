@@ -196,7 +196,7 @@ def _track_trials(tracker: Tracker, result: RunResult) -> None:
     if result.validation is None or len(result.validation.trials) < 2:
         return
     for number, trial in enumerate(result.validation.trials, 1):
-        with tracker.child(f"trial-{number}") as child:
+        with tracker.child(f"trial-{number}", waits=False) as child:
             track_settings(child, trial.settings)
             track_trial(child, number, trial, result.validation.metric)
 
