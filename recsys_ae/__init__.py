@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from recsys_ae.api import evaluate, fit, load, load_model, recommend, sample, split, walk
+    from recsys_ae.api import evaluate, fit, load, load_model, recommend, sample, split, tune, walk
     from recsys_ae.comparing import Benchmark, benchmark, compare
     from recsys_ae.data.ratings import Ratings
     from recsys_ae.errors import RecsysError
     from recsys_ae.evaluation.report import Report
+    from recsys_ae.experiments.tune import Tuned
     from recsys_ae.model import Model
     from recsys_ae.splitting.split import Split
 
@@ -27,6 +28,7 @@ __all__ = [
     "RecsysError",
     "Report",
     "Split",
+    "Tuned",
     "__version__",
     "benchmark",
     "compare",
@@ -37,6 +39,7 @@ __all__ = [
     "recommend",
     "sample",
     "split",
+    "tune",
     "walk",
 ]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from recsys_ae.comparing import Benchmark, Settings, benchmark, compare
+from recsys_ae.comparing import IN_MEMORY, Benchmark, Settings, benchmark, compare
 from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_ratings, load_table
@@ -19,20 +20,25 @@ from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.evaluation.contamination import Training, evaluate_unless_seen
 from recsys_ae.evaluation.evaluator import evaluate as evaluate_on
 from recsys_ae.evaluation.report import Report
+from recsys_ae.evaluation.validation import validation_metric
 from recsys_ae.experiments.fit import Fit, fit_split, metric_of_epochs
 from recsys_ae.experiments.prepare import check_feedback
+from recsys_ae.experiments.tune import Tuned, check_settings
+from recsys_ae.experiments.tune import tune as tune_settings
+from recsys_ae.metrics import Metric
 from recsys_ae.model import Model
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.models.storage import load_model as read_model
 from recsys_ae.recommender import Recommender
-from recsys_ae.reporting.progress import epoch_bar
+from recsys_ae.reporting.progress import count_bar, epoch_bar
+from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.result import json_values
-from recsys_ae.results.trials import Validation
+from recsys_ae.results.trials import Trial, Validation
 from recsys_ae.serving import samples
 from recsys_ae.serving.asked import positions_of
 from recsys_ae.serving.lists import frame_of
 from recsys_ae.serving.lists import recommend as recommend_to
-from recsys_ae.settings.configs import ValidationConfig
+from recsys_ae.settings.configs import SearchConfig, ValidationConfig
 from recsys_ae.settings.explain import checked
 from recsys_ae.splitting.configs import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split
@@ -49,6 +55,7 @@ __all__ = [
     "RecsysError",
     "Report",
     "Split",
+    "Tuned",
     "benchmark",
     "compare",
     "evaluate",
@@ -58,6 +65,7 @@ __all__ = [
     "recommend",
     "sample",
     "split",
+    "tune",
     "walk",
 ]
 
@@ -276,3 +284,67 @@ def _settings(given: Settings) -> dict[str, Any]:
     if isinstance(given, str):
         return {"kind": given}
     return given.model_dump() if isinstance(given, BaseModel) else dict(given)
+
+
+def tune(
+    model: Settings,
+    split: Split,
+    space: Mapping[str, Any],
+    *,
+    trials: int = 30,
+    prune: bool = True,
+    seed: int | None = None,
+    validation: float = 0.05,
+    study: str | PathLike[str] | None = None,
+    device: str = "auto",
+    anyway: bool = False,
+    progress: bool | None = None,
+) -> Tuned:
+    """The best settings of a model that a search finds on a part of the training ratings: `model` of the
+    answer is a config for `fit`, `validation` has all trials, `validation.winner` the best.
+
+    `space`: dotted name of a setting -> {"low": 1, "high": 100}, with "log": True where ratios count, or
+    {"values": [...]}. `study`: a SQLite file that keeps the trials, from which the same call goes on; None
+    keeps none. `progress`: a bar on stderr; None shows one after two seconds. The other arguments are those
+    of `fit`. Raises ConfigError for a space that does not hold.
+    """
+    _check_is(split, Split, "tune: the split must come from ra.split")
+    document = {
+        "name": "tune",
+        "seed": split.seed if seed is None else seed,
+        "data": {"source": IN_MEMORY},
+        "validation": {"share": validation},
+        "model": _settings(model),
+        "space": space,
+        "trials": trials,
+        "prune": prune,
+    }
+    config = checked(SearchConfig, document, where="tune")
+    check_settings(config.entry)
+    check_feedback(config.model, split.train, anyway=anyway)
+    metric = validation_metric(None, config.evaluation, predicts_ratings=config.model.predicts_ratings)
+    with count_bar("trials", config.trials, shown=progress) as tell:
+        told = 0
+
+        def show(finished: Sequence[Trial]) -> None:
+            nonlocal told
+            tell(len(finished) - told, _best_so_far(finished, metric))
+            told = len(finished)
+
+        return tune_settings(
+            config.entry,
+            split,
+            config,
+            seed=config.seed,
+            context=Context(device=device),
+            study=None if study is None else Path(study).expanduser(),
+            on_trials=show,
+        )
+
+
+def _best_so_far(trials: Sequence[Trial], metric: Metric) -> str:
+    scores = [trial.score for trial in trials if trial.score is not None and not trial.pruned]
+    if not scores:
+        return ""
+    best = max(scores) if metric.higher_is_better else min(scores)
+    return f"best {metric.key} {figure_text(metric.key, best)}"

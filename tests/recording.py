@@ -53,7 +53,7 @@ class RecordingTracker:
         self.models.append(folder.name)
         return None
 
-    def child(self, name: str) -> RecordingTracker:
+    def child(self, name: str, *, waits: bool = True) -> RecordingTracker:
         self.children.append(RecordingTracker(name))
         return self.children[-1]
 

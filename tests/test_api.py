@@ -231,3 +231,20 @@ def test_users_are_made_up_and_walked_between(ratings):
         ra.sample(ra.fit("biases", split), 3)
     with pytest.raises(DataError, match=r"walk: the split must come from ra\.split"):
         ra.walk(model, ratings, "u003", "u008")
+
+
+def test_settings_that_were_searched_fit_to_the_very_score(ratings, tmp_path):
+    split = ra.split(ratings, seed=1)
+    kind = {"kind": "u-autorec", "hidden": [4], "training": {"epochs": 3, "batch_size": 16}}
+    space = {"l2": {"low": 1, "high": 100, "log": True}, "hidden": {"values": [[4], [8]]}}
+    found = ra.tune(kind, split, space, trials=4, study=tmp_path / "s.db")
+    assert len(found.validation.trials) == 4
+    assert ra.fit(found.model, split).validation == found.validation.score
+    more = ra.tune(kind, split, space, trials=5, study=tmp_path / "s.db")
+    assert more.validation.trials[:4] == found.validation.trials  # times too: nothing was fitted again
+    with pytest.raises(ConfigError, match=r"tune: space\.l2: 'low' is 5 and 'high' is 1"):
+        ra.tune(kind, split, {"l2": {"low": 5, "high": 1}})
+    with pytest.raises(ConfigError, match="the space of model 'tune': no setting 'l3' there"):
+        ra.tune(kind, split, {"l3": {"low": 1, "high": 5}})
+    with pytest.raises(DataError, match=r"tune: the split must come from ra\.split"):
+        ra.tune(kind, ratings, space)

@@ -78,7 +78,7 @@ def test_rooms_import_only_what_the_contracts_allow():
 
 
 def test_package_itself_loads_neither_torch_nor_mlflow():
-    heavy = "'torch', 'mlflow', 'matplotlib', 'numba'"
+    heavy = "'torch', 'mlflow', 'matplotlib', 'numba', 'optuna'"
     code = f"import sys, recsys_ae; print([name for name in ({heavy}) if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

@@ -35,14 +35,16 @@ def compare(
     """
     with answering(as_json=as_json) as say:
         from recsys_ae.metrics import higher_is_better
+        from recsys_ae.results.tracking import TRIAL_TAG
         from recsys_ae.tracking.runs import experiment_runs
 
         found = experiment_runs(experiment, uri=tracking_uri)
         runs = _sorted(found, metric, experiment)
         against = _reference(runs, reference, experiment)
         compared = _compared(runs, against, metric, tracking_uri)
-        parents = {run.parent_id for run in found}
-        without = [_name(run) for run in found if run not in runs and run.run_id not in parents]
+        whole = [run for run in found if TRIAL_TAG not in run.tags]
+        parents = {run.parent_id for run in whole}
+        without = [_name(run) for run in whole if run not in runs and run.run_id not in parents]
         document = {
             "experiment": experiment,
             "metric": metric,

@@ -18,6 +18,7 @@ from recsys_ae.cli.options import EXIT_STOPPED
 from recsys_ae.cli.samples import sample, walk
 from recsys_ae.cli.store import ui, upload
 from recsys_ae.cli.train import train
+from recsys_ae.cli.tune import tune
 from recsys_ae.errors import ConfigError, RecsysError, brief, cut, out_of_memory, printable, reason
 from recsys_ae.training.interrupts import terminated
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.add_typer(data, name="data")
 for command, example in (
     (train, "recsys-ae train configs/experiments/movietweetings-i-autorec.yaml --set training.epochs=30"),
+    (tune, "recsys-ae tune configs/search/movietweetings-i-autorec.yaml --trials 10"),
     (benchmark, "recsys-ae benchmark configs/benchmarks/movietweetings.yaml --out runs/movietweetings"),
     (recommend, "recsys-ae recommend models:/movies@champion --users all -n 10 --out recs.parquet"),
     (sample, "recsys-ae sample runs/movietweetings-vae/model -n 5 --top 10"),

@@ -66,7 +66,7 @@ def train(
             )
             context = Context(device=device.value, resume=resume, on_epoch=bar, anyway=anyway)
             result = run(found, folder, context, tracker)
-        say(result.to_json(), lambda: _show(result, ranks=found.model.ranks))
+        say(result.to_json(), lambda: show_run(result, ranks=found.model.ranks))
 
 
 def _config(
@@ -108,7 +108,8 @@ def _show_validation(result: RunResult) -> None:
         tell(f"  then fitted anew to all training ratings, for {n} {'epoch' if n == 1 else 'epochs'}")
 
 
-def _show(result: RunResult, *, ranks: bool) -> None:
+def show_run(result: RunResult, *, ranks: bool) -> None:
+    """Print what a run found, for people."""
     from recsys_ae.reporting.tables import figure_text
     from recsys_ae.results.result import tracked
 

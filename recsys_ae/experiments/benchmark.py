@@ -101,10 +101,12 @@ def _run_entry(
     try:
         if not entry.runs:
             _warm_up(entry.config.model, split, context)
-        tuned = tune(entry.config, split, config, seed=seed, context=context)
-        place = folder / name / f"seed-{seed}"
-        experiment = _experiment(config, f"{name}-seed-{seed}", tuned.model, seed)
-        result = run_on(experiment, split, place, context, tracker.child(experiment.name), tuned=tuned)
+        place, run_name = folder / name / f"seed-{seed}", f"{name}-seed-{seed}"
+        with tracker.child(run_name) as child:
+            trials = child if entry.config.grid or entry.config.space else None
+            tuned = tune(entry.config, split, config, seed=seed, context=context, tracker=trials)
+            experiment = _experiment(config, run_name, tuned.model, seed)
+            result = run_on(experiment, split, place, context, child, tuned=tuned)
         if result.fit.interrupted:
             raise KeyboardInterrupt
         entry.runs.append(result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +38,8 @@ def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Track
     split = prepare(config.data, config.split, config.seed)
     check_feedback(config.model, split.train, anyway=context.anyway)
     keeping = replace(context, checkpoints=checkpoints, keep_state=True)  # until the results are there
-    return run_on(config, split, folder, keeping, tracker)
+    with tracker:
+        return run_on(config, split, folder, keeping, tracker)
 
 
 def run_on(
@@ -49,41 +50,44 @@ def run_on(
     tracker: Tracker,
     *,
     tuned: Tuned | None = None,
+    write_more: Callable[[Path], None] | None = None,
 ) -> RunResult:
-    """The same on a split that is made already. `tuned`: how the settings were chosen, where they were."""
-    with tracker:
-        track_origin(tracker, config, split)
-        fit = _fit(config, split, context, tracker, tuned)
-        with measured() as testing:
-            report = evaluate(fit.model, split, config.evaluation)  # the test part's only use
-        result = RunResult(
-            name=config.name,
-            report=replace(report, counts={**sizes(split), **report.counts}, status="clean"),
-            validation=_validation(fit, tuned),
-            metrics_before_refit=_before_refit(fit, split, config),
-            fit=_fit_record(fit),
-            origin=_origin(config, report, split, fit),
-            cost=Cost(
-                fit.seconds,
-                testing.seconds,
-                max(fit.peak_memory_mb, testing.peak_memory_mb),
-                fit.epoch_seconds,
-            ),
-            folder=folder,
-            model=str(folder / MODEL),
-            run_id=tracker.run_id,
-        )
-        write_run(
-            result,
-            config,
-            model=fit.model,
-            histories=split.histories(),
-            epochs=fit.trained.epochs,
-            metric=fit.metric,
-            state=fit.state,
-        )
-        fit.forget()  # not before: until here Ctrl-C leaves a training that can be continued
-        return track_outcome(tracker, folder, result)
+    """The same on a split that is made already, for a tracker that is open. `tuned`: how the settings were
+    chosen, where they were. `write_more`: writes further files of the results into the folder that it is
+    given, before that takes its place."""
+    track_origin(tracker, config, split)
+    fit = _fit(config, split, context, tracker, tuned)
+    with measured() as testing:
+        report = evaluate(fit.model, split, config.evaluation)  # the test part's only use
+    result = RunResult(
+        name=config.name,
+        report=replace(report, counts={**sizes(split), **report.counts}, status="clean"),
+        validation=_validation(fit, tuned),
+        metrics_before_refit=_before_refit(fit, split, config),
+        fit=_fit_record(fit),
+        origin=_origin(config, report, split, fit),
+        cost=Cost(
+            fit.seconds,
+            testing.seconds,
+            max(fit.peak_memory_mb, testing.peak_memory_mb),
+            fit.epoch_seconds,
+        ),
+        folder=folder,
+        model=str(folder / MODEL),
+        run_id=tracker.run_id,
+    )
+    write_run(
+        result,
+        config,
+        model=fit.model,
+        histories=split.histories(),
+        epochs=fit.trained.epochs,
+        metric=fit.metric,
+        state=fit.state,
+        write_more=write_more,
+    )
+    fit.forget()  # not before: until here Ctrl-C leaves a training that can be continued
+    return track_outcome(tracker, folder, result)
 
 
 def _fit(

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from itertools import product
-from math import prod
+from math import inf, isnan, prod
+from pathlib import Path
 from typing import Any
 
 from recsys_ae.errors import ConfigError, RecsysError
 from recsys_ae.evaluation.validation import Validator, validation_metric
-from recsys_ae.experiments.fit import Fit, fit_ratings
-from recsys_ae.experiments.resources import timed
-from recsys_ae.metrics import Metric
+from recsys_ae.experiments.fit import Fit
+from recsys_ae.experiments.trial import Proposals, Task, origin, run_trial
 from recsys_ae.models.configs import ModelConfig
-from recsys_ae.results.trials import Trial, Validation, edges_of
-from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig
-from recsys_ae.settings.explain import checked
-from recsys_ae.settings.overrides import assign
+from recsys_ae.results.trials import Edge, Trial, Validation, edges_of
+from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig, SearchConfig
+from recsys_ae.settings.spaces import axes_of, changed, start_of
 from recsys_ae.splitting.make import validation_split
 from recsys_ae.splitting.split import Split
-from recsys_ae.training.runner import Context
+from recsys_ae.tracking.tracker import NullTracker, Tracker
+from recsys_ae.training.runner import Context, ignore
+from recsys_ae.types import Epoch
 
-log = logging.getLogger(__name__)
+
+@dataclass(slots=True)
+class Grid:
+    """Every combination, the first values first; each is trained to its end."""
+
+    values: Mapping[str, Sequence[Any]]
+    trials: list[Trial] = field(default_factory=list)
+
+    def propose(self) -> dict[str, Any] | None:
+        combinations = list(product(*self.values.values()))
+        if len(self.trials) == len(combinations):
+            return None
+        return dict(zip(self.values, combinations[len(self.trials)], strict=True))
+
+    def is_hopeless(self, epoch: Epoch) -> bool:
+        return False
+
+    def keep(self, trial: Trial) -> None:
+        self.trials.append(trial)
+
+    def edges(self, settings: Mapping[str, Any]) -> dict[str, Edge]:
+        return edges_of(self.values, settings)
+
+    def importances(self) -> dict[str, float]:
+        return {}
 
 
 def candidates(entry: EntryConfig) -> Iterator[tuple[dict[str, Any], ModelConfig]]:
@@ -31,15 +58,12 @@ def candidates(entry: EntryConfig) -> Iterator[tuple[dict[str, Any], ModelConfig
     exist or does not hold."""
     for values in product(*entry.grid.values()):
         settings = dict(zip(entry.grid, values, strict=True))
-        document = entry.model.model_dump(mode="json")
-        where = f"the grid of model {entry.name!r}"
-        for key, value in settings.items():
-            assign(type(entry.model), document, key, value, origin=where)
-        yield settings, checked(type(entry.model), document, where=where)
+        yield settings, changed(entry.model, settings, where=origin(entry))
 
 
 def check_budgets(config: BenchmarkConfig) -> None:
-    """Every grid is sound and within the budget. Raises ConfigError, before any data is read."""
+    """Every grid is sound and within the budget, and every space is sound. Raises ConfigError, before any
+    data is read."""
     for number, entry in enumerate(config.models):
         n_trials = prod(len(values) for values in entry.grid.values())
         if n_trials > config.trials:
@@ -47,8 +71,14 @@ def check_budgets(config: BenchmarkConfig) -> None:
                 f"models.{number}.grid: {entry.name!r} has {n_trials} combinations, and every "
                 f"model may try {config.trials}; shorten the grid or raise trials"
             )
-        for _ in candidates(entry):
-            pass
+        check_settings(entry)
+
+
+def check_settings(entry: EntryConfig) -> None:
+    """Raises ConfigError for a setting of the grid or the space that does not exist or does not hold."""
+    for _ in candidates(entry):
+        pass
+    axes_of(entry.model, entry.space, where=origin(entry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +88,26 @@ class Tuned:
 
     model: ModelConfig
     validation: Validation
-    first: Fit | None
+    first: Fit | None = field(repr=False)
 
 
-def tune(entry: EntryConfig, split: Split, config: BenchmarkConfig, *, seed: int, context: Context) -> Tuned:
-    """Fit every combination on a part of the training ratings and score it on the rest; the test part stays
-    unread. A combination that fails loses; where all fail, the last error is raised.
+def tune(
+    entry: EntryConfig,
+    split: Split,
+    config: BenchmarkConfig | SearchConfig,
+    *,
+    seed: int,
+    context: Context,
+    tracker: Tracker | None = None,
+    study: Path | None = None,
+    on_trials: Callable[[Sequence[Trial]], None] = ignore,
+) -> Tuned:
+    """Fit every combination that is proposed on a part of the training ratings and score it on the rest; the
+    test part stays unread. A combination that fails loses; where all fail, the last error is raised.
+
+    `tracker`: gets a nested run for each trial; None tells nobody. `study`: the file that keeps the trials of
+    a search, and has those of an earlier process. `on_trials`: told of all finished trials, before the first
+    and after each.
 
     A model with nothing to choose is scored like the others. Where it has no epochs either, nothing depends
     on its score, and it may go without one: a model of lists has no rmse.
@@ -73,51 +117,101 @@ def tune(entry: EntryConfig, split: Split, config: BenchmarkConfig, *, seed: int
         config.validation.metric, config.evaluation, predicts_ratings=entry.model.predicts_ratings
     )
     try:
-        return _tried(entry, options, split, config, metric, seed, context)
+        held_back = validation_split(split, share=config.validation.share)
+        validator = Validator.of(held_back, metric, config.evaluation)
+        task = Task(entry, held_back.train, validator, seed, context, tracker or NullTracker())
+        with _proposals(task, config, split, study) as proposals:
+            return _tried(task, proposals, on_trials, most_seconds=_most_seconds(config))
     except RecsysError as error:
         settings, model = options[0]
-        if len(options) > 1 or model.trains_in_epochs:
+        if len(options) > 1 or entry.space or model.trains_in_epochs:
             raise
         return Tuned(model, Validation(metric.key, (Trial(settings, None, 0.0, error=str(error)),)), None)
 
 
+def _most_seconds(config: BenchmarkConfig | SearchConfig) -> float:
+    limit = config.max_minutes if isinstance(config, SearchConfig) else None
+    return inf if limit is None else 60 * limit
+
+
+@contextmanager
+def _proposals(
+    task: Task, config: BenchmarkConfig | SearchConfig, split: Split, study: Path | None
+) -> Iterator[Proposals]:
+    """The grid of the model, or the search of its space."""
+    entry = task.entry
+    if not entry.space:
+        yield Grid(entry.grid)
+        return
+    from recsys_ae.experiments.study import Study, study_file  # loads Optuna
+
+    axes = axes_of(entry.model, entry.space, where=origin(entry))
+    with ExitStack() as stack:
+        storage = (
+            None
+            if study is None
+            else stack.enter_context(
+                study_file(study, fingerprints(config) | {"ratings": split.fingerprint()})
+            )
+        )
+        yield Study(
+            axes,
+            n_trials=config.trials,
+            seed=task.seed,
+            higher_is_better=task.metric.higher_is_better,
+            start=start_of(entry.model, axes),
+            max_epochs=entry.model.max_epochs if config.prune else None,
+            storage=storage,
+        )
+
+
+def fingerprints(config: BenchmarkConfig | SearchConfig) -> dict[str, str]:
+    """Of all settings that decide which trials there are; more of the same trials make no other search."""
+    document = config.model_dump(mode="json", exclude={"trials", "max_minutes"})
+    return {"settings": hashlib.blake2b(json.dumps(document).encode(), digest_size=16).hexdigest()}
+
+
 def _tried(
-    entry: EntryConfig,
-    options: Sequence[tuple[dict[str, Any], ModelConfig]],
-    split: Split,
-    config: BenchmarkConfig,
-    metric: Metric,
-    seed: int,
-    context: Context,
+    task: Task,
+    proposals: Proposals,
+    on_trials: Callable[[Sequence[Trial]], None],
+    *,
+    most_seconds: float,
 ) -> Tuned:
-    held_back = validation_split(split, share=config.validation.share)
-    validator = Validator.of(held_back, metric, config.evaluation)
-    trials: list[Trial] = []
-    winner, best, failure = -1, None, None
-    for settings, model in options:
-        fit: Fit | None = None
-        with timed() as usage:
-            try:
-                fit = fit_ratings(model, held_back.train, validator, seed=seed, context=context)
-            except RecsysError as error:
-                log.warning("%s with %s has no validation score: %s", entry.name, settings, error)
-                failure = error
-        if fit is None:
-            trials.append(Trial(settings, None, usage.seconds, error=str(failure)))
-            continue
-        if fit.trained.interrupted:
-            raise KeyboardInterrupt
-        if best is None or validator.is_better(_score(fit), _score(best)):
-            winner, best = len(trials), fit
-        trials.append(fit.trial(settings))
-    if best is None:
-        assert failure is not None  # there is at least one combination
-        raise failure
-    settings, model = options[winner]
-    validation = Validation(metric.key, tuple(trials), winner, edges_of(entry.grid, settings))
+    best: Fit | None = None
+    failure: RecsysError | None = None
+    trials = proposals.trials
+    on_trials(tuple(trials))
+    while sum(trial.seconds for trial in trials) < most_seconds or not trials:
+        settings = proposals.propose()
+        if settings is None:
+            break
+        trial, outcome = run_trial(task, proposals, settings, number=len(trials) + 1)
+        proposals.keep(trial)
+        trials = proposals.trials
+        if isinstance(outcome, RecsysError):
+            failure = outcome
+        elif _winner(trials, task.validator) == len(trials) - 1:
+            best = outcome
+        on_trials(tuple(trials))
+    winner = _winner(trials, task.validator)
+    if winner is None:
+        raise failure or ConfigError(f"{origin(task.entry)}: no trial has a score; {trials[-1].error}")
+    settings = trials[winner].settings
+    validation = Validation(
+        task.metric.key, tuple(trials), winner, proposals.edges(settings), proposals.importances()
+    )
+    model = changed(task.entry.model, settings, where=origin(task.entry))
     return Tuned(model, validation, best if model.trains_in_epochs else None)
 
 
-def _score(fit: Fit) -> float:
-    assert fit.score is not None  # there was a validator
-    return fit.score
+def _winner(trials: Sequence[Trial], validator: Validator) -> int | None:
+    """The place of the first of the best trials that came to their end; None where none has a score."""
+    best: int | None = None
+    for place, trial in enumerate(trials):
+        if trial.score is None or trial.pruned:
+            continue
+        score = None if best is None else trials[best].score
+        if score is None or isnan(score) or validator.is_better(trial.score, score):
+            best = place
+    return best

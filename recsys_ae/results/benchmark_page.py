@@ -15,6 +15,7 @@ from recsys_ae.reporting.tables import Table
 from recsys_ae.results.benchmark import BenchmarkResult, full_note, full_table, rating_decimals, remarks
 from recsys_ae.results.folder import CONFIG, yaml_of
 from recsys_ae.results.result import RESULT, RunResult, write_document
+from recsys_ae.results.trials import Trial
 from recsys_ae.seals import checksums
 from recsys_ae.settings.configs import BenchmarkConfig
 
@@ -30,6 +31,7 @@ _TRIALS = (
     "last allowed epoch, means that a better one may lie beyond what was tried."
 )
 _LAST = "training ended at the last allowed epoch"
+_PRUNED = "ended early, behind the other trials"
 _EARLY = (
     "Of these, {names} gave up a share of {share:g} to choose their epoch by; other models were fitted to "
     "all of them. "
@@ -153,12 +155,18 @@ def trials_table(result: BenchmarkResult) -> Table:
     rows = []
     for name, seed, validation, place, trial in found:
         chosen = place == validation.chosen
-        remark = "; ".join(validation.remarks()) if chosen else _LAST if trial.at_last_epoch else None
+        remark = "; ".join(validation.remarks()) if chosen else _open_end(trial)
         settings = ", ".join(f"{key} = {json.dumps(value)}" for key, value in trial.settings.items())
         of_fit = (trial.epochs_run or None, trial.best_epoch, trial.seconds, trial.error or remark or None)
         scored = (validation.metric, trial.score, "yes" if chosen else None)
         rows.append((name, seed, settings or "as configured", *scored, *of_fit))
     return Table(columns, tuple(rows), decimals={"score": rating_decimals(result)})
+
+
+def _open_end(trial: Trial) -> str | None:
+    """What a trial that was not chosen might have reached, had it gone on; None where there is nothing to
+    say."""
+    return _PRUNED if trial.pruned else _LAST if trial.at_last_epoch else None
 
 
 def _settings_table(result: BenchmarkResult) -> Table:

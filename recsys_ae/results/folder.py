@@ -35,11 +35,12 @@ from recsys_ae.results.result import (
     write_document,
 )
 from recsys_ae.seals import checksums
-from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
+from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, SearchConfig
 from recsys_ae.settings.load import load_experiment
 from recsys_ae.types import Epoch
 
 CONFIG, MODEL = "config.yaml", "model"
+STUDY = "study.db"  # of a search; other programs may open it, and so no checksum seals it
 RUNS = Path("runs")
 _RESCUED = "run"  # a name that fits everywhere
 _MEMORY = Path("/dev/shm")
@@ -47,20 +48,25 @@ _MEMORY = Path("/dev/shm")
 
 @contextmanager
 def new_folder(
-    config: ExperimentConfig | BenchmarkConfig, out: Path | None, *, resume: bool = False
+    config: ExperimentConfig | BenchmarkConfig | SearchConfig,
+    out: Path | None,
+    *,
+    resume: bool = False,
+    goes_on: Callable[[Path], bool] = lambda folder: False,
 ) -> Iterator[Path]:
     """The folder of a new run or benchmark: `out`, else runs/<name>-<UTC time>. It is this process's own
     while the block lasts, and gone after it where nothing was written.
 
     Raises ConfigError where `out` has anything in it, as results are never overwritten, is that of another
     run at work, or cannot be made: better now than after the fitting. With `resume` the results of an
-    interrupted run of the same config are replaced.
+    interrupted run of the same config are replaced. `goes_on`: whether a folder that is not empty may be used
+    all the same, as that of a search which goes on there.
     """
     with ExitStack() as stack:
         if out is None:
             out = _claimed_by_time(config.name, stack)
         else:
-            _claim(out, config, resume, stack)
+            _claim(out, config, resume, goes_on, stack)
         yield out
 
 
@@ -80,7 +86,13 @@ def _claimed_by_time(name: str, stack: ExitStack) -> Path:
     raise AssertionError("there is always a next number")
 
 
-def _claim(out: Path, config: ExperimentConfig | BenchmarkConfig, resume: bool, stack: ExitStack) -> None:
+def _claim(
+    out: Path,
+    config: ExperimentConfig | BenchmarkConfig | SearchConfig,
+    resume: bool,
+    goes_on: Callable[[Path], bool],
+    stack: ExitStack,
+) -> None:
     check_writable(out, "--out")
     taken = ConfigError(f"--out {out}: exists already; choose another folder, or remove it first")
     try:
@@ -93,7 +105,7 @@ def _claim(out: Path, config: ExperimentConfig | BenchmarkConfig, resume: bool, 
         raise ConfigError(
             f"--out {out}: cannot be made ({error.strerror or error}); choose another folder"
         ) from error
-    if not any(out.iterdir()):
+    if not any(out.iterdir()) or goes_on(out):
         return
     if not _is_interrupted(out, config):
         raise taken
@@ -104,7 +116,7 @@ def _claim(out: Path, config: ExperimentConfig | BenchmarkConfig, resume: bool, 
         )
 
 
-def _is_interrupted(folder: Path, config: ExperimentConfig | BenchmarkConfig) -> bool:
+def _is_interrupted(folder: Path, config: Config) -> bool:
     """Whether the folder holds what Ctrl-C left of a run of this config."""
     try:
         found, result = read_run(folder)
@@ -122,13 +134,14 @@ def write_run(
     epochs: Sequence[Epoch],
     metric: Metric | None,
     state: Path | None = None,
+    write_more: Callable[[Path], None] | None = None,
 ) -> None:
     """Write config.yaml (whole, defaults included), result.json, epochs.csv, per_user.parquet, plots, model/.
 
     `histories`: all that may be read of the users of the model. `metric`: what the epochs' scores measure.
-    `state`: where that of the training is kept. Raises StorageError where the folder cannot be written, such
-    as on a full disk. What was found in hours is then written to another place, on another disk if there is
-    one.
+    `state`: where that of the training is kept. `write_more`: writes what else belongs to the results into
+    the folder that it is given. Raises StorageError where the folder cannot be written, such as on a full
+    disk. What was found in hours is then written to another place, on another disk if there is one.
     """
 
     def write(result: RunResult) -> None:
@@ -142,7 +155,11 @@ def write_run(
                 found = result.report.predictions
                 plot_predictions(found.actual, found.predicted, temporary / "predictions.svg")
             save_model(temporary / MODEL, model, histories=histories, info=_model_info(config, result))
-            write_document(temporary / RESULT, result.to_json(), files=checksums(temporary))
+            if write_more is not None:
+                write_more(temporary)
+            files = checksums(temporary)
+            files.pop(STUDY, None)
+            write_document(temporary / RESULT, result.to_json(), files=files)
 
     try:
         write(result)

@@ -189,7 +189,8 @@ def _read_validation(document: Mapping[str, Any] | None) -> Validation | None:
     if document is None:
         return None
     trials = tuple(_record(Trial, trial) for trial in document["trials"])
-    return Validation(document["metric"], trials, document["chosen"], document["edges"])
+    found = (document["metric"], trials, document["chosen"], document["edges"])
+    return Validation(*found, document.get("importances", {}))
 
 
 def _read_report(folder: Path, document: Mapping[str, Any]) -> Report:

@@ -17,11 +17,13 @@ from recsys_ae.models.storage import load_model
 from recsys_ae.results.benchmark import parent_metrics
 from recsys_ae.results.folder import MODEL, read_epochs, read_run, rewrite_result
 from recsys_ae.results.result import RESULT, RunResult, no_run, read_document, rewrite_document, tracked
-from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
+from recsys_ae.results.trials import Trial
+from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, SearchConfig
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import DatasetRecord, Tracker
 
 RESULT_TAG = "recsys_ae.result"  # by which a store knows what it has of a result, wherever it came from
+TRIAL_TAG = "recsys_ae.trial"  # the number of a trial, which is no run of its own
 _SIZES = ("users", "items", "train_ratings", "holdout_ratings")
 
 
@@ -59,6 +61,27 @@ def track_benchmark(tracker: Tracker, config: BenchmarkConfig) -> None:
     """Tell what a benchmark compares, each model as one param."""
     tracker.params(config.model_dump(mode="json", exclude={"models"}))
     tracker.params({f"models.{entry.name}": entry.model_dump_json() for entry in config.models})
+
+
+def track_search(tracker: Tracker, config: SearchConfig) -> None:
+    """Tell what is searched; the settings that are found follow as those of the run."""
+    searched = {"trials": config.trials, "prune": config.prune, "max_minutes": config.max_minutes}
+    tracker.params({"search": searched | {"space": config.model_dump(mode="json")["space"]}})
+
+
+def track_settings(tracker: Tracker, settings: Mapping[str, Any]) -> None:
+    """Tell the settings of a trial, under the names that they have in every other run."""
+    tracker.params({f"model.{name}": value for name, value in settings.items()})
+
+
+def track_trial(tracker: Tracker, number: int, trial: Trial, metric: str) -> None:
+    """Tell how a trial ended; `number`: from 1."""
+    found = {"seconds": trial.seconds, "epochs_run": float(trial.epochs_run)}
+    if trial.score is not None and math.isfinite(trial.score):
+        found[f"validated/{metric}"] = trial.score
+    tracker.metrics(found)
+    error = {} if trial.error is None else {"error": trial.error}
+    tracker.tags({TRIAL_TAG: str(number), "ended": trial.ended} | error)
 
 
 def track_findings(tracker: Tracker, document: Mapping[str, Any]) -> None:
@@ -164,7 +187,18 @@ def upload_run(folder: Path, tracker: Tracker) -> RunResult:
         tracker.tags({f"version.{name}": version for name, version in origin.versions.items()})
         for number, values in epochs:
             tracker.metrics(values, step=number)
+        _track_trials(tracker, result)
         return track_outcome(tracker, folder, result)
+
+
+def _track_trials(tracker: Tracker, result: RunResult) -> None:
+    """Tell of each of several settings that were tried, in a nested run."""
+    if result.validation is None or len(result.validation.trials) < 2:
+        return
+    for number, trial in enumerate(result.validation.trials, 1):
+        with tracker.child(f"trial-{number}", waits=False) as child:
+            track_settings(child, trial.settings)
+            track_trial(child, number, trial, result.validation.metric)
 
 
 def whole_run(folder: Path) -> tuple[ExperimentConfig, RunResult, list[tuple[int, dict[str, float]]]]:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import log
 from typing import Any, Literal
 
-Edge = Literal["lowest", "highest"]
+Edge = Literal["lowest", "highest", "low end", "high end"]
+_NEAR = 0.05  # of a range: a search rarely chooses its very end
+
+
+_AT_EDGE: dict[Edge, str] = {
+    "lowest": "the lowest that was tried",
+    "highest": "the highest that was tried",
+    "low end": "at the low end of its range",
+    "high end": "at the high end of its range",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +26,7 @@ class Trial:
     `settings`: in which it differs from the other trials. `score`: in the units of its metric; None where it
     failed, as `error` says. `seconds`: of fitting and scoring. `epochs_run`: 0 for a model without epochs;
     `best_epoch`: the one that was kept. `at_last_epoch`: it ended because no more epochs were allowed.
+    `pruned`: it ended early, as its curve fell behind those of the others; `score` is its best until then.
     """
 
     settings: dict[str, Any]
@@ -25,6 +36,11 @@ class Trial:
     best_epoch: int | None = None
     at_last_epoch: bool = False
     error: str | None = None
+    pruned: bool = False
+
+    @property
+    def ended(self) -> Literal["finished", "pruned", "failed"]:
+        return "failed" if self.score is None else "pruned" if self.pruned else "finished"
 
     @property
     def is_untrained(self) -> bool:
@@ -35,12 +51,15 @@ class Trial:
 @dataclass(frozen=True, slots=True)
 class Validation:
     """All trials in their order. `metric`: the key of what they are scored by; `chosen`: which of them won;
-    `edges`: of its settings those at an edge of their grid, see `edges_of`."""
+    `edges`: of its settings those at an edge of their grid, see `edges_of`, or near an end of their range.
+    `importances`: how much each searched setting decided which trials were among the best, as shares of 1;
+    empty where that is not known."""
 
     metric: str
     trials: tuple[Trial, ...]
     chosen: int = 0
     edges: dict[str, Edge] = field(default_factory=dict)
+    importances: dict[str, float] = field(default_factory=dict)
 
     @property
     def winner(self) -> Trial:
@@ -62,6 +81,7 @@ class Validation:
             "score": self.score,
             "settings": self.winner.settings,
             "edges": self.edges,
+            "importances": self.importances,
             "at_last_epoch": self.winner.at_last_epoch,
             "chosen": self.chosen,
             "trials": [asdict(trial) for trial in self.trials],
@@ -70,8 +90,7 @@ class Validation:
     def remarks(self) -> list[str]:
         """What the choice leaves open, in words."""
         found = [
-            f"{name} {self.winner.settings[name]} is the {edge} that was tried"
-            for name, edge in self.edges.items()
+            f"{name} {self.winner.settings[name]} is {_AT_EDGE[edge]}" for name, edge in self.edges.items()
         ]
         if self.winner.is_untrained:
             found.append("kept epoch 0: what training begins with")
@@ -100,6 +119,20 @@ def edges_of(grid: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> 
         elif chosen == max(known):
             found[name] = "highest"
     return found
+
+
+def end_of_range(value: Any, low: float, high: float, *, is_log: bool) -> Edge | None:
+    """Whether a value chosen from a range lies in the twentieth of it next to an end, beyond which a better
+    one may lie. `is_log`: by ratios, not by differences."""
+    number = _number(value)
+    if number is None:
+        return None
+    if is_log:
+        number, low, high = log(number), log(low), log(high)
+    share = (number - low) / (high - low)
+    if _NEAR < share < 1 - _NEAR:
+        return None
+    return "low end" if share <= _NEAR else "high end"
 
 
 def _number(value: Any) -> float | None:

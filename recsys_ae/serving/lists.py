@@ -14,7 +14,7 @@ import pandas as pd
 
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
-from recsys_ae.errors import CapabilityError, ConfigError, DataError, cut
+from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError, cut
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import Recommender
 from recsys_ae.serving.asked import distinct, ids_of, positions_of

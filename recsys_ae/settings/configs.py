@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from recsys_ae.config import Config, Share
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.errors import brief
 from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.models.configs import ModelConfig
+from recsys_ae.settings.spaces import Space
 from recsys_ae.splitting.configs import RandomSplitConfig, SplitConfig
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
@@ -55,17 +57,63 @@ class ExperimentConfig(Config):
 
 
 class EntryConfig(Config):
-    """One compared model. `grid`: dotted path inside `model` -> the values to try; the combination with the
-    best validation score goes to the test."""
+    """One compared model. `grid`: dotted path inside `model` -> the values to try, all of them; `space`: the
+    same path -> a range or values, of which as many combinations are tried as the budget allows. The one with
+    the best validation score goes to the test."""
 
     name: Name
     model: ModelConfig
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    space: Space = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _settings_come_from_one_place(self):
+        if self.grid and self.space:
+            raise ValueError("has a grid and a space; write the values of the grid into the space")
+        return self
+
+
+class SearchConfig(Config):
+    """The settings of one model, searched on validation ratings: `space` names what may change, see
+    `EntryConfig`, and `trials` how many combinations are tried. `prune`: a training whose validation curve
+    falls behind those of the trials before it ends early. `max_minutes`: no trial begins once the trials have
+    taken as long; how many there are then depends on the machine. The best settings go to the test, fitted to
+    all training ratings unless `validation.refit` is false."""
+
+    name: Name
+    seed: NonNegativeInt = 0
+    data: DataConfig
+    split: SplitConfig = RandomSplitConfig()
+    validation: BenchmarkValidationConfig = BenchmarkValidationConfig()
+    model: ModelConfig
+    space: Annotated[Space, Field(min_length=1)]
+    trials: PositiveInt = 30
+    prune: bool = True
+    max_minutes: PositiveFloat | None = None
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def entry(self) -> EntryConfig:
+        """The search as that of one model of a benchmark."""
+        return EntryConfig(name=self.name, model=self.model, space=self.space)
+
+    def experiment(self, model: ModelConfig) -> ExperimentConfig:
+        """The run of a model with the settings that were found."""
+        return ExperimentConfig(
+            name=self.name,
+            seed=self.seed,
+            data=self.data,
+            split=self.split,
+            validation=ValidationConfig(**self.validation.model_dump()),
+            model=model,
+            evaluation=self.evaluation,
+        )
 
 
 class BenchmarkConfig(Config):
-    """Models × seeds on the same splits. `trials`: how many settings every model may try (its tuning budget);
-    `reference`: the model to which all others are compared in pairs."""
+    """Models × seeds on the same splits. `trials`: how many settings every model may try (its tuning budget),
+    those of grids and of spaces alike; `tuning: {trials: 30}` says the same. `prune`: of spaces, see
+    `SearchConfig`. `reference`: the model to which all others are compared in pairs."""
 
     name: Name
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
@@ -75,7 +123,19 @@ class BenchmarkConfig(Config):
     models: Annotated[tuple[EntryConfig, ...], Field(min_length=1)]
     reference: str
     trials: PositiveInt = 1
+    prune: bool = True
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _budget_is_said_once(cls, document: Any) -> Any:
+        """`tuning: {trials: 30}` is `trials: 30`."""
+        if not isinstance(document, Mapping) or "tuning" not in document:
+            return document
+        tuning, rest = document["tuning"], {key: document[key] for key in document if key != "tuning"}
+        if not isinstance(tuning, Mapping) or set(tuning) != {"trials"} or "trials" in rest:
+            raise ValueError(f"'tuning' is {brief(tuning)}; say the budget once, as trials: 30")
+        return {**rest, "trials": tuning["trials"]}
 
     @model_validator(mode="after")
     def _names_and_seeds_fit(self):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.errors import ConfigError, cut, without_secrets
-from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig
+from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, SearchConfig
 from recsys_ae.settings.documents import Broken, parse
 from recsys_ae.settings.explain import checked
 from recsys_ae.settings.overrides import override
@@ -27,6 +27,11 @@ def load_experiment(path: Path | str, overrides: Sequence[str] = ()) -> Experime
 def load_benchmark(path: Path | str, overrides: Sequence[str] = ()) -> BenchmarkConfig:
     """The benchmark of a YAML file. Raises ConfigError: one sentence with file, key, and what is allowed."""
     return _with_overrides(BenchmarkConfig, _read(Path(path)), overrides, str(path))
+
+
+def load_search(path: Path | str, overrides: Sequence[str] = ()) -> SearchConfig:
+    """The search of a YAML file. Raises ConfigError: one sentence with file, key, and what is allowed."""
+    return _with_overrides(SearchConfig, _read(Path(path)), overrides, str(path))
 
 
 def default_experiment(

@@ -130,7 +130,7 @@ class MlflowTracker:
 
         return self._log("the model was not logged", log_model, folder)
 
-    def child(self, name: str) -> MlflowTracker:
+    def child(self, name: str, *, waits: bool = True) -> MlflowTracker:
         nested = MlflowTracker(self.link.experiment, name, uri=self.link.uri)
         nested.link, nested._parent = self.link, self
         return nested

@@ -17,12 +17,14 @@ from recsys_ae.tracking.tracker import DatasetRecord
 
 Answer = TypeVar("Answer")
 
+_NOT_OPENED, _NOT_CLOSED = "the run could not be opened", "the run could not be closed"
 _MOST_WAITING = 64 * 1024 * 1024  # bytes of calls that a store has yet to take
 _LONGEST_ANSWER = 16 * 1024 * 1024  # bytes; a store has little to say to who tells it something
 
 
 class QueuedTracker:
-    """The tracker of a run, of which only three calls wait for the store: opening, `model` and closing.
+    """The tracker of a run, of which only three calls wait for the store: opening, `model` and closing, and
+    of a nested run that is not to wait none.
 
     They wait for what was told before, too. A run and all that is nested in it wait `seconds` in all, not
     counting what the tracker itself has to do (making a database, packing a model) and while the store takes
@@ -31,22 +33,30 @@ class QueuedTracker:
     """
 
     def __init__(
-        self, tracker: MlflowTracker, *, seconds: float = SECONDS, parent: QueuedTracker | None = None
+        self,
+        tracker: MlflowTracker,
+        *,
+        seconds: float = SECONDS,
+        parent: QueuedTracker | None = None,
+        waits: bool = True,
     ) -> None:
         self.run_id: str | None = None
         self._tracker = tracker
         self._must_work = tracker.link.on_failure == "raise"
-        self._parent = parent
+        self._parent, self._waits = parent, waits
         self._patience = Patience(seconds, rate=SLOWEST if self._must_work else DECENT)
         self._messenger: Messenger | None = None
         if parent is not None:
             self._patience, self._messenger = parent._patience, parent._messenger
 
     def __enter__(self) -> QueuedTracker:
+        if not self._waits:
+            self._tell(_NOT_OPENED, self._tracker.__enter__)
+            return self
         if self._messenger is None:
             self._messenger = Messenger(limit=_LONGEST_ANSWER)
         try:
-            self._ask("the run could not be opened", self._tracker.__enter__)
+            self._ask(_NOT_OPENED, self._tracker.__enter__)
         except BaseException as error:
             self._close_after(error)
             raise
@@ -56,8 +66,11 @@ class QueuedTracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._waits:
+            self._tell(_NOT_CLOSED, lambda: self._tracker.__exit__(kind, error, trace))
+            return
         try:
-            self._ask("the run could not be closed", lambda: self._tracker.__exit__(kind, error, trace))
+            self._ask(_NOT_CLOSED, lambda: self._tracker.__exit__(kind, error, trace))
         finally:
             if self._messenger is not None and self._parent is None:
                 self._messenger.end()
@@ -87,10 +100,10 @@ class QueuedTracker:
     def model(self, folder: Path) -> str | None:
         return self._ask("the model was not logged", lambda: self._tracker.model(folder))
 
-    def child(self, name: str) -> QueuedTracker:
-        return QueuedTracker(self._tracker.child(name), parent=self)
+    def child(self, name: str, *, waits: bool = True) -> QueuedTracker:
+        return QueuedTracker(self._tracker.child(name), parent=self, waits=waits)
 
-    def _tell(self, loss: str, method: Callable[..., None], *what: Any) -> None:
+    def _tell(self, loss: str, method: Callable[..., Any], *what: Any) -> None:
         """Hand a call over, and go on."""
         messenger, link = self._messenger, self._tracker.link
         if messenger is None or messenger.is_dismissed or link.broken:

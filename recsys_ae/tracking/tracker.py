@@ -61,8 +61,9 @@ class Tracker(AbstractContextManager["Tracker"], Protocol):
         """A model folder as models/storage.py writes it; its URI (runs:/ID/model), None if untracked."""
         ...
 
-    def child(self, name: str) -> Tracker:
-        """A nested run, to be entered in its turn."""
+    def child(self, name: str, *, waits: bool = True) -> Tracker:
+        """A nested run, to be entered in its turn. `waits`: until the store has opened and closed it, so that
+        its `run_id` is known; one of many small runs need not."""
         ...
 
 
@@ -84,7 +85,7 @@ class NullTracker:
     def model(self, folder: Path) -> str | None:
         return None
 
-    def child(self, name: str) -> NullTracker:
+    def child(self, name: str, *, waits: bool = True) -> NullTracker:
         return self
 
     def __enter__(self) -> NullTracker:

@@ -40,7 +40,12 @@ class Interrupt:
 
     def end_where_others_asked(self) -> None:
         """Do what the signal would have done at once, unless it was Ctrl-C."""
-        if self.number is not None and self.is_of_others:
+        if self.is_of_others:
+            self.do_at_once()
+
+    def do_at_once(self) -> None:
+        """Do what the signal would have done, if there was one."""
+        if self.number is not None:
             self._before[self.number](self.number, None)
 
 
@@ -81,7 +86,11 @@ def deferred_interrupt() -> Iterator[Interrupt]:
             if _is_main_thread() and callable(signal.getsignal(number)):
                 interrupt._before[number] = signal.signal(number, heard)
                 undo.callback(signal.signal, number, interrupt._before[number])
-        yield interrupt
+        try:
+            yield interrupt
+        except Exception:  # which nobody may take for the end of the work alone
+            interrupt.do_at_once()
+            raise
 
 
 def _is_main_thread() -> bool:

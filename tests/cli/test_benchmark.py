@@ -292,7 +292,7 @@ def test_tracked_benchmark_is_compared_in_pairs(config, store):
     pairs = {run["name"]: run["difference"] for run in found["runs"]}
     expected = by_name(answer)["u-autorec"]["differences"]["rmse"]
     assert pairs["u-autorec-seed-0"]["difference"] == pytest.approx(expected["difference"])
-    assert found["without"] == ["als-seed-0"]  # what failed on validation ratings was no run
+    assert found["without"] == ["als-seed-0", "broken-seed-0"]  # trials are no runs to compare
     values = [run["value"] for run in found["runs"]]
     assert values == sorted(values)
     text = succeed("compare", "small", "--metric", "test/coverage_at_10").out

@@ -96,6 +96,7 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
             "score": 0.75,
             "settings": {"l2": 3.0},
             "edges": {"l2": "highest"},
+            "importances": {},
             "at_last_epoch": True,
             "chosen": 1,
             "trials": [
@@ -107,6 +108,7 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
                     "best_epoch": None,
                     "at_last_epoch": False,
                     "error": "it broke",
+                    "pruned": False,
                 },
                 {
                     "settings": {"l2": 3.0},
@@ -116,6 +118,7 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
                     "best_epoch": 9,
                     "at_last_epoch": True,
                     "error": None,
+                    "pruned": False,
                 },
             ],
         },

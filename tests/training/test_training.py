@@ -564,3 +564,18 @@ def test_the_second_signal_of_others_ends_at_once():
         assert interrupt.requested
         with pytest.raises(Terminated):
             signal.raise_signal(signal.SIGTERM)
+
+
+def test_ctrl_c_is_not_lost_where_the_training_ends_by_an_error_of_its_own():
+    """Such as one by which whoever is told of the epochs ends it."""
+
+    def fail(number: int | None) -> None:
+        with deferred_interrupt():
+            if number is not None:
+                signal.raise_signal(number)
+            raise ValueError("its own")
+
+    with pytest.raises(KeyboardInterrupt):
+        fail(signal.SIGINT)
+    with pytest.raises(ValueError, match="its own"):
+        fail(None)
