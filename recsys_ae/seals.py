@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,12 @@ def read_sealed(path: Path, *, advice: str) -> Any:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """A safetensors file. Raises OSError where it cannot be written, such as on a full disk."""
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # written as it lies
+    path.touch()
+    may_read = path.stat().st_mode  # as any new file here; the library lets nobody but the owner
     try:
         save_file(contiguous, path)
+        with suppress(OSError):  # some file systems know no rights
+            path.chmod(may_read)
     except SafetensorError as error:
         code = re.search(r"\(os error (\d+)\)", str(error))  # of the system, after three layers
         if code is None:

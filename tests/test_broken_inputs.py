@@ -109,6 +109,8 @@ CONFIGS: list[tuple[str, str, str, str]] = [
      EXPERIMENT.replace('kind: biases', 'kind: biases, sweeps: -2'),
      'train try.yaml --no-tracking',
      "try.yaml: 'model.sweeps' must be greater than 0, and is -2"),
+    ('try.yaml', EXPERIMENT + 'evaluation: {relevant: .nan}\n', 'train try.yaml --no-tracking',
+     "try.yaml: 'evaluation.relevant' must be a finite number, and is nan (one of 2 mistakes)"),
     ('try.yaml', EXPERIMENT, 'train try.yaml --no-tracking --set swep=3',
      "--set swep=3: no setting 'swep'; did you mean 'sweeps'?"),
     ('try.yaml', EXPERIMENT, 'train try.yaml --no-tracking --set sweeps',

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from recsys_ae.errors import DataError, UnknownIdError
 from recsys_ae.types import IdVector, PositionVector
 
+NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"  # what int64 holds and prints the same: not '007', '+7' or '7.0'
 
 
@@ -145,6 +146,16 @@ class IdColumn:
         labels = np.zeros(len(self.labels), dtype=np.int64)
         labels[used] = texts.cast(pa.int64()).to_numpy()
         return IdColumn(labels, self.codes)
+
+    def fraction(self) -> str | None:
+        """One of the texts that are numbers with a decimal point, where all are numbers; else None."""
+        if self.labels.dtype != object or len(self.labels) == 0:
+            return None
+        texts = _as_arrow(self.labels[self._used()])
+        fractions = pc.filter(texts, pc.match_substring(texts, "."))
+        if not len(fractions) or not pc.all(pc.match_substring_regex(texts, NUMBER)).as_py():
+            return None
+        return fractions[0].as_py()
 
     def _used(self) -> PositionVector:
         """Places of the labels that some row has."""

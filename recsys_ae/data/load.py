@@ -25,6 +25,7 @@ from recsys_ae.data.schema import Triples
 from recsys_ae.errors import ConfigError, DataError, brief
 from recsys_ae.types import BoolVector
 
+TYPED = ("parquet", "arrow", "jsonl", "npz")  # formats that tell texts from numbers
 log = logging.getLogger(__name__)
 
 
@@ -173,6 +174,14 @@ def _read(source: Source, config: DataConfig) -> Triples:
     triples = read(files, source.format, source.columns, source.feedback, config)
     shown = str(files[0]) if len(files) == 1 else f"{config.label}, {len(files)} files"
     log.info("%s", triples.reading.sentence(shown, len(triples)))
+    if triples.reading.format not in TYPED:
+        for role, ids in (("user", triples.users), ("item", triples.items)):
+            if fraction := ids.fraction():
+                log.warning(
+                    "%s: ids of %ss are read as texts, as %r among these numbers is not whole; "
+                    "where numbers are meant, write them without a decimal point",
+                    *(shown, role, fraction),
+                )
     return triples
 
 

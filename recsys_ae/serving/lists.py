@@ -109,6 +109,11 @@ def chosen_rows(text: str, users: IdMap) -> PositionVector:
         )
     rows = users.positions(ids, missing="negative")
     n_unknown = int(np.count_nonzero(rows < 0))
+    if not is_file and n_unknown == 1 == len(ids):
+        raise UnknownIdError(
+            f"--users {cut(text)}: is neither a user with ratings nor a file; give all, a file with one id "
+            "per line, or ids"
+        )
     if not is_file or n_unknown in (0, len(ids)):
         return rows_of(users, ids)
     first = ids[int(np.argmax(rows < 0))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -9,6 +10,8 @@ from typing import Any, Union, get_args, get_origin
 
 from recsys_ae.config import Config
 from recsys_ae.errors import cut
+
+_UNION = re.compile(r"[a-z-]+\[.*\]")  # what pydantic calls one of several types of a value
 
 
 def branches(annotation: Any) -> tuple[type[Config], ...]:
@@ -50,6 +53,8 @@ def place(root: type[Config], location: Sequence[str | int]) -> tuple[str, tuple
     for part in location:
         if isinstance(part, int):
             keys.append(str(part))
+        elif _UNION.fullmatch(part):
+            continue
         elif len(classes) > 1:
             classes = tuple(option for option in classes if kind_of(option) == part)
         else:

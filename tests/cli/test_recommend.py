@@ -232,6 +232,9 @@ def test_unknown_users_of_a_file_are_counted_and_those_named_by_hand_refused(mod
     assert "2 of 4 users in some.txt are unknown, such as 'nobody'; no list for them" in outcome.err
     assert list(pd.read_csv("top.csv").user.unique()) == ["u003", "u007"]
     assert call("recommend", model, "--users", "u003,nobody", "--out", "top.csv").code == 2
+    mistyped = call("recommend", model, "--users", "sometxt", "--out", "top.csv")
+    assert mistyped.code == 2
+    assert "--users sometxt: is neither a user with ratings nor a file" in mistyped.err
     Path("none.txt").write_text("nobody\n")
     assert call("recommend", model, "--users", "none.txt", "--out", "top.csv").code == 2
 

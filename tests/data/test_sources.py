@@ -176,6 +176,30 @@ def test_matrices_keep_their_stored_zeros(kind):
     assert "holds a dia matrix" in refused(sparse.dia_array(np.eye(3)))
 
 
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (["170.0", "7", "8"], "'170.0' among these numbers is not whole"),
+        (["1", "2", "3"], None),
+        (["1.5", "x", "2"], None),  # names
+        (["007", "1", "2"], None),
+        (["1.0.1", "1", "2"], None),
+    ],
+)
+def test_numbers_with_a_fraction_as_ids_of_a_text_file_are_named(ids, said, tmp_path, caplog):
+    """They stay texts, as they do in tables that tell texts from numbers."""
+    path = tmp_path / "ratings.csv"
+    path.write_text("user,item,rating\n" + "".join(f"{id},{row},3\n" for row, id in enumerate(ids)))
+    found = load_ratings(DataConfig(source=str(path))).users.ids.tolist()
+    assert sorted(map(str, found)) == sorted(ids)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [said in warning for warning in warnings] == ([True] if said else [])
+    caplog.clear()
+    pq.write_table(pa.table({"user": ids, "item": range(3), "rating": [3.0] * 3}), tmp_path / "a.parquet")
+    load_ratings(DataConfig(source=str(tmp_path / "a.parquet")))
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_what_was_read_as_what_is_logged(tmp_path, caplog):
     FRAME.assign(title="x").to_csv(tmp_path / "a.csv", index=False)
     with caplog.at_level(logging.INFO, logger="recsys_ae.data.load"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import errno
 import gzip
 import io
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from refusals import sentence_of
@@ -24,6 +26,7 @@ from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import read_triples
 from recsys_ae.data.readers import unpacked
 from recsys_ae.data.readers.counting import BLOCK_BYTES, RowsDiffer, check_lines
+from recsys_ae.errors import DataError
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -185,6 +188,23 @@ def test_damaged_pages_with_checksums_are_named(tmp_path):
     content[2000] ^= 1
     path.write_bytes(content)
     assert "is no whole parquet file (could not verify page integrity, CRC checksum" in sentence_of(path)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_a_name_of_a_column_that_is_no_text_any_more_is_named(suffix, tmp_path):
+    """Each place where the name stands, and the first byte of it, which then begins no character."""
+    path = tmp_path / f"ratings.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(TABLE, path)
+    else:
+        feather.write_feather(TABLE, path)
+    content = path.read_bytes()
+    places = [found.start() for found in re.finditer(b"rating", content)]
+    assert places
+    for place in places:
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x80]) + content[place + 1 :])
+        with contextlib.suppress(DataError):  # else nothing read the name there
+            assert len(read_triples(DataConfig(source=str(path)))) == len(TABLE)
 
 
 def test_an_arrow_stream_that_was_cut_between_batches_is_named(tmp_path):

@@ -72,6 +72,15 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
+def test_who_may_read_a_model_is_who_may_read_any_new_file(tmp_path):
+    save_model(tmp_path / "model", factor_model(), histories=HISTORIES, info=INFO)
+    (tmp_path / "new").touch()
+    allowed = (tmp_path / "new").stat().st_mode
+    assert {path.name: path.stat().st_mode for path in (tmp_path / "model").iterdir()} == {
+        path.name: allowed for path in (tmp_path / "model").iterdir()
+    }
+
+
 @pytest.mark.parametrize("model", models(), ids=["factor", "bias", "linear-dense", "linear-sparse"])
 def test_scores_come_back_bit_for_bit(model, tmp_path):
     save_model(tmp_path / "model", model, histories=HISTORIES, info=INFO)

@@ -44,7 +44,7 @@ def read_parquet(path: Path, columns: ColumnsConfig, feedback: Feedback | None) 
             table = file.read(columns=names)  # texts that repeat stay as short as they are in the file
     except MemoryError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of names of columns
         if isinstance(error, OSError) and error.errno:  # not damaged, but out of reach
             raise
         raise DataError(f"{path}: is no whole parquet file ({reason(error)}); make it again") from error
@@ -73,7 +73,7 @@ def read_arrow(path: Path, columns: ColumnsConfig, feedback: Feedback | None) ->
                 raise pa.ArrowInvalid("the stream has no end") from None
     except MemoryError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of names of columns
         if isinstance(error, OSError) and error.errno:
             raise
         raise DataError(f"{path}: is no whole Arrow file ({reason(error)}); make it again") from error
