@@ -127,7 +127,7 @@ CONFIGS: list[tuple[str, str, str, str]] = [
      'god.csv: no such file'),
     ('try.yaml', EXPERIMENT.replace('good.csv', 'movietweeting-100k'), 'train try.yaml --no-tracking',
      "'movietweeting-100k' is neither a file nor a known dataset; perhaps movietweetings-100k "
-     'is meant; known are movietweetings-100k, ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, '
+     'is meant; known are movietweetings-100k, goodbooks-30core, ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, '
      'ml-latest-small, goodbooks-10k, goodbooks-10k-v2, filmtrust, lastfm-hetrec'),
     ('try.yaml', EXPERIMENT.replace('good.csv', 'ml-1m'), 'train try.yaml --no-tracking',
      'ml-1m is not on this machine: RECSYS_AE_DATA=data has no ml-1m/ with ratings.dat or '
@@ -235,7 +235,7 @@ OPTIONS: list[tuple[str, str]] = [
      'written'),
     ('data fetch movielens',
      "'movielens' is no known dataset; perhaps movietweetings-100k is meant; known are "
-     'movietweetings-100k, ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-latest-small, '
+     'movietweetings-100k, goodbooks-30core, ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-latest-small, '
      'goodbooks-10k, goodbooks-10k-v2, filmtrust, lastfm-hetrec'),
     ('data fetch filmtrust',
      'filmtrust cannot be fetched: no checksum of its archive is known: unpack ratings.txt by '
@@ -252,7 +252,8 @@ OPTIONS: list[tuple[str, str]] = [
     ('data describe good.csv --set feedback=counts --set scale=[1,5]',
      'good.csv: a scale is of ratings, and feedback is counts; leave out one of them'),
     ('data describe data',
-     "'data' is neither a file nor a known dataset; known are movietweetings-100k, ml-100k, ml-1m, "
+     "'data' is neither a file nor a known dataset; known are movietweetings-100k, goodbooks-30core, "
+     "ml-100k, ml-1m, "
      "ml-10m, ml-20m, "
      'ml-25m, ml-latest-small, goodbooks-10k, goodbooks-10k-v2, filmtrust, lastfm-hetrec'),
     ('data describe nowhere.csv',

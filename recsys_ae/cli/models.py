@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,9 @@ def recommend(
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Rank what a user has rated too.")
     ] = False,
+    history: Annotated[
+        int, typer.Option(min=0, help="Without --out: how many of a user's best rated items to show, too.")
+    ] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Users scored at once.")] = 1024,
     threads: options.Threads = None,
     tracking_uri: options.TrackingUri = None,
@@ -41,7 +45,8 @@ def recommend(
 ) -> None:
     """Write top-N lists.
 
-    Without --out, those of a few users are shown.
+    Without --out, those of a few users are shown. Of a benchmark's folder, the
+    model makes them whose lists are the best by validation.
     """
     options.use_threads(threads)
     if out is None and users == "all":
@@ -54,12 +59,11 @@ def recommend(
     with answering(as_json=as_json) as say:
         from recsys_ae.data.datasets import item_titles
         from recsys_ae.models.storage import load_model
-        from recsys_ae.serving.lists import Emptiness, chosen_rows, frame_of
+        from recsys_ae.serving.lists import Emptiness, best_rated, chosen_rows, frame_of
         from recsys_ae.serving.lists import recommend as recommend_to
         from recsys_ae.serving.writer import write_top_n
-        from recsys_ae.tracking.registry import resolve_model
 
-        stored = load_model(resolve_model(model, uri=tracking_uri))
+        stored = load_model(_chosen(model, tracking_uri))
         recommender, trained = stored.recommender, stored.info.get("config", {}).get("data", {})
         histories = _newer(stored, data, overrides or []) if data else stored.histories
         rows = chosen_rows(users, histories.users)
@@ -79,7 +83,30 @@ def recommend(
             lists = frame_of(blocks, users=histories.users, items=recommender.items).to_dict("records")
             titles = item_titles(trained.get("source", "")) or {}
             document |= {"empty_lists": empty.n_empty}
-            say({**document, "rows": lists}, lambda: show_lists(lists, titles, _of_empty(empty)))
+            rated = best_rated(histories, rows, items=recommender.items, n=history).to_dict("records")
+
+            def show() -> None:
+                if rated:
+                    show_lists(rated, titles, names=("user", "rank", "item", "rated"))
+                show_lists(lists, titles, _of_empty(empty))
+
+            say({**document, **({"histories": rated} if history else {}), "rows": lists}, show)
+
+
+def _chosen(model: str, tracking_uri: str | None) -> Path:
+    """The folder of the model, which of a benchmark's folder is that of its best lists."""
+    from recsys_ae.results.choice import best_ranker, is_benchmark
+    from recsys_ae.tracking.registry import resolve_model
+
+    if not is_benchmark(Path(model)):
+        return resolve_model(model, uri=tracking_uri)
+    best = best_ranker(Path(model))
+    tell(
+        f"{best.name}: its lists are the best of {best.n} models by validation "
+        f"({best.metric} {best.score:.4f})",
+        on=sys.stderr,
+    )
+    return best.folder
 
 
 def _newer(stored: StoredModel, data: list[str], overrides: list[str]) -> Histories:

@@ -64,6 +64,17 @@ def by_name(answer: dict) -> dict[str, dict]:
     return {row["name"]: row for row in answer["models"]}
 
 
+def test_lists_of_a_benchmark_are_those_of_its_best_ranker(answer):
+    found = succeed("recommend", "out", "--users", "u003,u007", "-n", 2, "--history", 3, "--json")
+    assert "als: its lists are the best of 1 models by validation (ndcg_at_10 " in found.err
+    named = succeed("recommend", "out/als/seed-0/model", "--users", "u003,u007", "-n", 2, "--json")
+    assert found.document["rows"] == named.document["rows"]
+    assert [line["user"] for line in found.document["histories"]] == ["u003"] * 3 + ["u007"] * 3
+    assert "histories" not in named.document
+    shown = succeed("recommend", "out", "--users", "u003", "--history", 3).out
+    assert shown.index("rated") < shown.index("score")
+
+
 def test_models_seeds_and_failures_stand_side_by_side(answer):
     rows = by_name(answer)
     assert list(rows) == ["biases", "als", "u-autorec", "broken"]

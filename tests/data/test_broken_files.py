@@ -269,7 +269,7 @@ def test_files_that_are_none(tmp_path):
     assert "is a folder without files of ratings; name the file" in sentence_of(tmp_path)
     assert "no such file" in sentence_of(tmp_path / "missing.csv")
     assert "neither a file nor a known dataset; perhaps ml-100k" in sentence_of("ml100k")
-    assert "known are movietweetings-100k, ml-100k" in sentence_of("qwertyuiop")
+    assert "known are movietweetings-100k, goodbooks-30core, ml-100k" in sentence_of("qwertyuiop")
 
 
 def test_known_datasets_that_are_not_here_say_how_to_get_them(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from recsys_ae.data.load import load_pair, load_ratings
 from recsys_ae.errors import DataError
 
 TWEETS = BUNDLED / "movietweetings-100k"
+BOOKS = BUNDLED / "goodbooks-30core"
 STARS = [1212, 1124, 1844, 3367, 6726, 12944, 22229, 24145, 14005, 12392]
 HISTOGRAMS = {
     "ml-1m": [56174, 107557, 261197, 348971, 226310],
@@ -25,6 +26,7 @@ HISTOGRAMS = {
     "movietweetings-100k": [12, *STARS],
     "ml-latest-small": [1370, 2811, 1791, 7551, 5550, 20047, 13136, 26818, 8551, 13211],
     "goodbooks-10k": [19529, 63124, 248169, 356608, 292048],
+    "goodbooks-30core": [8952, 29667, 118202, 165995, 136011],
 }
 
 
@@ -42,9 +44,9 @@ def test_entries_are_whole(name):
 
 @pytest.mark.parametrize("name", [*HISTOGRAMS, "filmtrust", "lastfm-hetrec"])
 def test_counts_and_scales(name, data_folder):
-    if not (data_folder / name).is_dir():
-        pytest.skip(f"{name} is not in RECSYS_AE_DATA")
     entry = DATASETS[name]
+    if not (entry.bundled or (data_folder / name).is_dir()):
+        pytest.skip(f"{name} is not in RECSYS_AE_DATA")
     found = describe(
         load_ratings(DataConfig(source=name, duplicates="last" if name == "filmtrust" else "error"))
     )
@@ -102,7 +104,7 @@ def test_predefined_parts_of_ml_100k(data_folder):
     assert part.values.tolist() == expected[2].tolist()
 
 
-# The bundled dataset
+# The bundled datasets
 
 
 @pytest.fixture
@@ -136,6 +138,22 @@ def test_the_bundle_is_small_and_has_its_licence():
     assert (
         (TWEETS / "LICENSE").read_text().startswith("The MIT License (MIT)\n\nCopyright (c) 2013 Simon Dooms")
     )
+    assert sum(path.stat().st_size for path in BOOKS.iterdir()) < 1_200_000
+    terms = (BOOKS / "LICENSE").read_text()
+    for named in ("CC BY-SA 4.0", "https://creativecommons.org/licenses/by-sa/4.0/", "Zygmunt", "changed"):
+        assert named in terms
+
+
+def test_the_bundled_books_are_the_30_core_of_the_original_with_its_titles(data_folder):
+    if not (data_folder / "goodbooks-10k").is_dir():
+        pytest.skip("goodbooks-10k is not in RECSYS_AE_DATA")
+    whole = load_ratings(DataConfig(source="goodbooks-10k", filters={"core": 30}))
+    assert load_ratings(DataConfig(source="goodbooks-30core")).fingerprint() == whole.fingerprint()
+    original = pd.read_csv(data_folder / "goodbooks-10k" / "books.csv").set_index("id").loc[whole.items.ids]
+    books = pd.read_parquet(BOOKS / "books.parquet").set_index("id")
+    assert books["title"].tolist() == original["title"].tolist()
+    assert books["authors"].tolist() == original["authors"].tolist()
+    np.testing.assert_array_equal(books["year"], original["original_publication_year"])
 
 
 def test_the_bundle_is_the_original_entry_by_entry(data_folder):
@@ -159,6 +177,7 @@ def test_the_bundle_is_the_original_entry_by_entry(data_folder):
         ("ml-1m", 73, "Misérables, Les (1995)"),
         ("ml-latest-small", 1, "Toy Story (1995)"),
         ("goodbooks-10k", 2, "Harry Potter and the Sorcerer's Stone (Harry Potter, #1)"),
+        ("goodbooks-30core", 2, "Harry Potter and the Sorcerer's Stone (Harry Potter, #1)"),
         ("lastfm-hetrec", 1, "MALICE MIZER"),
         ("movietweetings-100k", "0004936", "The Bank (1915)"),
     ],

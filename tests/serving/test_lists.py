@@ -18,7 +18,15 @@ from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdE
 from recsys_ae.models.factors import FactorRecommender
 from recsys_ae.models.linear import LinearRecommender
 from recsys_ae.ranking import TopN
-from recsys_ae.serving.lists import TopNBlock, chosen_rows, columns_of, frame_of, recommend, rows_of
+from recsys_ae.serving.lists import (
+    TopNBlock,
+    best_rated,
+    chosen_rows,
+    columns_of,
+    frame_of,
+    recommend,
+    rows_of,
+)
 
 
 def linear_model(ratings: Ratings, *, ranks: bool = True) -> LinearRecommender:
@@ -152,6 +160,21 @@ def test_users_are_chosen_by_their_ids():
         rows_of(users, [1, 2, 3, 20, 4])
     with pytest.raises(UnknownIdError, match=r"1 of 1 users are unknown: 'x'; ask only"):
         rows_of(IdMap.of(["a", "b"]), ["x"])
+
+
+@given(small_ratings(), st.integers(0, 4))
+def test_the_best_rated_items_are_those_of_a_slow_sort(ratings, n):
+    """Zeros and negatives are ratings, too; of equals the first in the catalogue; users may stand twice."""
+    histories = Histories(ratings.users, np.arange(ratings.n_users), ratings.matrix)
+    rows = np.append(np.arange(ratings.n_users)[::-1], 0)
+    expected = []
+    for row in rows:
+        span = range(*ratings.matrix.indptr[row : row + 2])
+        cells = sorted((-ratings.values[at], ratings.columns[at]) for at in span)
+        for rank, (value, column) in enumerate(cells[:n], 1):
+            expected.append((ratings.users.ids[row], rank, ratings.items.ids[column], -value))
+    found = best_rated(histories, rows, items=ratings.items, n=n)
+    assert [tuple(line) for line in found.itertuples(index=False)] == expected
 
 
 USERS = IdMap(np.array(["ann", "bob", "eve"], dtype=object))

@@ -1,4 +1,4 @@
-"""The datasets that have a name. Only movietweetings-100k comes with the package.
+"""The datasets that have a name. movietweetings-100k and goodbooks-30core come with the package.
 
 Checksums are SHA-256. Those of the MovieLens archives but ml-10m were read in tensorflow/datasets,
 tensorflow_datasets/url_checksums/movielens.txt (commit 1c076ac); those of ml-10m and lastfm-hetrec in the
@@ -154,6 +154,16 @@ KNOWN = (
         titles=(TitlesFile("movies.dat", "::", 0, 1), TitlesFile("movies.parquet", None, "id", "title")),
         bundled=True,
         note="item ids are IMDb numbers with leading zeros: text; twelve ratings are 0",
+    ),
+    Dataset(
+        name="goodbooks-30core", users=7_101, items=6_550, ratings=458_827, scale=(1, 5),
+        content=("9d65fe23fb2bf714", "7ae42130b1f7dd37"),
+        terms=f"{GOODBOOKS_TERMS}; changed: its 30-core, with titles, authors and years alone",
+        published="https://www.kaggle.com/datasets/zygmunt/goodbooks-10k",
+        files=(RatingsFile("ratings.parquet", "parquet"),),
+        titles=(TitlesFile("books.parquet", None, "id", "title"),),
+        bundled=True,
+        note="the part of goodbooks-10k in which every reader and every book has 30 ratings or more",
     ),
     Dataset(
         name="ml-100k", users=943, items=1_682, ratings=100_000, scale=(1, 5),
