@@ -42,16 +42,16 @@ $(VENV)/dev.stamp: $(VENV)/runtime.stamp
 	@touch $@
 
 demo: $(VENV)/runtime.stamp  ## the main job on the bundled ratings: train, compare, track, recommend
-	$(RECSYS_AE) benchmark configs/benchmarks/movietweetings.yaml --out $(OUT)
-	$(RECSYS_AE) recommend $(OUT)/i-autorec/seed-0/model --users all -n 10 --out $(OUT)/top-10.csv
+	$(RECSYS_AE) benchmark configs/benchmarks/goodbooks.yaml --out $(OUT)
+	$(RECSYS_AE) recommend $(OUT) --users all -n 10 --out $(OUT)/top-10.csv
 	@echo
-	@head -n 4 $(OUT)/top-10.csv
+	$(RECSYS_AE) recommend $(OUT) --users 7,41,13183 -n 5 --history 5
 	@echo
 	@echo "In $(OUT):"
 	@echo "  page.html     the comparison with its figures, to open in a browser"
-	@echo "  top-10.csv    the lists, made by the model in i-autorec/seed-0/model"
+	@echo "  top-10.csv    the lists of all readers, by the model whose lists are best on validation ratings"
 	@echo "Look at the tracked runs with"
-	@echo "  $(RECSYS_AE) compare movietweetings --metric test/rmse"
+	@echo "  $(RECSYS_AE) compare goodbooks --metric test/ndcg_at_10"
 	@echo "  $(RECSYS_AE) ui"
 
 test: $(VENV)/dev.stamp  ## all tests but the slow ones, and the notebooks

@@ -85,6 +85,29 @@ def show_lists(
         tell(note.removeprefix("; "))
 
 
+def show_beside(
+    rated: Sequence[Mapping[Hashable, Any]],
+    lists: Sequence[Mapping[Hashable, Any]],
+    titles: Mapping[Any, str],
+    note: str = "",
+) -> None:
+    """Print lists beside what their users have rated best, items by their titles where there are any."""
+    from recsys_ae.reporting.tables import Table
+
+    left, right = ({(each["user"], each["rank"]): each for each in rows} for rows in (rated, lists))
+    users = dict.fromkeys(each["user"] for each in (*rated, *lists))
+    ranks = sorted({rank for _, rank in (*left, *right)})
+    rows = []
+    for place in ((user, rank) for user in users for rank in ranks):
+        old, new = left.get(place, {}), right.get(place, {})
+        if old or new:
+            names = [titles.get(each["item"], str(each["item"])) if each else "" for each in (old, new)]
+            rows.append((str(place[0]), place[1], names[0], old.get("rated"), names[1], new.get("score")))
+    show_table(Table(("user", "rank", "has rated best", "rated", "gets recommended", "score"), tuple(rows)))
+    if note:
+        tell(note.removeprefix("; "))
+
+
 def _print(table: Table, room: int) -> None:
     """In so many characters, or in what words and numbers need where that is more."""
     from rich.console import Console

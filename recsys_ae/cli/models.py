@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering, cold_text, show_lists, tell
+from recsys_ae.cli.answer import answering, cold_text, show_beside, show_lists, tell
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -86,9 +86,10 @@ def recommend(
             rated = best_rated(histories, rows, items=recommender.items, n=history).to_dict("records")
 
             def show() -> None:
-                if rated:
-                    show_lists(rated, titles, names=("user", "rank", "item", "rated"))
-                show_lists(lists, titles, _of_empty(empty))
+                if history:
+                    show_beside(rated, lists, titles, _of_empty(empty))
+                else:
+                    show_lists(lists, titles, _of_empty(empty))
 
             say({**document, **({"histories": rated} if history else {}), "rows": lists}, show)
 

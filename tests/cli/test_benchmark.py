@@ -71,8 +71,12 @@ def test_lists_of_a_benchmark_are_those_of_its_best_ranker(answer):
     assert found.document["rows"] == named.document["rows"]
     assert [line["user"] for line in found.document["histories"]] == ["u003"] * 3 + ["u007"] * 3
     assert "histories" not in named.document
-    shown = succeed("recommend", "out", "--users", "u003", "--history", 3).out
-    assert shown.index("rated") < shown.index("score")
+    shown = succeed("recommend", "out", "--users", "u003,u007", "-n", 2, "--history", 3).out
+    cells = [re.split(r"  +", line.strip()) for line in shown.splitlines()[1:]]
+    assert [row[:3] for row in cells] == [
+        [line["user"], str(line["rank"]), str(line["item"])] for line in found.document["histories"]
+    ]
+    assert [row[4] for row in cells if len(row) > 5] == [str(line["item"]) for line in found.document["rows"]]
 
 
 def test_models_seeds_and_failures_stand_side_by_side(answer):
