@@ -128,7 +128,7 @@ def split(
     """
     _check_is(ratings, Ratings, "split: the ratings must come from ra.load")
     shared = {} if test_share is None else {"test_share": test_share}
-    config = checked(_Split, {"split": {**_settings(kind), **shared}}, where="split").split
+    config = checked(_Split, {"split": {**_settings(kind), **shared}}, where="split", within="split").split
     if isinstance(config, PredefinedSplitConfig):
         raise ConfigError("split: a predefined split is made of two files; name them in an experiment file")
     return make_split(config, ratings, seed)
@@ -158,7 +158,7 @@ def fit(
     counts or events, unless `anyway`.
     """
     _check_is(split, Split, "fit: the split must come from ra.split")
-    config = checked(_Model, {"model": {**_settings(model), **settings}}, where="fit").model
+    config = checked(_Model, {"model": {**_settings(model), **settings}}, where="fit", within="model").model
     check_feedback(config, split.train, anyway=anyway)
     chosen_on = None
     if validation is not None:
@@ -310,7 +310,7 @@ def tune(
     """
     _check_is(split, Split, "tune: the split must come from ra.split")
     document = {
-        "name": "tune",
+        "name": _settings(model).get("kind", "model"),
         "seed": split.seed if seed is None else seed,
         "data": {"source": IN_MEMORY},
         "validation": {"share": validation},
@@ -319,7 +319,7 @@ def tune(
         "trials": trials,
         "prune": prune,
     }
-    config = checked(SearchConfig, document, where="tune")
+    config = checked(SearchConfig, document, where="tune", within="model")
     check_settings(config.entry)
     check_feedback(config.model, split.train, anyway=anyway)
     metric = validation_metric(None, config.evaluation, predicts_ratings=config.model.predicts_ratings)

@@ -161,11 +161,15 @@ def cells(part) -> list[tuple]:
 
 def test_mistakes_are_told_in_one_sentence(ratings):
     split = ra.split(ratings)
-    with pytest.raises(
-        ConfigError, match=r"^fit: 'model\.kind' is 'autorek', which is unknown; did you mean"
-    ):
+    with pytest.raises(ConfigError, match=r"^fit: 'kind' is 'autorek', which is unknown; did you mean"):
         ra.fit("autorek", split)
-    with pytest.raises(ConfigError, match=r"^split: no setting 'split\.share'; did you mean 'test_share'"):
+    with pytest.raises(ConfigError, match=r"^fit: no setting 'hiden'; did you mean 'hidden'\?"):
+        ra.fit("i-autorec", split, hiden=[3])
+    with pytest.raises(ConfigError, match=r"^fit: no setting 'training\.epoch'; did you mean 'epochs'\?"):
+        ra.fit("i-autorec", split, training={"epoch": 3})
+    with pytest.raises(DataError, match=r"^the table: has no columns; give a table of users, items and"):
+        ra.load(pd.DataFrame())
+    with pytest.raises(ConfigError, match=r"^split: no setting 'share'; did you mean 'test_share'"):
         ra.split(ratings, kind={"kind": "random", "share": 0.1})
     with pytest.raises(ConfigError, match=r"^load: 'duplicates' is 'some', which is unknown"):
         ra.load("movietweetings-100k", duplicates="some")
@@ -239,12 +243,15 @@ def test_settings_that_were_searched_fit_to_the_very_score(ratings, tmp_path):
     space = {"l2": {"low": 1, "high": 100, "log": True}, "hidden": {"values": [[4], [8]]}}
     found = ra.tune(kind, split, space, trials=4, study=tmp_path / "s.db")
     assert len(found.validation.trials) == 4
+    assert re.fullmatch(
+        r"Tuned\(u-autorec, l2 [\d.]+, hidden \[\d\]: validation rmse [\d.]+, best of 4 trials\)", repr(found)
+    )
     assert ra.fit(found.model, split).validation == found.validation.score
     more = ra.tune(kind, split, space, trials=5, study=tmp_path / "s.db")
     assert more.validation.trials[:4] == found.validation.trials  # times too: nothing was fitted again
     with pytest.raises(ConfigError, match=r"tune: space\.l2: 'low' is 5 and 'high' is 1"):
         ra.tune(kind, split, {"l2": {"low": 5, "high": 1}})
-    with pytest.raises(ConfigError, match="the space of model 'tune': no setting 'l3' there"):
+    with pytest.raises(ConfigError, match="the space of model 'u-autorec': no setting 'l3' there"):
         ra.tune(kind, split, {"l3": {"low": 1, "high": 5}})
     with pytest.raises(DataError, match=r"tune: the split must come from ra\.split"):
         ra.tune(kind, ratings, space)

@@ -192,7 +192,7 @@ OPTIONS: list[tuple[str, str]] = [
      "give a config file, or --data with --model, not both; a file's settings change with "
      '--set data.source=... and --set model.kind=...'),
     ('trane',
-     "no such command 'trane'. Did you mean 'train'?; see recsys-ae --help"),
+     "no such command 'trane'. Did you mean 'train', 'tune'?; see recsys-ae --help"),
     ('train --epochs 3',
      'no such option: --epochs; see recsys-ae train --help'),
     ('recommend nowhere --out a.csv',

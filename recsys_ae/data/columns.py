@@ -234,6 +234,8 @@ def _not_there(names: Sequence[str], role: str, wanted: str, path: object) -> st
 
 
 def _missing(names: Sequence[str], role: str, path: object) -> str:
+    if not names:
+        return f"{path}: has no columns; give a table of users, items and ratings"
     nothing = not any(_called(names, tier) for tiers in USUAL_NAMES.values() for tier in tiers)
     header = ", or set header to false where that is a rating already" if nothing else ""
     return (

@@ -17,6 +17,8 @@ from recsys_ae.evaluation.validation import Validator, validation_metric
 from recsys_ae.experiments.fit import Fit
 from recsys_ae.experiments.trial import Proposals, Task, origin, run_trial
 from recsys_ae.models.configs import ModelConfig
+from recsys_ae.reporting.tables import figure_text
+from recsys_ae.results.search import settings_text
 from recsys_ae.results.trials import Edge, Trial, Validation, edges_of
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig, SearchConfig
 from recsys_ae.settings.spaces import axes_of, changed, start_of
@@ -88,7 +90,13 @@ class Tuned:
 
     model: ModelConfig
     validation: Validation
-    first: Fit | None = field(repr=False)
+    first: Fit | None
+
+    def __repr__(self) -> str:
+        found, metric = self.validation, self.validation.metric
+        score = "no score" if found.score is None else f"{metric} {figure_text(metric, found.score)}"
+        settings = settings_text(found.winner.settings)
+        return f"Tuned({self.model.kind}, {settings}: validation {score}, best of {len(found.trials)} trials)"
 
 
 def tune(

@@ -32,25 +32,34 @@ _EXPECTED = {
 
 
 def checked(
-    root: type[Config], document: Any, *, where: str, sources: Mapping[str, str] | None = None
+    root: type[Config],
+    document: Any,
+    *,
+    where: str,
+    sources: Mapping[str, str] | None = None,
+    within: str = "",
 ) -> Any:
     """The config that a document says. `where` names its file; `sources` names other origins (an override on
-    the command line) of some dotted keys.
+    the command line) of some dotted keys; `within`: the key around all that somebody typed, which they did
+    not.
 
     Raises ConfigError: one sentence with the origin, the dotted key, what is wrong and what is allowed.
     """
     try:
         return root.model_validate(document)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, root, where, sources or {})) from None
+        raise ConfigError(_sentence(error, root, where, sources or {}, within)) from None
 
 
-def _sentence(error: ValidationError, root: type[Config], where: str, sources: Mapping[str, str]) -> str:
+def _sentence(
+    error: ValidationError, root: type[Config], where: str, sources: Mapping[str, str], within: str
+) -> str:
     problems = error.errors(include_url=False)
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])  # typos tell most
     more = f" (one of {len(problems)} mistakes)" if len(problems) > 1 else ""
     key, classes = place(root, problem["loc"])
-    return f"{_origin(key, where, sources)}: {_problem(dict(problem), root, key, classes)}{more}"
+    typed = "" if key == within else key.removeprefix(f"{within}.")
+    return f"{_origin(key, where, sources)}: {_problem(dict(problem), root, typed, classes)}{more}"
 
 
 def _origin(key: str, where: str, sources: Mapping[str, str]) -> str:
@@ -77,11 +86,15 @@ def _problem(problem: dict[str, Any], root: type[Config], key: str, classes: tup
             return f"the setting {brief(key)} is missing"
         case "union_tag_invalid":
             tag = problem["ctx"]["tag"]
-            return f"'{key}.kind' is {brief(tag)}, which is unknown; {advice(tag, kinds)}"
+            return f"'{_inside(key, 'kind')}' is {brief(tag)}, which is unknown; {advice(tag, kinds)}"
         case "union_tag_not_found" if isinstance(problem["input"], Mapping):
-            return f"'{key}.kind' is missing; choose one of {', '.join(kinds)}"
+            return f"'{_inside(key, 'kind')}' is missing; choose one of {', '.join(kinds)}"
         case _:
             return _wrong_value(problem, key)
+
+
+def _inside(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
 
 
 def _wrong_value(problem: dict[str, Any], key: str) -> str:

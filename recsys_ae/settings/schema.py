@@ -47,9 +47,11 @@ def place(root: type[Config], location: Sequence[str | int]) -> tuple[str, tuple
     and the classes that may stand there."""
     keys: list[str] = []
     classes: tuple[type[Config], ...] = (root,)
+    names_any = False  # whether the next part is a key that people choose, as in a grid
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or names_any:
             keys.append(str(part))
+            names_any = False
         elif not classes:  # where no config stands, the part is a type among those of a value
             continue
         elif len(classes) > 1:
@@ -57,7 +59,8 @@ def place(root: type[Config], location: Sequence[str | int]) -> tuple[str, tuple
         else:
             keys.append(part)
             fields = classes[0].model_fields if classes else {}
-            classes = branches(fields[part].annotation) if part in fields else ()
+            annotation = fields[part].annotation if part in fields else None
+            classes, names_any = branches(annotation), get_origin(annotation) is dict
     return ".".join(keys), classes
 
 

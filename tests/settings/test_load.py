@@ -162,6 +162,13 @@ def test_benchmark_runs_each_seed_once(write):
     assert refusal(load_benchmark, path) == f"{path}: seeds [1, 0, 1]: each seed is run once; name others"
 
 
+def test_keys_that_people_choose_are_named(write):
+    empty = refusal(load_benchmark, write(BENCHMARK.replace("factors: [8, 16]", "factors: []")))
+    assert "'models.1.grid.factors'" in empty
+    reversed_range = BENCHMARK.replace("grid: {factors: [8, 16]}", "space: {l2: {low: 3, high: 1}}")
+    assert "models.1.space.l2: 'low' is 3" in refusal(load_benchmark, write(reversed_range))
+
+
 def test_missing_file_names_its_neighbour(write, tmp_path):
     write(EXPERIMENT, "movies.yaml")
     sentence = refusal(load_experiment, tmp_path / "movie.yaml")
