@@ -119,11 +119,19 @@ def _refuse_usage(error: Exception) -> int:
 def _log_to_stderr() -> None:
     """Warnings of all packages, and what ratings were read as and which were kept, one line each, never on
     stdout."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToStderr()
     handler.setFormatter(_Sentences())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for room in ("load", "filters"):
         logging.getLogger(f"recsys_ae.data.{room}").setLevel(logging.INFO)
+
+
+class _ToStderr(logging.StreamHandler):
+    """Writes to what stderr is at that moment: while there is a bar on it, lines go above that."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.setStream(sys.stderr)
+        super().emit(record)
 
 
 class _Sentences(logging.Formatter):
