@@ -27,6 +27,7 @@ import recsys_ae as ra
 from recsys_ae.cli import main
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_ratings
+from recsys_ae.data.readers import counting, opened
 from recsys_ae.evaluation.evaluator import evaluate
 from recsys_ae.metrics import RMSE
 from recsys_ae.reporting import progress
@@ -135,8 +136,10 @@ def test_reading_and_testing_are_watched(watching, tmp_path, capsys):
 @pytest.mark.parametrize(
     "pack", [bytes, gzip.compress, bz2.compress, lzma.compress], ids=lambda p: p.__name__
 )
-def test_bytes_of_several_files_are_told_in_order_up_to_all(tmp_path, pack):
+def test_bytes_of_several_files_are_told_in_order_up_to_all(tmp_path, monkeypatch, pack):
     suffix = {bytes: "", gzip.compress: ".gz", bz2.compress: ".bz2", lzma.compress: ".xz"}[pack]
+    monkeypatch.setattr(counting, "BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr(opened, "BUFFER_BYTES", 1 << 12)
     header, *lines = rating_lines(n_users=200, n_items=100)
     names = []
     for number, part in enumerate((lines[:3000], lines[3000:])):
