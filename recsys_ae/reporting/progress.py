@@ -252,8 +252,11 @@ class Pace:
         self.at, self.fits, self.since, self.last = at, 0, now, now
 
     def fitted(self, n: int) -> None:
-        """So many fits of the run are done."""
-        if n > self.fits:
+        """`n` fits of the run are done. With 0 the first is about to begin; the time before, in which
+        libraries were loaded, is not counted."""
+        if n == 0:
+            self.since = self.last = self.clock()
+        elif n > self.fits:
             self.fits, self.last = n, self.clock()
 
     def left(self) -> float | None:

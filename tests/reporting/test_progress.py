@@ -184,6 +184,8 @@ def test_time_left_is_that_of_finished_fits_for_all_to_come():
     pace = Pace(plan, clock)
     assert pace.left() is None
     pace.run(0)
+    clock.now += 500
+    pace.fitted(0)  # now libraries are loaded
     clock.now += 9
     assert pace.left() is None  # nothing is done yet
     clock.now += 1
