@@ -199,7 +199,7 @@ def _other_places(folder: Path) -> list[Path]:
     with suppress(OSError):
         disk = next(parent for parent in folder.absolute().parents if parent.exists()).stat().st_dev
         found.sort(key=lambda place: place.stat().st_dev == disk)
-    return [*found, *([_MEMORY] if _MEMORY.is_dir() else [])]
+    return [*found, _MEMORY]
 
 
 def read_run(folder: Path) -> tuple[ExperimentConfig, RunResult]:
