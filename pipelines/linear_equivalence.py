@@ -204,7 +204,9 @@ def real_ratings(options: argparse.Namespace) -> Iterator[Finding]:
     if "biases" not in {entry.name for entry in config.models}:
         raise ConfigError(f"{options.benchmark}: name a model 'biases', to see what others say beyond it")
     with new_folder(config, options.out / "ratings") as folder:
-        result = run_benchmark(config, folder, Context(), NullTracker(), on_run=options.tell)
+        result = run_benchmark(
+            config, folder, Context(), NullTracker(), on_run=lambda run: options.tell(run.title)
+        )
     table = full_table(result)
     to_reference = f"rmse to {config.reference}"
     yield Finding(

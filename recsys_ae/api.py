@@ -30,7 +30,7 @@ from recsys_ae.model import Model
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.models.storage import load_model as read_model
 from recsys_ae.recommender import Recommender
-from recsys_ae.reporting.progress import count_bar, epoch_bar
+from recsys_ae.reporting.progress import count_bar, epoch_bar, watched
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.result import json_values
 from recsys_ae.results.trials import Trial, Validation
@@ -90,10 +90,11 @@ def load(
     header: bool | None = None,
     decimal: str | None = None,
     filters: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
 ) -> Ratings:
     """Ratings of a known dataset, of files (a path, a folder of parts, a pattern, or a list of them), of a
     table (pandas, polars, Arrow) or of a SciPy matrix. The options are those of `DataConfig`; what the
-    columns were read as is logged.
+    columns were read as is logged. `progress`: a bar on stderr; None shows one after two seconds.
 
     Raises ConfigError for an option that does not exist, DataError for ratings that cannot be used.
     """
@@ -114,7 +115,10 @@ def load(
         "filters": filters or {},
     }
     config = checked(DataConfig, document, where="load")
-    return load_table(source, config) if in_memory else load_ratings(config)
+    if in_memory:
+        return load_table(source, config)
+    with watched(shown=progress) as line:
+        return load_ratings(config, line.reading)
 
 
 def split(
@@ -210,9 +214,11 @@ def evaluate(
     cutoffs: Sequence[int] = (10,),
     relevant: float | str | None = None,
     anyway: bool = False,
+    progress: bool | None = None,
 ) -> Report:
     """All metrics that the model is capable of, on the test part. `relevant`: the least rating of a hit, or
-    "all"; None takes the upper 40 % of the training ratings (see `EvaluationConfig`).
+    "all"; None takes the upper 40 % of the training ratings (see `EvaluationConfig`). `progress`: a bar on
+    stderr; None shows one after two seconds.
 
     Raises DataError where the model was fitted to ratings of the test part, or to other data. `anyway`: tests
     nevertheless; `status` of the report says what it is worth.
@@ -220,9 +226,12 @@ def evaluate(
     _check_is(split, Split, "evaluate: the split must come from ra.split")
     document = {"cutoffs": list(cutoffs), "relevant": relevant}
     config = checked(EvaluationConfig, document, where="evaluate")
-    if not isinstance(model, Model):
-        return evaluate_on(model, split, config)
-    return evaluate_unless_seen(model.recommender, split, model.training, config, anyway=anyway)
+    with watched(shown=progress) as line:
+        if not isinstance(model, Model):
+            return evaluate_on(model, split, config, on_tested=line.testing)
+        return evaluate_unless_seen(
+            model.recommender, split, model.training, config, anyway=anyway, on_tested=line.testing
+        )
 
 
 def recommend(

@@ -16,11 +16,12 @@ from recsys_ae.errors import ConfigError, DataError, brief
 from recsys_ae.evaluation.comparison import Difference
 from recsys_ae.evaluation.comparison import compare as compare_reports
 from recsys_ae.evaluation.report import Report
-from recsys_ae.experiments.benchmark import run_benchmark
+from recsys_ae.experiments.benchmark import planned, run_benchmark
+from recsys_ae.experiments.tune import check_budgets
 from recsys_ae.metrics import NDCG, RMSE, Metric, find_metric
 from recsys_ae.model import Model
 from recsys_ae.models.storage import load_model
-from recsys_ae.reporting.progress import count_bar
+from recsys_ae.reporting.progress import run_bar
 from recsys_ae.results.benchmark import BenchmarkResult, short_notes
 from recsys_ae.results.folder import MODEL, new_folder
 from recsys_ae.settings.configs import BenchmarkConfig
@@ -130,18 +131,26 @@ def benchmark(
         config = load_benchmark(Path(data))
     else:
         raise ConfigError("benchmark: give ratings of ra.load with models, or a benchmark file alone")
+    check_budgets(config)
     out = None if folder is None else Path(folder).expanduser()
     with (
         new_folder(config, out) as place,
-        count_bar("models", len(config.models) * len(config.seeds), shown=progress) as tell,
+        run_bar(planned(config), shown=progress) as bar,
     ):
-        context, heard = Context(device=device, anyway=anyway), iter([0])
+        context = Context(
+            device=device,
+            on_epoch=bar.epoch,
+            on_read=bar.line.reading,
+            on_tested=bar.testing,
+            anyway=anyway,
+        )
         result = run_benchmark(
             config,
             place,
             context,
             NullTracker(),
-            on_run=lambda now: tell(next(heard, 1), now),  # the first one follows none
+            on_run=bar.run,
+            on_trials=bar.trials,
             ratings=ratings,
         )
     return Benchmark(result)

@@ -3,13 +3,13 @@
 What a killed writer leaves beside a place has a name that says what it is: `.NAME.ID.tmp` is unfinished or
 done with, `.NAME.ID.old` is whole and was moved aside for something newer; of a long NAME its hash stands
 there. A living process holds a lock (flock) on each of its own, so that whoever comes next can tell them from
-those of the dead (`recover`).
+those of the dead (`recover`). Without such locks, as on Windows, nobody can tell: what is unfinished stays
+there, what is whole comes back, and processes that write to the same place are not kept apart.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -22,11 +22,17 @@ from tempfile import TemporaryFile
 
 from recsys_ae.errors import ConfigError, StorageError
 
+try:
+    import fcntl
+except ImportError:  # Windows, where besides nothing can be renamed that is held open
+    fcntl = None  # type: ignore[assignment]
+
 _LEFT = re.compile(r"\.(.+)\.[0-9a-f]{8}\.(tmp|old)")
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # folders of some file systems
 _LONGEST_STEM = 128  # bytes: what is longer would not fit with ID and ending, on some file systems
 _LONGEST_NAME, _LONGEST_PATH = 255, 3_800  # bytes; of 4,096 a path leaves room for what is in the folder
+_IS_WINDOWS = os.name == "nt"
 _ATTEMPTS = 20  # at making what another process, which tidies up, may remove at the same moment
 
 
@@ -216,7 +222,10 @@ def _temporary(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
 @contextmanager
 def _held(path: Path) -> Iterator[bool | None]:
     """True: held by this process while the block lasts; False: held by another, or gone; None: cannot be
-    told, as on file systems without locks."""
+    told, as on systems without locks."""
+    if fcntl is None:
+        yield None if os.path.lexists(path) else False
+        return
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -293,7 +302,9 @@ def _sync(path: Path) -> None:
 
 
 def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    if _IS_WINDOWS and path.is_dir():
+        return  # it opens no folders
+    handle = os.open(path, os.O_RDWR if _IS_WINDOWS else os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:

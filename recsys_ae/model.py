@@ -3,7 +3,7 @@ its users, and can be stored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -18,12 +18,12 @@ from recsys_ae.errors import CapabilityError, ConfigError, DataError, StorageErr
 from recsys_ae.evaluation.contamination import Training
 from recsys_ae.models.storage import StoredModel, save_model
 from recsys_ae.recommender import Recommender
-from recsys_ae.reporting.progress import count_bar
+from recsys_ae.reporting.progress import watched
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.serving.asked import distinct, positions_of
 from recsys_ae.serving.explanation import contributions, explanation
 from recsys_ae.serving.like_implicit import LikeImplicit
-from recsys_ae.serving.lists import TopNBlock, allowed_items, frame_of, rows_of
+from recsys_ae.serving.lists import allowed_items, frame_of, passing, rows_of
 from recsys_ae.serving.lists import recommend as recommend_to
 from recsys_ae.serving.newcomers import column_names, histories_of
 from recsys_ae.serving.similar import SIMILAR_COLUMNS
@@ -140,8 +140,8 @@ class Model:
             exclude_seen=exclude_seen,
             allowed=allowed_items(self.items, only=items, without=filter_items),
         )
-        with count_bar("users", len(rows), shown=progress) as tell:
-            counted = _counted(blocks, tell)
+        with watched(shown=progress) as line:
+            counted = passing(blocks, len(rows), line.listing)
             return frame_of(counted, users=histories.users, items=self.items)
 
     def recommend_for(
@@ -265,10 +265,3 @@ class Model:
                 return declared
         known = self.training.histories.matrix.data
         return (float(known.min()), float(known.max())) if len(known) else None
-
-
-def _counted(blocks: Iterable[TopNBlock], tell: Callable[[int, str], None]) -> Iterator[TopNBlock]:
-    """The same blocks; the bar is told of each as it passes."""
-    for block in blocks:
-        tell(len(block.rows), "")
-        yield block

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,11 @@ FloatVector = NDArray[np.float32] | NDArray[np.float64]
 FloatMatrix = NDArray[np.float32] | NDArray[np.float64]
 BoolVector = NDArray[np.bool_]
 IdVector = NDArray[Any]  # one-dimensional, of str objects or int64
+Progress = Callable[[int, int], None]  # told how much is done, of how much
+
+
+def unwatched(done: int, total: int) -> None:
+    """Be told of progress that nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,10 @@
-"""The calls from Python, and the block of the README that shows them."""
+"""The calls from Python."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,6 @@ import recsys_ae as ra
 from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.make import validation_split
-
-README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -32,30 +29,6 @@ def test_package_loads_nothing_heavy_before_it_is_used():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
-
-
-def test_blocks_of_the_readme_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    section = README.read_text().partition("## From Python")[2].partition("\n## ")[0]
-    first, second = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
-    assert len([line for line in first.splitlines() if line and not line.startswith("import")]) <= 10
-    names: dict = {}
-    exec(compile(first, "README.md", "exec"), names)
-    assert names["report"].metrics["rmse"] < names["ratings"].values.std()
-    assert list(names["lists"].columns) == ["user", "rank", "item", "score"]
-    assert names["lists"].groupby("user").size().tolist() == [10, 10]
-    assert "0111161" not in set(names["lists"]["item"])
-    assert (len(names["new"]), len(names["stars"]), len(names["alike"])) == (10, 2, 5)
-    assert ((names["stars"] >= 0) & (names["stars"] <= 10)).all()
-    assert set(names["because"]["item"]) <= set(names["ratings"].items.ids)
-    assert repr(ra.load_model("my-model")) == repr(names["model"])
-    names["ratings"] = ra.load(write_ratings(tmp_path / "mine.csv"))  # the second block is of any
-    names["split"] = ra.split(names["ratings"])
-    names["report"] = ra.evaluate(ra.fit("ease", names["split"]), names["split"])
-    exec(compile(second, "README.md", "exec"), names)
-    assert names["table"].model.tolist() == ["AutoRec"]
-    assert list(names["found"].table.index) == ["i-autorec", "biased-mf", "biases"]
-    assert (names["found"].folder / "page.html").is_file()
 
 
 def test_lists_leave_out_training_ratings(ratings):

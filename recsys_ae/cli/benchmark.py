@@ -12,6 +12,7 @@ from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, show_table, tell
 
 if TYPE_CHECKING:
+    from recsys_ae.reporting.progress import Planned
     from recsys_ae.results.benchmark import BenchmarkResult
 
 
@@ -38,24 +39,35 @@ def benchmark(
 
     found = load_benchmark(config, overrides or [])
     with answering(as_json=as_json) as say:
-        from recsys_ae.experiments.benchmark import STOPPED, run_benchmark
+        from recsys_ae.experiments.benchmark import STOPPED, planned, run_benchmark
+        from recsys_ae.experiments.tune import check_budgets
+        from recsys_ae.reporting.progress import can_watch, run_bar
         from recsys_ae.results.folder import new_folder
-        from recsys_ae.training.runner import Context, ignore
+        from recsys_ae.training.runner import Context
 
-        context = Context(device=device.value, anyway=anyway)
-        with new_folder(found, out) as folder:
+        check_budgets(found)
+        silent = quiet or can_watch()  # who watches the bar needs no lines
+        with new_folder(found, out) as folder, run_bar(planned(found), shown=not quiet) as bar:
             tracker = options.make_tracker(
                 experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
             )
-            result = run_benchmark(found, folder, context, tracker, on_run=ignore if quiet else _tell)
+            context = Context(
+                device=device.value,
+                on_epoch=bar.epoch,
+                on_read=bar.line.reading,
+                on_tested=bar.testing,
+                anyway=anyway,
+            )
+            on_run = bar.run if silent else _tell
+            result = run_benchmark(found, folder, context, tracker, on_run=on_run, on_trials=bar.trials)
         say(result.to_json(), lambda: _show(result))
     errors = {entry.error for entry in result.entries} - {None}
     if errors:
         raise typer.Exit(options.EXIT_STOPPED if STOPPED in errors else 1)
 
 
-def _tell(text: str) -> None:
-    tell(f"fitting {text}", on=sys.stderr)
+def _tell(run: Planned) -> None:
+    tell(f"fitting {run.title}", on=sys.stderr)
 
 
 def _show(result: BenchmarkResult) -> None:

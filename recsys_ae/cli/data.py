@@ -51,9 +51,11 @@ def describe(
     """What is in a file of ratings."""
     with answering(as_json=as_json) as say:
         from recsys_ae.data.describe import describe_source
+        from recsys_ae.reporting.progress import watched
         from recsys_ae.settings.load import data_config
 
-        found = describe_source(data_config(source, overrides or []))
+        with watched(shown=None) as line:
+            found = describe_source(data_config(source, overrides or []), line.reading)
         say(found, lambda: _show(", ".join(source), found))
 
 
@@ -75,18 +77,14 @@ def fetch(
     with answering(as_json=as_json) as say:
         from recsys_ae.data.datasets import fetch as fetched
         from recsys_ae.data.datasets import known
+        from recsys_ae.reporting.progress import watched
 
         dataset = known(name)
         if dataset.archive is not None:
             tell(f"{name}: {dataset.terms}; published at {dataset.published}", on=sys.stderr)
-        place = fetched(name, folder, progress=_tell if sys.stderr.isatty() else None)
+        with watched(shown=True) as line:
+            place = fetched(name, folder, progress=line.downloading)
         say({"name": name, "folder": str(place)}, lambda: tell(f"{name}: {place}"))
-
-
-def _tell(done: int, total: int | None) -> None:
-    """Bytes so far, on one line of stderr."""
-    share = f" of {total / 1e6:.1f}" if total else ""
-    print(f"\r{done / 1e6:.1f}{share} MB", end="", file=sys.stderr, flush=True)
 
 
 def _show(source: str, found: dict[str, Any]) -> None:

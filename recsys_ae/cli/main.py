@@ -6,13 +6,16 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+import recsys_ae
 from recsys_ae.cli.answer import tell
 from recsys_ae.cli.benchmark import benchmark
 from recsys_ae.cli.compare import compare
 from recsys_ae.cli.data import data
+from recsys_ae.cli.init import init
 from recsys_ae.cli.models import evaluate, recommend
 from recsys_ae.cli.options import EXIT_STOPPED
 from recsys_ae.cli.samples import sample, walk
@@ -29,10 +32,20 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Autoencoder recommenders: train, compare, recommend; every run in MLflow.",
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"recsys-ae {recsys_ae.__version__}")
+        raise typer.Exit
+
+
 app.add_typer(data, name="data")
 for command, example in (
+    (init, "recsys-ae init my-study"),
     (train, "recsys-ae train configs/experiments/movietweetings-i-autorec.yaml --set training.epochs=30"),
     (tune, "recsys-ae tune configs/search/movietweetings-i-autorec.yaml --trials 10"),
     (benchmark, "recsys-ae benchmark configs/benchmarks/movietweetings.yaml --out runs/movietweetings"),
@@ -45,6 +58,16 @@ for command, example in (
     (ui, "recsys-ae ui --port 5001"),
 ):
     app.command(epilog=f"Example: {example}")(command)
+
+
+@app.callback()
+def version(
+    asked: Annotated[
+        bool,
+        typer.Option("--version", help="Say which version this is.", callback=_say_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,11 +142,19 @@ def _refuse_usage(error: Exception) -> int:
 def _log_to_stderr() -> None:
     """Warnings of all packages, and what ratings were read as and which were kept, one line each, never on
     stdout."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToStderr()
     handler.setFormatter(_Sentences())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for room in ("load", "filters"):
         logging.getLogger(f"recsys_ae.data.{room}").setLevel(logging.INFO)
+
+
+class _ToStderr(logging.StreamHandler):
+    """Writes to what stderr is at that moment: while there is a bar on it, lines go above that."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.setStream(sys.stderr)
+        super().emit(record)
 
 
 class _Sentences(logging.Formatter):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +17,9 @@ from recsys_ae.errors import ConfigError
 if TYPE_CHECKING:
     from recsys_ae.data.histories import Histories
     from recsys_ae.models.storage import StoredModel
+    from recsys_ae.reporting.progress import Line
     from recsys_ae.serving.lists import Emptiness
+    from recsys_ae.types import Progress
 
 _READING = "With --data: how to read it where it differs from the training, e.g. data.columns.user=reader."
 
@@ -42,6 +46,7 @@ def recommend(
     threads: options.Threads = None,
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write top-N lists.
 
@@ -56,23 +61,22 @@ def recommend(
         )
     if overrides and not data:
         raise ConfigError("--set says how to read newer ratings; name them with --data, or leave it out")
-    with answering(as_json=as_json) as say:
+    with answering(as_json=as_json) as say, _watched(quiet) as line:
         from recsys_ae.data.datasets import item_titles
         from recsys_ae.models.storage import load_model
-        from recsys_ae.serving.lists import Emptiness, best_rated, chosen_rows, frame_of
+        from recsys_ae.serving.lists import Emptiness, best_rated, chosen_rows, frame_of, passing
         from recsys_ae.serving.lists import recommend as recommend_to
         from recsys_ae.serving.writer import write_top_n
 
         stored = load_model(_chosen(model, tracking_uri))
         recommender, trained = stored.recommender, stored.info.get("config", {}).get("data", {})
-        histories = _newer(stored, data, overrides or []) if data else stored.histories
+        histories = _newer(stored, data, overrides or [], line.reading) if data else stored.histories
         rows = chosen_rows(users, histories.users)
         empty = Emptiness()
-        blocks = empty.counting(
-            recommend_to(
-                recommender, histories, rows=rows, n=n, exclude_seen=not include_seen, batch_size=batch_size
-            )
+        lists_of = recommend_to(
+            recommender, histories, rows=rows, n=n, exclude_seen=not include_seen, batch_size=batch_size
         )
+        blocks = empty.counting(passing(lists_of, len(rows), line.listing))
         document = {"users": len(rows), "n": n, "unknown_items": histories.n_unknown_items}
         if out is not None:
             n_rows = write_top_n(out, blocks, users=histories.users, items=recommender.items)
@@ -94,6 +98,15 @@ def recommend(
             say({**document, **({"histories": rated} if history else {}), "rows": lists}, show)
 
 
+@contextmanager
+def _watched(quiet: bool) -> Iterator[Line]:
+    """A line on stderr where the answer takes its time."""
+    from recsys_ae.reporting.progress import watched
+
+    with watched(shown=False if quiet else None) as line:
+        yield line
+
+
 def _chosen(model: str, tracking_uri: str | None) -> Path:
     """The folder of the model, which of a benchmark's folder is that of its best lists."""
     from recsys_ae.results.choice import best_ranker, is_benchmark
@@ -110,8 +123,9 @@ def _chosen(model: str, tracking_uri: str | None) -> Path:
     return best.folder
 
 
-def _newer(stored: StoredModel, data: list[str], overrides: list[str]) -> Histories:
-    """What newer ratings say of users, read as those of the training were, but for `overrides`."""
+def _newer(stored: StoredModel, data: list[str], overrides: list[str], on_read: Progress) -> Histories:
+    """What newer ratings say of users, read as those of the training were, but for `overrides`. `on_read`:
+    told how many bytes have been read, of how many."""
     from recsys_ae.data.configs import DataConfig
     from recsys_ae.data.load import check_same_feedback, load_ratings, newer_settings
     from recsys_ae.settings.explain import checked
@@ -121,7 +135,7 @@ def _newer(stored: StoredModel, data: list[str], overrides: list[str]) -> Histor
     document = info.get("config", {}).get("data", {"source": "the training"})
     trained = checked(DataConfig, document, where="model.json")
     config = data_config(data, overrides, settings=newer_settings(data, trained, info.get("feedback")))
-    ratings = load_ratings(config)
+    ratings = load_ratings(config, on_read)
     check_same_feedback(ratings, config, info.get("feedback"))
     return stored.reading(ratings)
 
@@ -142,6 +156,7 @@ def evaluate(
     threads: options.Threads = None,
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Test a stored model again.
 
@@ -149,13 +164,19 @@ def evaluate(
     holds out ratings which the model was trained on is refused, and so are other data.
     """
     options.use_threads(threads)
-    with answering(as_json=as_json) as say:
+    with answering(as_json=as_json) as say, _watched(quiet) as line:
         from recsys_ae.experiments.retest import retest
         from recsys_ae.tracking.registry import resolve_model
 
         named = {"data.source": data, "seed": seed}
         changes = [f"{key}={value}" for key, value in named.items() if value is not None]
-        found = retest(resolve_model(model, uri=tracking_uri), [*changes, *(overrides or [])], anyway=anyway)
+        found = retest(
+            resolve_model(model, uri=tracking_uri),
+            [*changes, *(overrides or [])],
+            anyway=anyway,
+            on_read=line.reading,
+            on_tested=line.testing,
+        )
         say(found, lambda: _show_test(found))
 
 

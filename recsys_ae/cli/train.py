@@ -51,7 +51,7 @@ def train(
     with answering(as_json=as_json) as say:
         from recsys_ae.experiments.fit import metric_of_epochs
         from recsys_ae.experiments.run import run
-        from recsys_ae.reporting.progress import epoch_bar
+        from recsys_ae.reporting.progress import watched
         from recsys_ae.results.folder import new_folder
         from recsys_ae.training.runner import Context
 
@@ -59,12 +59,19 @@ def train(
         metric = metric_of_epochs(found.model, found.validation, found.evaluation)
         with (
             new_folder(found, out, resume=resume) as folder,
-            epoch_bar(found.model.max_epochs, metric=metric, shown=not quiet) as bar,
+            watched(shown=not quiet) as line,
         ):
             tracker = options.make_tracker(
                 experiment, found.name, uri=tracking_uri, off=no_tracking, folder=folder
             )
-            context = Context(device=device.value, resume=resume, on_epoch=bar, anyway=anyway)
+            context = Context(
+                device=device.value,
+                resume=resume,
+                on_epoch=line.epochs(found.model.max_epochs, metric),
+                on_read=line.reading,
+                on_tested=line.testing,
+                anyway=anyway,
+            )
             result = run(found, folder, context, tracker)
         say(result.to_json(), lambda: show_run(result, ranks=found.model.ranks))
 

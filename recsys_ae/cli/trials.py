@@ -8,12 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 from recsys_ae.cli.answer import tell
-from recsys_ae.errors import visible
 from recsys_ae.metrics import Metric
+from recsys_ae.reporting.progress import Line, can_watch, watched
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.search import settings_text
 from recsys_ae.results.trials import Trial
@@ -25,21 +22,17 @@ from recsys_ae.types import Epoch
 def trial_bar(config: SearchConfig, *, metric: Metric, quiet: bool) -> Iterator[TrialBar]:
     """The trials of a search on stderr: a line for each, and on a terminal a bar with the best score so far
     and the time left."""
-    columns = (TextColumn("trial"), MofNCompleteColumn(), BarColumn(20), TextColumn("{task.description}"))
-    silent = quiet or not sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), disable=silent, transient=True) as bar:
-        bar.add_task("", total=config.trials)
-        yield TrialBar(config, metric, None if silent else bar, quiet)
+    with watched(shown=not quiet) as line:
+        yield TrialBar(config, metric, line, quiet)
 
 
 @dataclass(slots=True)
 class TrialBar:
-    """`bar`: None where there is none. `shown`: how many trials have their line, those of an earlier process
-    too."""
+    """`shown`: how many trials have their line, those of an earlier process too."""
 
     config: SearchConfig
     metric: Metric
-    bar: Progress | None
+    line: Line
     quiet: bool
     shown: int | None = None
     best: float | None = None
@@ -55,15 +48,17 @@ class TrialBar:
         for number, trial in enumerate(new, (self.shown or 0) + 1):
             self._line(self._text(number, trial))
         self.shown = len(finished)
-        if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=len(finished), description=self._state())
+        self._show("")
 
     def epoch(self, epoch: Epoch) -> None:
         """Told of each epoch of the trial under way, and of the fits after the last."""
-        if self.bar is not None:
-            last = len(self.finished) >= self.config.trials
-            doing = f"epoch {epoch.number}" + (" of the best settings" if last else "")
-            self.bar.update(self.bar.task_ids[0], description=f"{doing}  {self._state()}")
+        last = len(self.finished) >= self.config.trials
+        self._show(f"epoch {epoch.number}" + (" of the best settings" if last else ""))
+
+    def _show(self, doing: str) -> None:
+        best = "" if self.best is None else f"best {figure_text(self.metric.key, self.best)}"
+        words = "  ".join(filter(None, (doing, best)))
+        self.line.show("trial", len(self.finished), self.config.trials, words=words, left=self._left)
 
     def _text(self, number: int, trial: Trial) -> str:
         """A finished trial in a line."""
@@ -83,23 +78,22 @@ class TrialBar:
             return True
         return score > self.best if self.metric.higher_is_better else score < self.best
 
-    def _state(self) -> str:
-        best = "" if self.best is None else f"best {figure_text(self.metric.key, self.best)}  "
-        return f"{best}{self._left()}"
-
-    def _left(self) -> str:
-        """The time that the trials to come will take, if they take as long as those before."""
+    def _left(self) -> float | None:
+        """The seconds that the trials to come will take, if they take as long as those before; None where
+        none of them tells, and where they have taken longer."""
         if not self.finished:
-            return ""
+            return None
         spent = sum(trial.seconds for trial in self.finished)
         left = spent / len(self.finished) * (self.config.trials - len(self.finished))
         if self.config.max_minutes is not None:
             left = min(left, 60 * self.config.max_minutes - spent)
-        minutes, seconds = divmod(round(max(left - (monotonic() - self.began), 0.0)), 60)
-        return f"{minutes}:{seconds:02} left"
+        left -= monotonic() - self.began
+        return left if left > 0 else None
 
     def _line(self, text: str) -> None:
-        if self.bar is not None:
-            self.bar.console.print(visible(text), markup=False, highlight=False)
-        elif not self.quiet:
+        if self.quiet:
+            return
+        if can_watch():
+            self.line.print(text)
+        else:
             tell(text, on=sys.stderr)

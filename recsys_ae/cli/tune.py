@@ -65,7 +65,13 @@ def tune(
             tracker = options.make_tracker(
                 experiment or found.data.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
             )
-            context = Context(device=device.value, on_epoch=bar.epoch, anyway=anyway)
+            context = Context(
+                device=device.value,
+                on_epoch=bar.epoch,
+                on_read=bar.line.reading,
+                on_tested=bar.line.testing,
+                anyway=anyway,
+            )
             result = run_search(found, folder, context, tracker, on_trials=bar.trials)
         say(result.to_json(), lambda: _show(result, ranks=found.model.ranks))
 

@@ -15,18 +15,19 @@ from recsys_ae.data.load import read_triples, to_ratings
 from recsys_ae.data.ratings import Ratings, ways_out
 from recsys_ae.data.schema import check_timestamps
 from recsys_ae.errors import DataError
+from recsys_ae.types import Progress, unwatched
 
 MAX_BARS = 20  # distinct values that a histogram tells apart
 RANGES = 10
 CORE = 5  # the k-core that is advised where many have fewer ratings
 
 
-def describe_source(config: DataConfig) -> dict[str, Any]:
+def describe_source(config: DataConfig, on_read: Progress = unwatched) -> dict[str, Any]:
     """What `describe` says of the ratings that the config names, and how they were read: reading {format,
     columns, ignored, feedback}, rows of the file, duplicates (rows whose pair occurs before; the last one is
     described unless the config says otherwise), and of the timestamps how many are missing. The range of the
-    timestamps is that of the rows of the file."""
-    triples = read_triples(config)
+    timestamps is that of the rows of the file. `on_read`: told how many bytes have been read, of how many."""
+    triples = read_triples(config, on_read)
     times = triples.timestamps
     missing = np.zeros(len(triples), dtype=bool) if times is None else np.isnan(times) | (times < 0)
     is_settled = config.duplicates != "error"

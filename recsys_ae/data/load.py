@@ -23,7 +23,7 @@ from recsys_ae.data.readers.matrix import read_matrix
 from recsys_ae.data.readers.tables import read_table
 from recsys_ae.data.schema import Triples
 from recsys_ae.errors import ConfigError, DataError, brief
-from recsys_ae.types import BoolVector
+from recsys_ae.types import BoolVector, Progress, unwatched
 
 TYPED = ("parquet", "arrow", "jsonl", "npz")  # formats that tell texts from numbers
 log = logging.getLogger(__name__)
@@ -40,14 +40,14 @@ class Source:
     dataset: Dataset | None
 
 
-def load_ratings(config: DataConfig) -> Ratings:
+def load_ratings(config: DataConfig, on_read: Progress = unwatched) -> Ratings:
     """The ratings that the config names, checked and filtered. What was read as what is logged.
 
     Users and items without ratings (in the file or after filters) are not in the id maps. The scale is the
-    config's, else the known dataset's, else none is declared. Raises DataError with file and line or row at
-    whatever cannot be used.
+    config's, else the known dataset's, else none is declared. `on_read`: told how many bytes have been read,
+    of how many. Raises DataError with file and line or row at whatever cannot be used.
     """
-    triples = read_triples(config)
+    triples = read_triples(config, on_read)
     return apply_filters(to_ratings(triples, config), config.filters)
 
 
@@ -113,22 +113,24 @@ def declared_scale(config: DataConfig) -> tuple[float, float] | None:
     return dataset.scale
 
 
-def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolVector]:
+def load_pair(
+    config: DataConfig, train: str, test: str, on_read: Progress = unwatched
+) -> tuple[Ratings, BoolVector]:
     """The union of two files, and (n_observed,) which of its ratings, in the order of the matrix, are of
     `test`.
 
     The files lie in the folder of the dataset, or in the folder that `config.source` is; or `config.source`
-    is one of them. Repeats are resolved within each file. Timestamps are kept if both files have them. Raises
-    ConfigError if the files lie elsewhere, or the config has filters (they would mix the parts), DataError if
-    a pair is in both files, the files hold different feedback, or those of a known dataset are not all of
-    it."""
+    is one of them. `on_read`: told of the bytes of one, then of the other. Repeats are resolved within each
+    file. Timestamps are kept if both files have them. Raises ConfigError if the files lie elsewhere, or the
+    config has filters (they would mix the parts), DataError if a pair is in both files, the files hold
+    different feedback, or those of a known dataset are not all of it."""
     if config.filters != FiltersConfig():
         raise ConfigError(
             "filters cannot be used with a predefined split; filter the files, or split otherwise"
         )
     paths = _paths_of_pair(config, train, test)
     sources = [_located(config, path) for path in paths]
-    triples = [_read(source, config) for source in sources]
+    triples = [_read(source, config, on_read) for source in sources]
     kinds = [part.reading.feedback for part in triples]
     if kinds[0] != kinds[1]:
         raise DataError(f"{paths[0]} holds {kinds[0]} and {paths[1]} {kinds[1]}; set data.feedback for both")
@@ -138,11 +140,12 @@ def load_pair(config: DataConfig, train: str, test: str) -> tuple[Ratings, BoolV
     return union, of_test
 
 
-def read_triples(config: DataConfig) -> Triples:
-    """The rows of the source that reach the minimum rating, not yet checked. What was read as what is
-    logged. Raises DataError where a known dataset holds something else than it should."""
+def read_triples(config: DataConfig, on_read: Progress = unwatched) -> Triples:
+    """The rows of the source that reach the minimum rating, not yet checked. What was read as what is logged.
+    `on_read`: see `load_ratings`. Raises DataError where a known dataset holds something else than it
+    should."""
     source = _located(config)
-    triples = _read(source, config)
+    triples = _read(source, config, on_read)
     if source.dataset is not None:
         source.dataset.check(source.paths[0], triples)
     return at_least(triples, config.filters.min_rating)
@@ -169,9 +172,9 @@ def to_ratings(triples: Triples, config: DataConfig) -> Ratings:
     )
 
 
-def _read(source: Source, config: DataConfig) -> Triples:
+def _read(source: Source, config: DataConfig, on_read: Progress) -> Triples:
     files = [file for path in source.paths for file in parts_of(path)]
-    triples = read(files, source.format, source.columns, source.feedback, config)
+    triples = read(files, source.format, source.columns, source.feedback, config, on_read)
     shown = str(files[0]) if len(files) == 1 else f"{config.label}, {len(files)} files"
     log.info("%s", triples.reading.sentence(shown, len(triples)))
     if triples.reading.format not in TYPED:

@@ -15,6 +15,7 @@ from recsys_ae.evaluation.evaluator import check_fits, evaluate
 from recsys_ae.evaluation.report import Report, Status
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
+from recsys_ae.types import Progress, unwatched
 
 SEEN = "holdout_in_training"  # among the counts of a report
 
@@ -63,6 +64,7 @@ def evaluate_unless_seen(
     config: EvaluationConfig | None = None,
     *,
     anyway: bool = False,
+    on_tested: Progress = unwatched,
 ) -> Report:
     """The report of `evaluate`, with its status and, among the counts, how many holdout ratings the model has
     learnt from.
@@ -84,5 +86,5 @@ def evaluate_unless_seen(
             "back, train again, or evaluate anyway (--anyway, anyway=True) and have the report marked as "
             "foreign"
         )
-    report = evaluate(recommender, split, config)
+    report = evaluate(recommender, split, config, on_tested=on_tested)
     return replace(report, status=status, counts={**report.counts, SEEN: n_seen})

@@ -20,7 +20,15 @@ from recsys_ae.metrics import RATING, RMSE, Judged, Metric, Popularity, Predicti
 from recsys_ae.ranking import top_n
 from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
-from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, PositionMatrix, PositionVector
+from recsys_ae.types import (
+    BoolVector,
+    FloatMatrix,
+    FloatVector,
+    PositionMatrix,
+    PositionVector,
+    Progress,
+    unwatched,
+)
 
 Columns = dict[str, np.ndarray]
 Values = dict[str, float]
@@ -34,14 +42,20 @@ FALLBACK = (
 
 
 def evaluate(
-    recommender: Recommender, split: Split, config: EvaluationConfig | None = None, *, batch_size: int = 1024
+    recommender: Recommender,
+    split: Split,
+    config: EvaluationConfig | None = None,
+    *,
+    batch_size: int = 1024,
+    on_tested: Progress = unwatched,
 ) -> Report:
     """All metrics that the model is capable of, on the holdout of `split`, and its predictions there.
 
     Rankings are over the full catalogue without the user's fold-in. Users are scored `batch_size` at a time;
-    the result does not depend on it. Without holdout the report has counts and no metrics.
-    Raises DataError where model and split differ in users or items, CapabilityError where a split of users
-    meets a model that does not fold in.
+    the result does not depend on it. `on_tested`: told how many users are done, of how many: first of their
+    ratings, then of their lists. Without holdout the report has counts and no metrics. Raises DataError where
+    model and split differ in users or items, CapabilityError where a split of users meets a model that does
+    not fold in.
     """
     config = config or EvaluationConfig()
     check_fits(recommender, split)
@@ -52,12 +66,13 @@ def evaluate(
     values: Values = {}
     predicted = None
     if recommender.predicts_ratings and len(evaluated):
-        predicted = predict_holdout(recommender, split, batch_size=batch_size)
+        predicted = predict_holdout(recommender, split, batch_size=batch_size, on_tested=on_tested)
         columns, found = _rate(predicted, split)
         per_user, values = per_user | columns, values | found
     if recommender.ranks and len(evaluated):
         _check_relevant(relevant, least)
-        columns, found = _rank(recommender, split, relevant, config.cutoffs, batch_size)
+        blocks = _told(holdout_blocks(split, relevant, batch_size), len(evaluated), on_tested)
+        columns, found = _rank(recommender, split, blocks, config.cutoffs)
         per_user, values = per_user | columns, values | found
     return Report(
         metrics={key: value for key, value in values.items() if not np.isnan(value)},
@@ -74,14 +89,18 @@ def evaluate(
     )
 
 
-def predict_holdout(recommender: Recommender, split: Split, *, batch_size: int = 1024) -> Predictions:
-    """Predicted beside actual ratings of the holdout, in the order of its matrix.
+def predict_holdout(
+    recommender: Recommender, split: Split, *, batch_size: int = 1024, on_tested: Progress = unwatched
+) -> Predictions:
+    """Predicted beside actual ratings of the holdout, in the order of its matrix. `on_tested`: see
+    `evaluate`.
 
     Raises CapabilityError where the model does not predict ratings.
     """
     check_capable(recommender, RMSE)
     check_fits(recommender, split)
-    return predictions(recommender, holdout_blocks(split, split.holdout, batch_size), unpredicted(split))
+    blocks = _told(holdout_blocks(split, split.holdout, batch_size), len(split.evaluated_users), on_tested)
+    return predictions(recommender, blocks, unpredicted(split))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,6 +133,15 @@ def holdout_blocks(split: Split, holdout: Ratings, size: int = 1024) -> Iterator
     """The evaluated users of `split`, ascending, at most `size` at a time, each with its row of `holdout`."""
     for users, batch in split.histories().batches(size, rows=split.evaluated_users):
         yield Block(users, batch, select_rows(holdout.matrix, users))
+
+
+def _told(blocks: Iterable[Block], n_users: int, on_tested: Progress) -> Iterator[Block]:
+    """The same blocks; each is told of when the next is asked for."""
+    done = 0
+    for block in blocks:
+        yield block
+        done += len(block.users)
+        on_tested(done, n_users)
 
 
 def warm_pairs(split: Split) -> BoolVector:
@@ -209,7 +237,7 @@ def _rate(predicted: Predictions, split: Split) -> tuple[Columns, Values]:
 
 
 def _rank(
-    recommender: Recommender, split: Split, relevant: Ratings, cutoffs: Sequence[int], batch_size: int
+    recommender: Recommender, split: Split, blocks: Iterable[Block], cutoffs: Sequence[int]
 ) -> tuple[Columns, Values]:
     """Values per user, and the figures: means of them, and those of the catalogue."""
     metrics, n_items = metrics_at(cutoffs), split.train.n_items
@@ -217,7 +245,6 @@ def _rank(
     of_catalogue = [metric for metric in metrics if metric.family == "catalogue"]
     exposures = {cutoff: np.zeros(n_items, dtype=np.int64) for cutoff in cutoffs}
     collected: dict[str, list[np.ndarray]] = {metric.key: [] for metric in of_users}
-    blocks = holdout_blocks(split, relevant, batch_size)
     for judged in ranked_lists(recommender, blocks, popularity_of(split), n=max(cutoffs)):
         for cutoff, exposure in exposures.items():
             listed = judged.items[:, :cutoff]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
@@ -16,14 +16,16 @@ from recsys_ae.errors import RecsysError, out_of_memory
 from recsys_ae.evaluation.comparison import Difference, compare
 from recsys_ae.experiments.prepare import check_feedback, prepare_all
 from recsys_ae.experiments.run import run_on
-from recsys_ae.experiments.tune import check_budgets, tune
+from recsys_ae.experiments.tune import check_budgets, n_trials_of, tune
 from recsys_ae.metrics import main_metrics
 from recsys_ae.models.configs import ModelConfig, with_epochs
 from recsys_ae.models.fit import fit as fit_model
+from recsys_ae.reporting.progress import Planned
 from recsys_ae.results.benchmark import BenchmarkResult, Entry
 from recsys_ae.results.benchmark_page import write_benchmark
 from recsys_ae.results.tracking import track_benchmark, track_findings
-from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, ValidationConfig
+from recsys_ae.results.trials import Trial
+from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig, ExperimentConfig, ValidationConfig
 from recsys_ae.splitting.split import Split
 from recsys_ae.tracking.tracker import Tracker
 from recsys_ae.training.interrupts import Terminated
@@ -39,20 +41,22 @@ def run_benchmark(
     context: Context,
     tracker: Tracker,
     *,
-    on_run: Callable[[str], None] = ignore,
+    on_run: Callable[[Planned], None] = ignore,
+    on_trials: Callable[[Sequence[Trial]], None] = ignore,
     ratings: Ratings | None = None,
 ) -> BenchmarkResult:
     """Tune, fit and test every model with every seed. A model that fails keeps its error and the rest goes
     on; Ctrl-C ends the fitting, and what is done is still compared.
 
-    `folder`: gets the results, one run folder per model and seed in it. `on_run`: told which model is about
-    to be fitted, and with which seed. `ratings`: in place of those that the config names.
+    `folder`: gets the results, one run folder per model and seed in it. `on_run`: told which run of `planned`
+    is about to begin; `on_trials`: told of all finished trials of the run, before the first and after each.
+    `ratings`: in place of those that the config names.
 
     Raises ConfigError, DataError or CapabilityError, before anything is written, where the budgets, the data,
     the split or models for such data do not hold.
     """
     check_budgets(config)
-    splits = prepare_all(config.data, config.split, config.seeds, ratings=ratings)
+    splits = prepare_all(config.data, config.split, config.seeds, ratings=ratings, on_read=context.on_read)
     first = next(splits)  # now: it says whether data and split hold
     for model in {entry.model.kind: entry.model for entry in config.models}.values():
         check_feedback(model, first.train, anyway=context.anyway)
@@ -65,8 +69,8 @@ def run_benchmark(
             for seed, split in zip(config.seeds, splits, strict=True):
                 for entry in entries:
                     if entry.error is None:
-                        on_run(f"{entry.config.name}, seed {seed}")
-                        _run_entry(entry, config, seed, split, folder, context, tracker)
+                        on_run(_planned(entry.config, seed, config))
+                        _run_entry(entry, config, seed, split, folder, context, tracker, on_trials)
         except KeyboardInterrupt as error:
             stopped = error
             _mark_stopped(entries, len(config.seeds))
@@ -78,6 +82,16 @@ def run_benchmark(
         if isinstance(stopped, Terminated):
             raise stopped
     return result
+
+
+def planned(config: BenchmarkConfig) -> list[Planned]:
+    """The runs of a benchmark whose budgets hold, in their order: every model with the first seed, then with
+    the next."""
+    return [_planned(entry, seed, config) for seed in config.seeds for entry in config.models]
+
+
+def _planned(entry: EntryConfig, seed: int, config: BenchmarkConfig) -> Planned:
+    return Planned(entry.name, seed, n_trials_of(entry, config.trials))
 
 
 def _mark_stopped(entries: Iterable[Entry], n_seeds: int) -> None:
@@ -95,6 +109,7 @@ def _run_entry(
     folder: Path,
     context: Context,
     tracker: Tracker,
+    on_trials: Callable[[Sequence[Trial]], None],
 ) -> None:
     """One model on one seed; whatever goes wrong becomes the entry's error."""
     name = entry.config.name
@@ -104,7 +119,15 @@ def _run_entry(
         place, run_name = folder / name / f"seed-{seed}", f"{name}-seed-{seed}"
         with tracker.child(run_name) as child:
             trials = child if entry.config.grid or entry.config.space else None
-            tuned = tune(entry.config, split, config, seed=seed, context=context, tracker=trials)
+            tuned = tune(
+                entry.config,
+                split,
+                config,
+                seed=seed,
+                context=context,
+                tracker=trials,
+                on_trials=on_trials,
+            )
             experiment = _experiment(config, run_name, tuned.model, seed)
             result = run_on(experiment, split, place, context, child, tuned=tuned)
         if result.fit.interrupted:

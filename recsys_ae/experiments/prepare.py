@@ -14,6 +14,7 @@ from recsys_ae.settings.schema import branches, kind_of
 from recsys_ae.splitting.configs import PredefinedSplitConfig, SplitConfig
 from recsys_ae.splitting.make import make_split, predefined
 from recsys_ae.splitting.split import Split
+from recsys_ae.types import Progress, unwatched
 
 log = logging.getLogger(__name__)
 _FOR_LISTS = [
@@ -23,22 +24,29 @@ _FOR_LISTS = [
 ]
 
 
-def prepare(data: DataConfig, split: SplitConfig, seed: int) -> Split:
-    """Load and split. Raises DataError where a part that should hold ratings would be empty."""
-    return next(prepare_all(data, split, (seed,)))
+def prepare(data: DataConfig, split: SplitConfig, seed: int, on_read: Progress = unwatched) -> Split:
+    """Load and split. `on_read`: told how many bytes have been read, of how many. Raises DataError where a
+    part that should hold ratings would be empty."""
+    return next(prepare_all(data, split, (seed,), on_read=on_read))
 
 
 def prepare_all(
-    data: DataConfig, split: SplitConfig, seeds: tuple[int, ...], *, ratings: Ratings | None = None
+    data: DataConfig,
+    split: SplitConfig,
+    seeds: tuple[int, ...],
+    *,
+    ratings: Ratings | None = None,
+    on_read: Progress = unwatched,
 ) -> Iterator[Split]:
     """A split for each seed, all of ratings that are read once, or of these `ratings` in place of `data`."""
     if isinstance(split, PredefinedSplitConfig):
         if ratings is not None:
             raise ConfigError("a predefined split is made of two files; name them in a file of settings")
-        only = _counted(predefined(*load_pair(data, split.train, split.test), config=split))
+        pair = load_pair(data, split.train, split.test, on_read)
+        only = _counted(predefined(*pair, config=split))
         yield from (only for _ in seeds)
         return
-    ratings = load_ratings(data) if ratings is None else ratings
+    ratings = load_ratings(data, on_read) if ratings is None else ratings
     for seed in seeds:
         yield _counted(make_split(split, ratings, seed))
 

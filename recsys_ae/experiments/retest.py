@@ -16,12 +16,21 @@ from recsys_ae.results.result import tracked
 from recsys_ae.settings.configs import ExperimentConfig
 from recsys_ae.settings.explain import checked
 from recsys_ae.settings.load import changed_experiment
+from recsys_ae.types import Progress, unwatched
 
 
-def retest(folder: Path, overrides: Sequence[str] = (), *, anyway: bool = False) -> dict[str, Any]:
+def retest(
+    folder: Path,
+    overrides: Sequence[str] = (),
+    *,
+    anyway: bool = False,
+    on_read: Progress = unwatched,
+    on_tested: Progress = unwatched,
+) -> dict[str, Any]:
     """Test a stored model again, by the config in its folder and the `key=value` settings that change it:
     data, split, seed or evaluation. A relative path of the data is looked for here, then where the model was
-    trained.
+    trained. `on_read`: told how many bytes of the ratings have been read, of how many; `on_tested`: the same
+    of users.
 
     The answer has the "validation" that chose the model (None where nothing was chosen, or it is not known),
     "metrics", "relevance" (what counts as a hit), "counts", the "status" of the test,
@@ -40,9 +49,11 @@ def retest(folder: Path, overrides: Sequence[str] = (), *, anyway: bool = False)
     config = changed_experiment(before, overrides, where)
     if (config.model, config.validation) != (before.model, before.validation):
         raise ConfigError("the model is trained already: evaluate with other data, split, seed or evaluation")
-    split = prepare(config.data, config.split, config.seed)
+    split = prepare(config.data, config.split, config.seed, on_read)
     training = Training(stored.histories, stored.recommender.items, stored.info["data_fingerprint"])
-    report = evaluate_unless_seen(stored.recommender, split, training, config.evaluation, anyway=anyway)
+    report = evaluate_unless_seen(
+        stored.recommender, split, training, config.evaluation, anyway=anyway, on_tested=on_tested
+    )
     is_own = report.split_fingerprint == stored.info["split_fingerprint"]
     return {
         "status": report.status,

@@ -35,7 +35,7 @@ def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Track
     check_resumable(config.model, context)
     device_of(config.model, context.device)  # refuses one that is not there
     checkpoints = context.checkpoints or folder.parent / ".checkpoints"
-    split = prepare(config.data, config.split, config.seed)
+    split = prepare(config.data, config.split, config.seed, context.on_read)
     check_feedback(config.model, split.train, anyway=context.anyway)
     keeping = replace(context, checkpoints=checkpoints, keep_state=True)  # until the results are there
     with tracker:
@@ -58,7 +58,8 @@ def run_on(
     track_origin(tracker, config, split)
     fit = _fit(config, split, context, tracker, tuned)
     with measured() as testing:
-        report = evaluate(fit.model, split, config.evaluation)  # the test part's only use
+        # the test part's only use
+        report = evaluate(fit.model, split, config.evaluation, on_tested=context.on_tested)
     result = RunResult(
         name=config.name,
         report=replace(report, counts={**sizes(split), **report.counts}, status="clean"),

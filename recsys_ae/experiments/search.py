@@ -38,7 +38,7 @@ def run_search(
     """
     check_settings(config.entry)
     device_of(config.model, context.device)  # refuses one that is not there
-    split = prepare(config.data, config.split, config.seed)
+    split = prepare(config.data, config.split, config.seed, context.on_read)
     check_feedback(config.model, split.train, anyway=context.anyway)
     study = folder / STUDY
     with tracker:

@@ -63,12 +63,20 @@ def candidates(entry: EntryConfig) -> Iterator[tuple[dict[str, Any], ModelConfig
         yield settings, changed(entry.model, settings, where=origin(entry))
 
 
+def n_trials_of(entry: EntryConfig, budget: int) -> int:
+    """How many combinations of a sound grid or space are tried, of so many that every model may try."""
+    if not entry.space:
+        return prod(len(values) for values in entry.grid.values())
+    values = [axis.values() for axis in axes_of(entry.model, entry.space, where=origin(entry))]
+    known = [len(each) for each in values if each is not None]
+    return budget if len(known) < len(values) else min(budget, prod(known))
+
+
 def check_budgets(config: BenchmarkConfig) -> None:
     """Every grid is sound and within the budget, and every space is sound. Raises ConfigError, before any
     data is read."""
     for number, entry in enumerate(config.models):
-        n_trials = prod(len(values) for values in entry.grid.values())
-        if n_trials > config.trials:
+        if not entry.space and (n_trials := n_trials_of(entry, config.trials)) > config.trials:
             raise ConfigError(
                 f"models.{number}.grid: {entry.name!r} has {n_trials} combinations, and every "
                 f"model may try {config.trials}; shorten the grid or raise trials"

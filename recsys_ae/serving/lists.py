@@ -18,7 +18,7 @@ from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdE
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import Recommender
 from recsys_ae.serving.asked import distinct, ids_of, positions_of
-from recsys_ae.types import BoolVector, FloatMatrix, PositionVector
+from recsys_ae.types import BoolVector, FloatMatrix, PositionVector, Progress
 
 LONGEST_NAME = 255  # bytes that a file system allows; a longer text is a list of users
 LIST_COLUMNS = ("user", "rank", "item", "score")
@@ -68,6 +68,15 @@ def recommend(
         for chosen, batch in histories.batches(batch_size, rows=rows)
         for scores in (among(recommender.score(batch), allowed),)
     )
+
+
+def passing(blocks: Iterable[TopNBlock], n_users: int, on_listed: Progress) -> Iterator[TopNBlock]:
+    """The same blocks, of so many users in all; told is how many have passed."""
+    done = 0
+    for block in blocks:
+        done += len(block.rows)
+        on_listed(done, n_users)
+        yield block
 
 
 def among(scores: FloatMatrix, allowed: BoolVector | None) -> FloatMatrix:

@@ -124,7 +124,11 @@ def user() -> str:
     """Who runs this program."""
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # no such user in the machine's list, as in some containers
+    except (
+        OSError,
+        KeyError,
+        ImportError,
+    ):  # no such user in the machine's list, as in some containers, or no list
         return "unknown"
 
 

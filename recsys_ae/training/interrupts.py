@@ -1,4 +1,5 @@
-"""Signals that let the work at hand come to a clean end: Ctrl-C, and the SIGTERM and SIGHUP of others."""
+"""Signals that let the work at hand come to a clean end: Ctrl-C, and the SIGTERM and, where there is one,
+SIGHUP of others."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 log = logging.getLogger(__name__)
-_FROM_OTHERS = (signal.SIGTERM, signal.SIGHUP)
+_FROM_OTHERS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Terminated(KeyboardInterrupt):

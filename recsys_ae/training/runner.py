@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 from recsys_ae.errors import StorageError
 from recsys_ae.training.checkpoints import Arrays, Checkpoint, TrainingState
 from recsys_ae.training.interrupts import deferred_interrupt
-from recsys_ae.types import Epoch
+from recsys_ae.types import Epoch, Progress, unwatched
 
 log = logging.getLogger(__name__)
 C = TypeVar("C")
@@ -39,8 +39,9 @@ class Context:
     `device`: "auto", "cpu" or "cuda". `checkpoints`: folder that holds the states of unfinished trainings,
     each under its key; None keeps none. `resume`: continue from there. `keep_state`: a training that came to
     its end leaves its state too, for the sake of what follows: that may be stopped, or find no room.
-    `on_epoch`: told of each epoch (progress bar, tracker). `anyway`: fit a model even to data that it is not
-    meant for.
+    `on_epoch`: told of each epoch (progress bar, tracker). `on_read`: told how many bytes of the ratings have
+    been read, of how many. `on_tested`: told how many users a test has behind it, of how many. `anyway`: fit
+    a model even to data that it is not meant for.
     """
 
     device: str = "auto"
@@ -48,6 +49,8 @@ class Context:
     resume: bool = False
     keep_state: bool = False
     on_epoch: Callable[[Epoch], None] = ignore
+    on_read: Progress = unwatched
+    on_tested: Progress = unwatched
     anyway: bool = False
 
 

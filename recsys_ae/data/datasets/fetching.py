@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -13,8 +12,8 @@ from recsys_ae.data.datasets.known import Archive, Dataset
 from recsys_ae.data.datasets.places import BUNDLED, cache_folder, data_folder, known, ratings_file
 from recsys_ae.errors import DataError, StorageError, reason
 from recsys_ae.files import replaced_folder
+from recsys_ae.types import Progress
 
-Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0 if unknown)
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 30  # without a byte
 MOST_DOWNLOADED = 1 << 30  # bytes; the largest archive has a quarter of that
@@ -28,8 +27,9 @@ def fetch(
     """The folder of the dataset, downloaded and unpacked to `folder`/`name` unless its ratings are there.
 
     `folder`: None is RECSYS_AE_DATA, else the user's cache. `url`: a mirror of the archive; its checksum must
-    be the same. Show `Dataset.terms` before. Raises DataError where there is nothing to download, no answer,
-    another checksum, or no place to write: then nothing is left behind.
+    be the same. `progress`: told of bytes, so far and in all (0 where that is not known). Show
+    `Dataset.terms` before. Raises DataError where there is nothing to download, no answer, another checksum,
+    or no place to write: then nothing is left behind.
     """
     dataset = known(name)
     if dataset.bundled:

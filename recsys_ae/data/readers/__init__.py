@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import assert_never, get_args
 
@@ -20,6 +21,7 @@ from recsys_ae.data.readers.tables import read_arrow, read_parquet
 from recsys_ae.data.readers.text import read_text
 from recsys_ae.data.schema import Triples
 from recsys_ae.errors import DataError, brief, reason
+from recsys_ae.types import Progress, unwatched
 
 SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet", ".npz": "npz", ".inter": "inter", ".arrow": "arrow",
@@ -34,9 +36,10 @@ def read(
     columns: ColumnsConfig,
     feedback: Feedback | None,
     config: DataConfig,
+    on_read: Progress = unwatched,
 ) -> Triples:
     """The rows of one or more files of the same columns, one after the other. `format` None detects it from
-    the suffix and the first line.
+    the suffix and the first line. `on_read`: told how many bytes have been read, of how many.
 
     Raises DataError, with file and line or row, where a file cannot be read as such: missing, empty, without
     a needed column, in another encoding, with lines of the wrong width or fields that are no numbers; and
@@ -44,7 +47,12 @@ def read(
     """
     if repeated := [file for number, file in enumerate(files) if file in files[:number]]:
         raise DataError(f"{repeated[0]}: is named twice; name each file once")
-    triples = [_read(file, format, columns, feedback, config) for file in files]
+    sizes = [file.stat().st_size if file.is_file() else 0 for file in files]
+    triples: list[Triples] = []
+    for file, size in zip(files, sizes, strict=True):
+        tell = partial(_tell, on_read, sum(sizes[: len(triples)]), sum(sizes))
+        triples.append(_read(file, format, columns, feedback, config, tell))
+        tell(size, size)
     for file, part in zip(files, triples, strict=True):
         if part.reading.feedback == "events":
             _check_partition(file, columns, feedback)
@@ -58,6 +66,11 @@ def read(
     if len(joined) == 0:
         raise DataError(f"{files[0]}: holds no ratings")
     return joined
+
+
+def _tell(on_read: Progress, before: int, whole: int, done: int, total: int) -> None:
+    """Of the bytes of a file, among those of files before it and after."""
+    on_read(before + done, whole)
 
 
 def parts_of(path: Path) -> list[Path]:
@@ -120,7 +133,12 @@ def _check_partition(file: Path, columns: ColumnsConfig, feedback: Feedback | No
 
 
 def _read(
-    path: Path, format: Format | None, columns: ColumnsConfig, feedback: Feedback | None, config: DataConfig
+    path: Path,
+    format: Format | None,
+    columns: ColumnsConfig,
+    feedback: Feedback | None,
+    config: DataConfig,
+    on_read: Progress,
 ) -> Triples:
     try:
         format = format or _detected(path, config)
@@ -130,7 +148,7 @@ def _read(
             case "arrow":
                 triples = read_arrow(path, columns, feedback)
             case "jsonl":
-                triples = read_jsonl(path, columns, feedback, config.encoding)
+                triples = read_jsonl(path, columns, feedback, config.encoding, on_read)
             case "npz":
                 triples = read_npz(path, feedback)
             case "movielens" | "tab" | "csv" | "semicolon" | "tsv" | "inter":
@@ -142,6 +160,7 @@ def _read(
                     encoding=config.encoding,
                     header=config.header,
                     decimal=config.decimal,
+                    on_read=on_read,
                 )
             case _:
                 assert_never(format)

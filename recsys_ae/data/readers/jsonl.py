@@ -18,11 +18,18 @@ from recsys_ae.data.readers.opened import lines_of, opened, opened_text, without
 from recsys_ae.data.readers.tables import no_id, reading_of, triples_of
 from recsys_ae.data.schema import Triples
 from recsys_ae.errors import DataError, brief
+from recsys_ae.types import Progress, unwatched
 
 BLOCK_BYTES = 16 << 20  # a line (a review) must fit into one block
 
 
-def read_jsonl(path: Path, columns: ColumnsConfig, feedback: Feedback | None, encoding: str) -> Triples:
+def read_jsonl(
+    path: Path,
+    columns: ColumnsConfig,
+    feedback: Feedback | None,
+    encoding: str,
+    on_read: Progress = unwatched,
+) -> Triples:
     """Arrow reads what is in order and in UTF-8; what it refuses is read again line by line, to name the
     first offender, or to read it after all (ids of which some are numbers and some text)."""
 
@@ -35,14 +42,14 @@ def read_jsonl(path: Path, columns: ColumnsConfig, feedback: Feedback | None, en
     try:
         if without_mark(encoding) != "utf-8-sig":
             raise UnicodeError
-        table = _table(path)
+        table = _table(path, on_read=on_read)
         reading = reading_of(table.schema, columns, feedback, path, "jsonl", first=table.column)
         names = [reading.columns[role] for role in ("user", "item")]
         kinds = [table.schema.field(name).type for name in names]
         if any(map(pa.types.is_floating, kinds)):
             raise RowsDiffer  # Arrow rounds whole numbers of more than 53 bits beside others
         if any(map(pa.types.is_timestamp, kinds)):
-            table = _table(path, names)  # ids that look like dates stay as they are
+            table = _table(path, names, on_read=on_read)  # ids that look like dates stay as they are
         check_lines(path, encoding, table.num_rows)
     except MemoryError:  # the slow reader needs far more
         raise
@@ -51,10 +58,10 @@ def read_jsonl(path: Path, columns: ColumnsConfig, feedback: Feedback | None, en
     return triples_of(table, reading, path, where=where)
 
 
-def _table(path: Path, texts: list[str] | None = None) -> pa.Table:
+def _table(path: Path, texts: list[str] | None = None, *, on_read: Progress = unwatched) -> pa.Table:
     """`texts`: columns that are text, whatever they look like."""
     schema = None if texts is None else pa.schema([(name, pa.string()) for name in texts])
-    with opened(path) as file:
+    with opened(path, on_read) as file:
         return pajson.read_json(
             file,
             read_options=pajson.ReadOptions(block_size=BLOCK_BYTES),

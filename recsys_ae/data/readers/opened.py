@@ -18,6 +18,7 @@ import pyarrow as pa
 from recsys_ae.data.configs import COMPRESSED
 from recsys_ae.data.readers.unpacked import Limited, Unpacked
 from recsys_ae.errors import DataError
+from recsys_ae.types import Progress, unwatched
 
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)  # beside OSError
 BUFFER_BYTES = 1 << 18
@@ -38,25 +39,27 @@ def suffix_of(path: Path) -> str:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked. Raises DataError at a zip archive of any number of files but one, and
-    at what unpacks to more than `MOST_UNPACKED` bytes, or to more than `MOST_RATIO` times its size."""
+def opened(path: Path, on_read: Progress = unwatched) -> Iterator[BinaryIO]:
+    """The bytes of a file, unpacked. `on_read`: told how many bytes of the file have been read, of how many,
+    but of a `.zst` file. Raises DataError at a zip archive of any number of files but one, and at what
+    unpacks to more than `MOST_UNPACKED` bytes, or to more than `MOST_RATIO` times its size."""
     with ExitStack() as stack:
         entered = stack.enter_context
+        packed = entered(io.BufferedReader(_Watched(path, on_read), BUFFER_BYTES))
         match path.suffix.lower():
             case ".gz":
-                source: Any = entered(gzip.GzipFile(path))
+                source: Any = entered(gzip.GzipFile(fileobj=packed))
             case ".bz2":
-                source = Unpacked(entered(path.open("rb")), bz2.BZ2Decompressor)
+                source = Unpacked(packed, bz2.BZ2Decompressor)
             case ".xz":
-                source = Unpacked(entered(path.open("rb")), lzma.LZMADecompressor)
+                source = Unpacked(packed, lzma.LZMADecompressor)
             case ".zst":
                 source = entered(pa.input_stream(str(path), compression="zstd"))
             case ".zip":
-                archive = entered(zipfile.ZipFile(path))
+                archive = entered(zipfile.ZipFile(packed))
                 source = entered(archive.open(_only_member(archive, path)))
             case _:
-                yield entered(path.open("rb"))
+                yield packed
                 return
         yield cast(BinaryIO, io.BufferedReader(Limited(source, path), BUFFER_BYTES))
 
@@ -82,6 +85,19 @@ def lines_of(file: TextIO, path: Path) -> Iterator[str]:
 def without_mark(encoding: str) -> str:
     """The encoding that also drops a byte order mark, which spreadsheets put before UTF-8."""
     return "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+
+
+class _Watched(io.FileIO):
+    """A file that tells how far it has been read."""
+
+    def __init__(self, path: Path, on_read: Progress) -> None:
+        super().__init__(path)
+        self._on_read, self._size = on_read, path.stat().st_size
+
+    def readinto(self, buffer: Any) -> int | None:
+        n = super().readinto(buffer)
+        self._on_read(self.tell(), self._size)
+        return n
 
 
 def _only_member(archive: zipfile.ZipFile, path: Path) -> str:

@@ -27,6 +27,7 @@ from recsys_ae.data.readers.opened import opened
 from recsys_ae.data.readers.quoting import check_breaks
 from recsys_ae.data.schema import LAST_TIMESTAMP, Triples, rating_values
 from recsys_ae.errors import DataError, brief
+from recsys_ae.types import Progress, unwatched
 
 BLOCK_BYTES = 4 << 20  # long lines (reviews) must fit into one block
 LEAST_MOMENT = 1e8  # the year 1973; no rating is as large
@@ -44,10 +45,12 @@ def read_text(
     encoding: str = "utf-8",
     header: bool | None = None,
     decimal: Decimal | None = None,
+    on_read: Progress = unwatched,
 ) -> Triples:
     """Arrow reads what is in order. What it refuses, or reads as other rows than the lines of the file, is
     read again line by line, to name the first offender (or to read it after all: line breaks within quotes,
-    lines of spaces, a colon within a field of a `::` file)."""
+    lines of spaces, a colon within a field of a `::` file). `on_read`: told of bytes; half of them are read
+    when Arrow has read all, the rest while the lines are counted."""
     layout = text_layout(path, format, encoding, header, columns)
     sample = layout.sample()
     reading = _reading(layout, sample, columns, feedback, format)
@@ -59,9 +62,15 @@ def read_text(
         if not all(is_number(text) for text in texts if text.strip()):
             as_text.add("timestamp")
     try:
-        found = _read_fast(layout, reading.places, as_text)
+        found = _read_fast(layout, reading.places, as_text, lambda done, total: on_read(done // 2, total))
         n_lines = len(found["user"]) + layout.has_header
-        check_lines(path, encoding, n_lines, layout.separator if layout.quoted else "")
+        check_lines(
+            path,
+            encoding,
+            n_lines,
+            layout.separator if layout.quoted else "",
+            on_read=lambda done, total: on_read((total + done) // 2, total),
+        )
     except MemoryError:  # the slow reader needs far more
         raise
     except (pa.ArrowException, UnicodeError, RowsDiffer):
@@ -135,7 +144,9 @@ def _reading(
     return reading
 
 
-def _read_fast(layout: Layout, places: dict[str, int], as_text: Collection[str]) -> Columns:
+def _read_fast(
+    layout: Layout, places: dict[str, int], as_text: Collection[str], on_read: Progress
+) -> Columns:
     """Role -> column. A `::` file is read with ':' as separator: every second column must be empty."""
     step = len(layout.separator)
     width = step * (len(layout.names) - 1) + 1
@@ -143,7 +154,7 @@ def _read_fast(layout: Layout, places: dict[str, int], as_text: Collection[str])
         str(step * place): pa.string() if role in as_text else TYPES[role] for role, place in places.items()
     }
     between = {str(place): pa.null() for place in range(width) if place % step}
-    with opened(layout.path) as file, _signals_left_to_python():
+    with opened(layout.path, on_read) as file, _signals_left_to_python():
         table = pacsv.read_csv(
             file,
             read_options=pacsv.ReadOptions(
