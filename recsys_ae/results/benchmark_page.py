@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from math import nan
 from pathlib import Path
+from typing import Any
 
 from recsys_ae.files import replaced
-from recsys_ae.metrics import main_metrics
-from recsys_ae.reporting.page import Picture, Section, page
+from recsys_ae.metrics import is_ranking_metric
+from recsys_ae.reporting.page import (
+    Block,
+    Cards,
+    Facts,
+    Figures,
+    Fold,
+    Ranking,
+    Section,
+    Text,
+    page,
+)
 from recsys_ae.reporting.plots import plot_metric_bars
 from recsys_ae.reporting.tables import Table
-from recsys_ae.results.benchmark import BenchmarkResult, full_note, full_table, rating_decimals, remarks
+from recsys_ae.results.benchmark import (
+    BenchmarkResult,
+    Entry,
+    full_note,
+    full_table,
+    rating_decimals,
+    remarks,
+    short_notes,
+    short_table,
+)
+from recsys_ae.results.benchmark_figures import (
+    Measured,
+    colours,
+    curve_figures,
+    group_figures,
+    measured,
+    time_figure,
+    value_figures,
+)
+from recsys_ae.results.conclusion import conclusion_lines, conclusions
 from recsys_ae.results.folder import CONFIG, yaml_of
+from recsys_ae.results.readable import settings_of, unusual, value_text
 from recsys_ae.results.result import RESULT, RunResult, write_document
+from recsys_ae.results.sample_lists import sample_lists
 from recsys_ae.results.trials import Trial
 from recsys_ae.seals import checksums
-from recsys_ae.settings.configs import BenchmarkConfig
+from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig
 
 _READING = (
     "Means over the seeds. All models were given the same training ratings. {early}Settings and epochs were "
-    "never chosen on the test part. Differences to {reference} are paired over users; rmse is of predicted "
-    "ratings (low is better), ndcg of the order of the whole catalogue (high is better).\n\n{note}\n\n"
-    "{fallback}"
+    "never chosen on the test part. Differences to {reference} are paired over users; RMSE is of predicted "
+    "ratings (low is better), NDCG of the order of the whole catalogue (high is better)."
 )
 _TRIALS = (
     "Every setting that was tried was fitted to a part of the training ratings and scored on the rest of "
@@ -48,7 +79,15 @@ def write_benchmark(result: BenchmarkResult) -> list[Path]:
     benchmark's folder, and return their paths."""
     table, trials = full_table(result), trials_table(result)
     notes = "".join(f"- {remark}\n" for remark in remarks(result))
-    read = [table.markdown(), f"{full_note(result)}\n".lstrip(), notes, f"{_TRIALS}\n", trials.markdown()]
+    lead = "\n\n".join(conclusion_lines(result)) + "\n"
+    read = [
+        lead,
+        table.markdown(),
+        f"{full_note(result)}\n".lstrip(),
+        notes,
+        f"{_TRIALS}\n",
+        trials.markdown(),
+    ]
     texts = {
         CONFIG: yaml_of(result.config),
         "table.csv": table.csv(),
@@ -56,11 +95,13 @@ def write_benchmark(result: BenchmarkResult) -> list[Path]:
         "table.md": "\n".join(filter(None, read)),
     }
     written = [_write_text(result.folder / name, text) for name, text in texts.items()]
-    bars = _write_bars(result)
-    written += [*bars, _write_text(result.folder / "page.html", _page(result, table, trials, bars))]
+    found = measured(result)
+    written += _write_bars(result, found)
+    written.append(_write_text(result.folder / "page.html", benchmark_page(result, table, trials, found)))
     files = checksums(result.folder, [path.name for path in written])
+    document = {**result.to_json(), "conclusions": [one.to_json() for one in conclusions(result)]}
     with replaced(result.folder / RESULT) as temporary:
-        write_document(temporary, result.to_json(), files=files)
+        write_document(temporary, document, files=files)
     return [*written, result.folder / RESULT]
 
 
@@ -70,65 +111,142 @@ def _write_text(path: Path, text: str) -> Path:
     return path
 
 
-def _write_bars(result: BenchmarkResult) -> list[Path]:
-    """A picture for each compared metric that any model has: of the models that have it, and those that
-    failed."""
+def _write_bars(result: BenchmarkResult, found: Sequence[Measured]) -> list[Path]:
+    """A picture for each compared metric that any model has, for places other than the page: of the models
+    that have it, with the intervals of their figures, and those that failed."""
+    failed = [entry for entry in result.entries if entry.error]
     written = []
-    for metric in main_metrics(result.config.evaluation.cutoffs[0]):
-        shown = [entry for entry in result.entries if entry.error or metric.key in entry.means()]
-        if all(entry.error for entry in shown):
-            continue
-        path = result.folder / f"{metric.key}.svg"
+    for of in found:
+        path = result.folder / f"{of.metric.key}.svg"
+        widths = [of.estimates[e.config.name] for e in of.entries]
         plot_metric_bars(
-            [entry.config.name for entry in shown],
-            [nan if entry.error else entry.means()[metric.key] for entry in shown],
-            [entry.deviations().get(metric.key, nan) for entry in shown],
-            metric=metric,
+            [entry.config.name for entry in (*of.entries, *failed)],
+            [*(entry.means()[of.metric.key] for entry in of.entries), *(nan for _ in failed)],
+            [*((width.high - width.low) / 2 for width in widths), *(nan for _ in failed)],
+            metric=of.metric,
             path=path,
         )
         written.append(path)
     return written
 
 
-def _page(result: BenchmarkResult, table: Table, trials: Table, bars: Sequence[Path]) -> str:
+def benchmark_page(result: BenchmarkResult, table: Table, trials: Table, found: Sequence[Measured]) -> str:
     """Everything on one HTML page that needs nothing beside it."""
-    config, fingerprints = result.config, result.fingerprints()
-    runs = [run for entry in result.entries for run in entry.runs]
-    fallback = runs[0].report.fallback if runs else ""
-    facts = {
-        "data": config.data.label,
-        "data fingerprint": ", ".join(sorted({row["data"] for row in fingerprints})),
-        "split": ", ".join(f"{key} {value}" for key, value in config.split.model_dump(mode="json").items()),
-        "split fingerprints": ", ".join(row["split"] for row in fingerprints),
-        "seeds": ", ".join(map(str, config.seeds)),
-        "trials of each model": config.trials,
-        "validation share": config.validation.share,
-        "fitted on": ", ".join(sorted({_fitted_on(run) for run in runs})),
-        "reference": config.reference,
-    }
-    caption = "" if len(config.seeds) == 1 else "Lines: standard deviation over the seeds."
+    series = colours(result, found)
     sections = [
-        Section(
-            "Models side by side",
-            text=_READING.format(
-                early=_early(config),
-                reference=config.reference,
-                note=full_note(result),
-                fallback=fallback,
-            ),
-            table=table,
-            pictures=[Picture.read(path, caption) for path in bars],
+        Section("Models side by side", list(_comparison(result, table, found, series))),
+        *_with_figures("Quality against time", [time_figure(of, series) for of in found]),
+        *_with_figures("How they learnt", list(curve_figures(result, found, series))),
+        *_with_figures(
+            "For whom, and for what", [f for of in found for f in group_figures(of, series, result)]
         ),
+        *_samples(result),
         Section(
             "Choices on validation ratings",
-            text="\n\n".join([_TRIALS, *remarks(result)]),
-            table=trials,
-            fold=f"{len(trials.rows)} trials",
+            [Text("\n\n".join([_TRIALS, *remarks(result)])), Fold(f"{len(trials.rows)} trials", [trials])],
         ),
-        Section("What was compared", facts=facts),
-        Section("Settings", table=_settings_table(result)),
+        Section("What was run", list(_what_was_run(result))),
+        Section("Settings", [Cards([_settings_card(entry) for entry in result.entries])]),
     ]
-    return page(config.name, sections)
+    return page(result.config.name, sections, subtitle=_subtitle(result), lead=conclusion_lines(result))
+
+
+def _subtitle(result: BenchmarkResult) -> str:
+    config = result.config
+    n, seeds = len(config.models), len(config.seeds)
+    return (
+        f"{n} {'model' if n == 1 else 'models'} on {config.data.label}, {seeds} "
+        f"{'seed' if seeds == 1 else 'seeds'}, {datetime.now(UTC):%d %B %Y}"
+    )
+
+
+def _with_figures(heading: str, figures: list) -> list[Section]:
+    return [Section(heading, [Figures(figures)])] if figures else []
+
+
+def _comparison(
+    result: BenchmarkResult, table: Table, found: Sequence[Measured], series: Mapping[str, str]
+) -> Iterator[Block]:
+    short, _ = short_table(result)
+    labels = {of.metric.key: of.metric.label for of in found}
+    yield short.renamed(labels | {f"Δ {key}": f"Δ {label}" for key, label in labels.items()})
+    yield Text("\n\n".join(short_notes(result)), small=True)
+    for of in found:
+        yield Figures(list(value_figures(result, of, series)))
+    config, runs = result.config, [run for entry in result.entries for run in entry.runs]
+    reading = _READING.format(early=_early(config), reference=config.reference)
+    fallback = runs[0].report.fallback if runs else ""
+    yield Text(f"{reading}\n\n{fallback}", small=True)
+    yield Fold("All columns", [table, Text(full_note(result), small=True)])
+
+
+def _samples(result: BenchmarkResult) -> list[Section]:
+    """Lists of the model that is first by validation, of the first seed; nothing where none is."""
+    chosen = [one.model for one in conclusions(result) if is_ranking_metric(one.metric.key)]
+    run = next((e.runs[0] for e in result.entries if e.config.name in chosen), None)
+    found = None if run is None else sample_lists(run, result.config.data.source)
+    if found is None:
+        return []
+    cards = [
+        (
+            f"User {one.user}",
+            [
+                Ranking(f"Liked best of {one.n_history} rated", one.liked),
+                Ranking("Recommended", one.listed or ["nothing is left to recommend"]),
+            ],
+        )
+        for one in found.lists
+    ]
+    text = f"{found.who} The lists are those of {chosen[0]}, without what the user has rated."
+    return [Section("What it recommends", [Text(text), Cards(cards)])]
+
+
+def _what_was_run(result: BenchmarkResult) -> Iterator[Block]:
+    config, fingerprints = result.config, result.fingerprints()
+    runs = [run for entry in result.entries for run in entry.runs]
+    counts = runs[0].report.counts if runs else {}
+    seconds = sum(v.seconds for e in result.entries for v in e.validations())
+    seconds += sum(run.cost.fit_seconds + run.cost.evaluate_seconds for run in runs)
+    facts: dict[str, Any] = {"data": config.data.label}
+    if "train_ratings" in counts:
+        total = counts["train_ratings"] + counts["holdout_ratings"]
+        facts["size"] = f"{total:,} ratings of {counts['users']:,} users and {counts['items']:,} items"
+    facts |= {
+        "split": ", ".join(f"{name} {value}" for name, value in settings_of(config.split).items()),
+        "tested on": f"{counts.get('holdout_ratings', 0):,} ratings of "
+        f"{counts.get('evaluated_users', 0):,} users (first seed)",
+        "seeds": ", ".join(map(str, config.seeds)),
+        "trials of each model": config.trials,
+        "validation share": f"{config.validation.share:g}",
+        "reference": config.reference,
+        "finished": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "time of all fits and tests": _duration(seconds),
+        "fitted on": ", ".join(sorted({_fitted_on(run) for run in runs})),
+        "again with": f"recsys-ae benchmark {CONFIG} (the file beside this page)",
+    }
+    yield Facts(facts)
+    identity: dict[str, Any] = {
+        "data fingerprint": ", ".join(sorted({row["data"] for row in fingerprints})),
+        "split fingerprints": ", ".join(row["split"] for row in fingerprints),
+    }
+    if runs:
+        identity["commit"] = runs[0].origin.git_commit or "installed, not from a repository"
+        identity |= runs[0].origin.versions
+    data, plain = settings_of(config.data), unusual_of_data(config)
+    yield Fold("Fingerprints and versions", [Facts(identity)])
+    yield Fold("How the data were read", [Facts(data, plain)])
+
+
+def unusual_of_data(config: BenchmarkConfig) -> frozenset[str]:
+    """The settings of the data that are not what they would be for this source by default."""
+    usual = settings_of(type(config.data)(source=config.data.source))
+    return frozenset(name for name, value in settings_of(config.data).items() if usual[name] != value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _fitted_on(run: RunResult) -> str:
@@ -140,6 +258,36 @@ def _early(config: BenchmarkConfig) -> str:
     names = [entry.name for entry in config.models if entry.model.trains_in_epochs]
     text = _REFITTED if config.validation.refit else _EARLY
     return text.format(names=", ".join(names), share=config.validation.share) if names else ""
+
+
+def _settings_card(entry: Entry) -> tuple[str, Sequence[Block]]:
+    """What the file says of a model where that differs from the defaults, what was tried and chosen, and all
+    settings behind a fold."""
+    config = entry.config
+    settings, changed = settings_of(config.model), unusual(config.model)
+    shown = {"kind": config.model.kind} | {name: value for name, value in settings.items() if name in changed}
+    tried = {f"{name}, tried": _domain_text(config, name) for name in (*config.grid, *config.space)}
+    chosen: dict[str, list[str]] = {}
+    for validation in entry.validations():
+        for name, value in validation.winner.settings.items():
+            chosen.setdefault(f"{name}, chosen", []).append(value_text(value))
+    picked = {name: "; ".join(dict.fromkeys(values)) for name, values in chosen.items()}
+    for name in {name.removesuffix(", chosen") for name in picked}:
+        shown.pop(name, None)
+    blocks: list[Block] = [Facts(shown | tried | picked, frozenset(picked))]
+    if entry.error is not None:
+        blocks.append(Text(f"Failed: {entry.error}"))
+    blocks.append(Fold("All settings as in the file", [Facts(settings, changed)]))
+    return config.name, blocks
+
+
+def _domain_text(config: EntryConfig, name: str) -> str:
+    if name in config.grid:
+        return "; ".join(map(value_text, config.grid[name]))
+    domain = config.space[name].model_dump(mode="json")
+    if "values" in domain:
+        return "; ".join(map(value_text, domain["values"]))
+    return f"{domain['low']:g} to {domain['high']:g}" + (", by ratios" if domain["log"] else "")
 
 
 def trials_table(result: BenchmarkResult) -> Table:
@@ -156,7 +304,7 @@ def trials_table(result: BenchmarkResult) -> Table:
     for name, seed, validation, place, trial in found:
         chosen = place == validation.chosen
         remark = "; ".join(validation.remarks()) if chosen else _open_end(trial)
-        settings = ", ".join(f"{key} = {json.dumps(value)}" for key, value in trial.settings.items())
+        settings = ", ".join(f"{key} = {value_text(value)}" for key, value in trial.settings.items())
         of_fit = (trial.epochs_run or None, trial.best_epoch, trial.seconds, trial.error or remark or None)
         scored = (validation.metric, trial.score, "yes" if chosen else None)
         rows.append((name, seed, settings or "as configured", *scored, *of_fit))
@@ -167,16 +315,3 @@ def _open_end(trial: Trial) -> str | None:
     """What a trial that was not chosen might have reached, had it gone on; None where there is nothing to
     say."""
     return _PRUNED if trial.pruned else _LAST if trial.at_last_epoch else None
-
-
-def _settings_table(result: BenchmarkResult) -> Table:
-    rows = [
-        (
-            entry.config.name,
-            entry.config.model.model_dump_json(),
-            "; ".join(json.dumps(v.winner.settings) for v in entry.validations() if v.winner.settings)
-            or None,
-        )
-        for entry in result.entries
-    ]
-    return Table(("model", "config", "chosen by validation, one per seed"), tuple(rows))

@@ -1,0 +1,249 @@
+"""The figures on the page of a benchmark, from its values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from recsys_ae.evaluation.intervals import Estimate, Units, bounds, by_activity, of_items, of_users
+from recsys_ae.metrics import RECALL, Metric, find_metric, main_metrics, sort_key
+from recsys_ae.reporting.figures import (
+    Figure,
+    Line,
+    Mark,
+    Point,
+    lines_figure,
+    marks_figure,
+    points_figure,
+)
+from recsys_ae.reporting.svg import REFERENCE, series_of
+from recsys_ae.reporting.tables import DECIMALS
+from recsys_ae.results.benchmark import BenchmarkResult, Entry, rating_decimals
+from recsys_ae.results.folder import read_epochs
+from recsys_ae.results.result import VALIDATION
+
+_MOST_LINES = 6
+_TOLD = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One main metric: its models, best first, with the intervals of their figures."""
+
+    metric: Metric
+    entries: tuple[Entry, ...]
+    estimates: Mapping[str, Estimate]
+    units: Mapping[str, Units]
+
+    @property
+    def axis(self) -> str:
+        return f"{self.metric.label} ({self.metric.unit}), {self.metric.direction}"
+
+    @property
+    def span(self) -> float:
+        """The widest interval."""
+        widths = [found.high - found.low for found in self.estimates.values()]
+        return max((width for width in widths if math.isfinite(width)), default=0.0)
+
+
+def measured(result: BenchmarkResult) -> list[Measured]:
+    """The main metrics that any model has."""
+    found = []
+    for metric in main_metrics(result.config.evaluation.cutoffs[0]):
+        entries = [e for e in result.entries if e.error is None and metric.key in e.means()]
+        units = {e.config.name: of_users([run.report for run in e.runs], metric) for e in entries}
+        known = {name: of for name, of in units.items() if of is not None}
+        estimates = {name: of.estimate(metric) for name, of in known.items()}
+        entries.sort(key=lambda e: _rank(e, metric))
+        if entries:
+            found.append(Measured(metric, tuple(entries), estimates, known))
+    return found
+
+
+def _rank(entry: Entry, metric: Metric) -> float:
+    return sort_key(entry.means()[metric.key], higher_is_better=metric.higher_is_better)
+
+
+def colours(result: BenchmarkResult, found: Sequence[Measured]) -> dict[str, str]:
+    """Name -> series, one on the whole page: the first of each metric get colours of their own first."""
+    order = [
+        e.config.name for place in range(len(result.entries)) for of in found for e in of.entries[place:][:1]
+    ]
+    others = [name for name in dict.fromkeys(order) if name != result.config.reference]
+    series = {name: series_of(place) for place, name in enumerate(others)}
+    return {**series, result.config.reference: REFERENCE}
+
+
+def value_figures(result: BenchmarkResult, of: Measured, series: Mapping[str, str]) -> Iterator[Figure]:
+    """What each model reaches, and its differences to the reference."""
+    metric, decimals = of.metric, _decimals(result, of.metric)
+    marks = []
+    for entry in of.entries:
+        name, value = entry.config.name, entry.means()[metric.key]
+        interval = of.estimates.get(name, Estimate(value, math.nan, math.nan, 0))
+        marks.append(Mark(name, series[name], value, interval.low, interval.high, f"{value:.{decimals}f}"))
+    marks += [
+        Mark(e.config.name, series.get(e.config.name, REFERENCE), *[math.nan] * 3, "no result")
+        for e in result.entries
+        if e.error is not None
+    ]
+    seeds = len(result.config.seeds)
+    over = (
+        "other users would change"
+        if seeds == 1
+        else f"other users and other seeds ({seeds} here) would change"
+    )
+    alone = (
+        f"Bars: 95 % intervals of each model alone, for what {over}. All models meet the same users, so that "
+        "two of them may differ although their bars overlap. Grey band: the reference."
+    )
+    yield marks_figure(f"{metric.label} on the test part", marks, axis=of.axis, note=alone)
+    compared = [d for d in result.differences if d.metric == metric.key]
+    compared.sort(key=lambda d: sort_key(d.difference, higher_is_better=metric.higher_is_better))
+    if compared:
+        yield marks_figure(
+            f"Difference in {metric.label} to {result.config.reference}",
+            [
+                Mark(
+                    d.name,
+                    series[d.name],
+                    d.difference,
+                    d.low,
+                    d.high,
+                    f"{d.difference:+.{decimals}f}".replace("-", "−"),
+                    hollow=bool(d.note) or d.p_adjusted >= _TOLD,
+                )
+                for d in compared
+            ],
+            axis=f"difference in {metric.label} ({metric.unit})",
+            zero=result.config.reference,
+            ends=("lower", "better →") if metric.higher_is_better else ("← better", "higher"),
+            note="Bars: 95 % intervals of the paired difference. Hollow: not told apart from the reference "
+            "(p of 0.05 or more by Holm's method, or too few users).",
+        )  # fmt: skip
+
+
+def time_figure(of: Measured, series: Mapping[str, str]) -> Figure:
+    """Quality against the seconds of a fit."""
+    points = []
+    for entry in of.entries:
+        name = entry.config.name
+        interval = of.estimates.get(name)
+        reach = (interval.low, interval.high) if interval else (math.nan, math.nan)
+        seconds = entry.costs()["fit_seconds"]
+        points.append(Point(name, series[name], seconds, entry.means()[of.metric.key], *reach))
+    return points_figure(
+        f"{of.metric.label} against the time of a fit",
+        points,
+        axis=of.axis,
+        across="time of a fit, logarithmic",
+        higher_is_better=of.metric.higher_is_better,
+        note="Dashed: the best for the time. Bars as above. The choice of settings is not in the time.",
+    )
+
+
+def group_figures(of: Measured, series: Mapping[str, str], result: BenchmarkResult) -> Iterator[Figure]:
+    """The metric by how much users have rated, and by how often items were rated."""
+    shown = _few(of, result.config.reference)
+    users = {entry.config.name: of.units.get(entry.config.name) for entry in shown}
+    yield from _groups(of.metric, users, series, "users", f"{of.metric.label} by activity of users")
+    metric = of.metric if of.metric.family == "rating" else RECALL.at(of.metric.cutoff or 1)
+    items = {e.config.name: of_items([run.report for run in e.runs], metric) for e in shown}
+    yield from _groups(metric, items, series, "items", f"{metric.label} by popularity of items")
+
+
+def _groups(
+    metric: Metric, units: Mapping[str, Units | None], series: Mapping[str, str], word: str, title: str
+) -> Iterator[Figure]:
+    known = {name: of for name, of in units.items() if of is not None}
+    groups = bounds(next(iter(known.values()))) if known else []
+    if len(groups) < 2:
+        return
+    found = {name: by_activity(of, metric, groups) for name, of in known.items()}
+    counts = [max(of[place].n for of in found.values()) for place in range(len(groups))]
+    labels = [_reach(least, most) for least, most in groups]
+    lines = [
+        Line(
+            name,
+            series[name],
+            [Point(name, "", x, of.value, of.low, of.high) for x, of in enumerate(estimates)],
+        )
+        for name, estimates in found.items()
+    ]
+    if word == "users":
+        note = "Users in groups by how many training ratings they have."
+    elif metric.family == "rating":
+        note = "Items in groups by how many training ratings they have, with as many test ratings in each."
+    else:
+        note = "Of the held-out ratings that count as hits, the share that stands in the list of its user."
+    yield lines_figure(
+        title,
+        lines,
+        axis=f"{metric.label} ({metric.unit}), {metric.direction}",
+        across=f"training ratings of the {word[:-1]}",
+        groups=[(label, f"{n:,} {word}") for label, n in zip(labels, counts, strict=True)],
+        note=f"{note} Bars: 95 % intervals over {word}, of each model alone.",
+    )
+
+
+def _reach(least: int, most: int) -> str:
+    return f"{least:,}" if least == most else f"{least:,}–{most:,}"
+
+
+def _few(of: Measured, reference: str) -> list[Entry]:
+    """The best models and the reference, as many as lines can be told apart."""
+    others = [entry for entry in of.entries if entry.config.name != reference]
+    kept = others[: _MOST_LINES - 1]
+    return [entry for entry in of.entries if entry in kept or entry.config.name == reference]
+
+
+def curve_figures(
+    result: BenchmarkResult, found: Sequence[Measured], series: Mapping[str, str]
+) -> Iterator[Figure]:
+    """Validation scores by epoch, of the first seed; a figure for each metric that epochs were chosen by."""
+    curves: dict[str, list[Line]] = {}
+    for entry in result.entries:
+        if entry.error is not None:
+            continue
+        run = entry.runs[0]
+        name = f"{VALIDATION}{run.fit.metric}"
+        scores = {number: values[name] for number, values in read_epochs(run.folder) if name in values}
+        if run.fit.metric is None or len(scores) < 2:
+            continue
+        best = list(scores).index(run.fit.best_epoch) if run.fit.best_epoch in scores else None
+        points = [Point("", "", float(number), score) for number, score in scores.items()]
+        curves.setdefault(run.fit.metric, []).append(
+            Line(entry.config.name, series[entry.config.name], points, best)
+        )
+    for key, lines in curves.items():
+        metric = find_metric(key)
+        if metric is None:
+            continue
+        spans = [of.span for of in found if of.metric.key == key]
+        cut, was_cut = _without_starts(lines, metric, max(spans, default=0.0))
+        yield lines_figure(
+            f"{metric.label} on validation ratings, epoch by epoch",
+            cut,
+            axis=f"{metric.label} ({metric.unit}), {metric.direction}",
+            across="epoch",
+            span=max(spans, default=0.0),
+            note="Marked: the epoch that was kept; epoch 0 is what training begins with. First seed, chosen "
+            "settings." + (" Starts far from all ends are cut off." if was_cut else ""),
+        )
+
+
+def _without_starts(lines: Sequence[Line], metric: Metric, span: float) -> tuple[list[Line], bool]:
+    """The lines without values far beyond the worst of their best ones, which would flatten all else."""
+    sign = -1.0 if metric.higher_is_better else 1.0
+    bests = [min(sign * p.y for p in line.points) for line in lines]
+    limit = max(bests) + max(2 * (max(bests) - min(bests)), 2 * span, 0.05 * abs(max(bests)))
+    cut = []
+    for line in lines:
+        points = [p if sign * p.y <= limit else Point("", "", p.x, math.nan) for p in line.points]
+        cut.append(Line(line.name, line.series, points, line.best))
+    return cut, any(math.isnan(p.y) for line in cut for p in line.points)
+
+
+def _decimals(result: BenchmarkResult, metric: Metric) -> int:
+    return rating_decimals(result) if metric.family == "rating" else DECIMALS
