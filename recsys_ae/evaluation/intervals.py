@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,24 +29,34 @@ class Estimate:
 @dataclass(frozen=True, slots=True, eq=False)
 class Units:
     """Sums of which figures are made, over users or items. `ids`: (n,) of any seed; `sums`, `counts`:
-    (n, n_seeds), 0 where a unit has none in a seed; `activity`: (n,) how many training ratings a unit has,
+    (n, n_seeds), 0 where a unit has none in a seed; `others`: of the model that this one is held against, 0
+    where it stands alone; `activity`: (n,) how many training ratings a unit has,
     the mean over the seeds that know it, rounded."""
 
     ids: IdVector
     sums: FloatMatrix
+    others: FloatMatrix
     counts: FloatMatrix
     activity: FloatVector
 
+    def against(self, reference: Units) -> Units:
+        """The same for differences to another model on the same splits, over the units that both have."""
+        both = (self.counts > 0) & (reference.counts > 0)
+        sums, others, counts = (
+            np.where(both, part, 0.0) for part in (self.sums, reference.sums, self.counts)
+        )
+        return replace(self, sums=sums, others=others, counts=counts)
+
     def estimate(self, metric: Metric, chosen: BoolVector | None = None, *, p: float = 0.05) -> Estimate:
-        """The figure of `metric` over the `chosen` units (n,); None: over all of them."""
+        """The figure of `metric`, or the difference of two, over the `chosen` units (n,); None: over all."""
         chosen = np.ones(len(self.ids), dtype=bool) if chosen is None else chosen
         kept, seeds = chosen & self.counts.any(axis=1), self.counts[chosen].any(axis=0)
         if not kept.any():
             return Estimate(math.nan, math.nan, math.nan, 0)
-        sums, counts = self.sums[kept][:, seeds], self.counts[kept][:, seeds]
-        alone = PairedSums(metric, sums, np.zeros_like(sums), counts)  # a difference to nothing
-        value, n = float(alone.differences().mean()), len(counts)
-        half = uncertainty(alone).half_width(p) if n >= FEWEST_USERS else math.nan
+        parts = (part[kept][:, seeds] for part in (self.sums, self.others, self.counts))
+        paired = PairedSums(metric, *parts)  # to nothing, where the model stands alone
+        value, n = float(paired.differences().mean()), int(np.count_nonzero(kept))
+        half = uncertainty(paired).half_width(p) if n >= FEWEST_USERS else math.nan
         return Estimate(value, value - half, value + half, n)
 
 
@@ -113,6 +123,7 @@ def _stacked(ids: Sequence[IdVector], parts: Sequence[Mapping[str, np.ndarray]])
     return Units(
         every,
         np.where(undefined, 0.0, columns["sums"]),
+        np.zeros(undefined.shape),
         np.where(undefined, 0.0, columns["counts"]),
         np.rint(activity),
     )

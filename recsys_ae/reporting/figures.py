@@ -38,9 +38,9 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One model in a figure: its value and interval (NaN: not known), and in `series` its colour on all of the
-    page. `text`: the value as it is written beside it, or why there is none. `hollow`: it is not told apart
-    from what it is held against."""
+    """One model in a figure: its value and interval (NaN: not known), and in `series` its colour on all of
+    the page. `text`: the value as it is written beside it, or why there is none. `hollow`: it is not told
+    apart from what it is held against."""
 
     name: str
     series: str
@@ -116,7 +116,7 @@ def _marks(marks: Sequence[Mark], width: float, axis: str, zero: str, ends: tupl
         drawing.line(at(0), top - 4, at(0), bottom, "zero")
     for text, x, anchor in ((ends[0], at(0) - 8, "end"), (ends[1], at(0) + 8, "start")) if zero else ():
         room = at(0) - left if anchor == "end" else width - at(0)
-        if text_width(text, 11) <= room:
+        if text_width(text, 11) <= room - 4:
             drawing.text(x, top - 12, text, kind="muted", anchor=anchor, size=11)
     for place, mark in enumerate(marks):
         y = top + _ROW * (place + 0.5)
@@ -162,7 +162,7 @@ def _points(points: Sequence[Point], width: float, axis: str, across: str, highe
         return bottom - (value - low) / (high - low) * (bottom - top)
 
     _left_axis(drawing, up_at, low, high, left, right, axis)
-    for decade in range(math.ceil(first), math.floor(last) + 1):
+    for decade in _decades(first, last):
         drawing.line(across_at(decade), top, across_at(decade), bottom, "grid")
         drawing.text(
             across_at(decade), bottom + 12, _seconds(10.0**decade), kind="muted", anchor="middle", size=11
@@ -175,8 +175,21 @@ def _points(points: Sequence[Point], width: float, axis: str, across: str, highe
         if not math.isnan(point.low):
             drawing.line(x, up_at(point.low), x, up_at(point.high), f"{point.series} whisker")
         drawing.marker(x, y, point.series)
-    _name_points(drawing, points, places, left, right)
+    bars = [
+        (x - 3, up_at(point.high), x + 3, up_at(point.low))
+        for point, (x, _) in zip(points, places, strict=True)
+        if not math.isnan(point.low)
+    ]
+    _name_points(drawing, points, places, left, right, bars)
     return drawing
+
+
+def _decades(first: float, last: float) -> list[float]:
+    """Where round numbers of seconds stand on an axis of logarithms: 1 and 10, in between 2 and 5 where there
+    is room."""
+    steps = [0.0] if last - first > 2.5 else [0.0, math.log10(2), math.log10(5)]
+    logs = [whole + step for whole in range(math.floor(first), math.ceil(last) + 1) for step in steps]
+    return [log for log in logs if first <= log <= last]
 
 
 def _front(places: Sequence[tuple[float, float]], higher_is_better: bool) -> list[tuple[float, float]]:
@@ -195,20 +208,25 @@ def _name_points(
     places: Sequence[tuple[float, float]],
     left: float,
     right: float,
+    bars: Sequence[tuple[float, ...]],
 ) -> None:
     """Each name beside its point, where it covers neither a point nor another name, if there is room."""
-    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in places]
+    taken: list[tuple[float, ...]] = [(x - 6, y - 6, x + 6, y + 6) for x, y in places]
+    taken += bars
     for point, (x, y) in zip(points, places, strict=True):
         name = fitted(point.name, 0.42 * (right - left))
         w = text_width(name)
         corners = [(x + 9, y), (x - 9 - w, y)]
         for down in (13, -13, 24, -24, 36, -36, 48, -48):
-            corners += [(x + 7, y + down), (x - 7 - w, y + down), (x - w / 2, y + down)]
+            corners += [(x + 12, y + down), (x - 7 - w, y + down), (x - w / 2, y + down)]
         inside = [(a, b) for a, b in corners if left <= a and a + w <= right + 12 and 16 < b < 258]
         boxes = [(a, b - 7, a + w, b + 7) for a, b in inside] or [(left, y - 7, left + w, y + 7)]
         best = min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
         taken.append(best)
-        drawing.text(best[0], (best[1] + best[3]) / 2, name)
+        middle = (best[1] + best[3]) / 2
+        drawing.text(best[0], middle, name, kind="name")
+        if middle != y:  # not clearly beside its point
+            drawing.marker(best[0] - 6, middle, point.series, radius=3)
 
 
 def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
@@ -226,15 +244,16 @@ def lines_figure(
     note: str,
     groups: Sequence[tuple[str, str]] = (),
     span: float = 0.0,
+    zero: str = "",
 ) -> Figure:
     """Values along epochs, or over `groups` (a label and a second line for each; x is then their place).
     Intervals are drawn where points have some; a value of NaN leaves a gap. `span`: what the axis
-    shows at least."""
+    shows at least. `zero`: what stands at 0, which the axis then shows."""
     label = f"{title}. " + "; ".join(
         f"{line.name}: " + ", ".join(f"{p.y:.4g}" for p in _few(line.points)) for line in lines
     )
     return _both(
-        title, lambda width: _lines(lines, width, axis, across, groups, span), note=note, label=label
+        title, lambda width: _lines(lines, width, axis, across, groups, span, zero), note=note, label=label
     )
 
 
@@ -245,11 +264,13 @@ def _lines(
     across: str,
     groups: Sequence[tuple[str, str]],
     span: float,
+    zero: str,
 ) -> Drawing:
-    names = min(max((text_width(line.name) for line in lines), default=0), 0.3 * width) + 14
-    top, bottom, left, right = 28.0, 250.0, 50.0, width - names
+    names = min(max((text_width(line.name, 11) for line in lines), default=0), 0.27 * width) + 16
+    top, bottom, left, right = 28.0, 250.0, 50.0 if width >= WIDE else 42.0, width - names
     drawing = Drawing(width, bottom + (58 if groups else 44))
-    low, high = _range([v for line in lines for p in line.points for v in (p.y, p.low, p.high)], span)
+    values = [v for line in lines for p in line.points for v in (p.y, p.low, p.high)]
+    low, high = _range(values + ([0.0] if zero else []), span)
     xs = [p.x for line in lines for p in line.points]
     first, last = (-0.5, len(groups) - 0.5) if groups else (min(xs), max(max(xs), min(xs) + 1))
 
@@ -262,13 +283,9 @@ def _lines(
     _left_axis(drawing, y_of, low, high, left, right, axis)
     if groups:
         for place, (name, more) in enumerate(groups):
-            room = (right - left) / len(groups) - 4
-            drawing.text(
-                x_of(place), bottom + 12, fitted(name, room, 11), kind="muted", anchor="middle", size=11
-            )
-            drawing.text(
-                x_of(place), bottom + 26, fitted(more, room, 10), kind="muted", anchor="middle", size=10
-            )
+            size = 11 if width >= WIDE else 10
+            for below, text in ((12, name), (26, more)):
+                drawing.text(x_of(place), bottom + below, text, kind="muted", anchor="middle", size=size)
         drawing.text(left, bottom + 46, fitted(across, width - left, 11), kind="muted", size=11)
     else:
         for value in ticks(first, last, 5 if width < WIDE else 8):
@@ -278,6 +295,8 @@ def _lines(
                 )
         drawing.text(right, bottom + 30, across, kind="muted", anchor="end", size=11)
     drawing.line(left, bottom, right, bottom, "axis")
+    if zero:
+        drawing.line(left, y_of(0), right, y_of(0), "zero")
     _draw_lines(drawing, lines, x_of, y_of, 1.0 if groups else 0.0)
     _name_lines(drawing, lines, x_of, y_of, (top, bottom), right + 10, width)
     return drawing

@@ -74,25 +74,45 @@ class Section:
     blocks: Sequence[Block] = field(default=())
 
 
-def page(title: str, sections: Sequence[Section], *, subtitle: str = "", lead: Sequence[str] = ()) -> str:
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The conclusion: sentences, each with its subject if it begins with one, and remarks on how they are
+    read."""
+
+    sentences: Sequence[tuple[str, str]]
+    notes: Sequence[str] = ()
+
+
+def page(title: str, sections: Sequence[Section], *, subtitle: str = "", lead: Lead | None = None) -> str:
     """A whole HTML document: light or dark as the reader's system is, no script, nothing fetched from
-    elsewhere. `lead`: the conclusion, which stands before all sections. All texts are escaped; only the
-    drawings are taken as they are."""
+    elsewhere. `lead` stands before all sections. All texts are escaped; only the drawings are taken as they
+    are."""
     body = "\n".join(_section(section) for section in sections)
     template = Template(_TEMPLATE.read_text(encoding="utf-8"))
     version = installed(("recsys-ae",)).get("recsys-ae", "")  # none where it runs from a folder
     parts = {
         "title": escape(title),
         "subtitle": f'<p class="subtitle">{escape(subtitle)}</p>' if subtitle else "",
-        "lead": _lead(lead) if lead else "",
+        "lead": "" if lead is None else _lead(lead),
         "version": escape(version),
     }
     return template.substitute(parts, body=body)
 
 
-def _lead(lines: Sequence[str]) -> str:
-    texts = "\n".join(f"<p>{escape(line)}</p>" for line in lines)
+def _lead(lead: Lead) -> str:
+    lines = []
+    for subject, sentence in lead.sentences:
+        rest = sentence.removeprefix(subject)
+        strong = f"<strong>{escape(subject)}</strong>" if subject and rest != sentence else ""
+        lines.append(f"<p>{strong}{_unbroken(escape(rest if strong else sentence))}</p>")
+    lines += [f'<p class="small">{escape(note)}</p>' for note in lead.notes]
+    texts = "\n".join(lines)
     return f'<section class="conclusion" aria-label="Conclusion">\n{texts}\n</section>'
+
+
+def _unbroken(text: str) -> str:
+    """The text with no line break within "0.1 ± 0.02" and "p &lt; 0.001"."""
+    return re.sub(r" (±|&lt;|=) (?=\d)", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", text)
 
 
 def _section(section: Section) -> str:

@@ -121,7 +121,7 @@ def tick_texts(values: Sequence[float]) -> list[str]:
         step * 10**decimals, round(step * 10**decimals), rel_tol=1e-6
     ):
         decimals += 1
-    return [f"{value + 0.0:,.{decimals}f}" for value in values]
+    return [f"{value + 0.0:,.{decimals}f}".replace("-", "\N{MINUS SIGN}") for value in values]
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from recsys_ae.evaluation.intervals import Estimate, Units, bounds, by_activity, of_items, of_users
-from recsys_ae.metrics import RECALL, Metric, find_metric, main_metrics, sort_key
+from recsys_ae.evaluation.intervals import Estimate, Units, of_users
+from recsys_ae.metrics import Metric, find_metric, main_metrics, sort_key
 from recsys_ae.reporting.figures import (
     Figure,
     Line,
@@ -23,7 +23,6 @@ from recsys_ae.results.benchmark import BenchmarkResult, Entry, rating_decimals
 from recsys_ae.results.folder import read_epochs
 from recsys_ae.results.result import VALIDATION
 
-_MOST_LINES = 6
 _TOLD = 0.05
 
 
@@ -84,7 +83,7 @@ def value_figures(result: BenchmarkResult, of: Measured, series: Mapping[str, st
         interval = of.estimates.get(name, Estimate(value, math.nan, math.nan, 0))
         marks.append(Mark(name, series[name], value, interval.low, interval.high, f"{value:.{decimals}f}"))
     marks += [
-        Mark(e.config.name, series.get(e.config.name, REFERENCE), *[math.nan] * 3, "no result")
+        Mark(e.config.name, series.get(e.config.name, REFERENCE), math.nan, math.nan, math.nan, "no result")
         for e in result.entries
         if e.error is not None
     ]
@@ -118,7 +117,7 @@ def value_figures(result: BenchmarkResult, of: Measured, series: Mapping[str, st
             ],
             axis=f"difference in {metric.label} ({metric.unit})",
             zero=result.config.reference,
-            ends=("lower", "better →") if metric.higher_is_better else ("← better", "higher"),
+            ends=("← worse", "better →") if metric.higher_is_better else ("← better", "worse →"),
             note="Bars: 95 % intervals of the paired difference. Hollow: not told apart from the reference "
             "(p of 0.05 or more by Holm's method, or too few users).",
         )  # fmt: skip
@@ -141,61 +140,6 @@ def time_figure(of: Measured, series: Mapping[str, str]) -> Figure:
         higher_is_better=of.metric.higher_is_better,
         note="Dashed: the best for the time. Bars as above. The choice of settings is not in the time.",
     )
-
-
-def group_figures(of: Measured, series: Mapping[str, str], result: BenchmarkResult) -> Iterator[Figure]:
-    """The metric by how much users have rated, and by how often items were rated."""
-    shown = _few(of, result.config.reference)
-    users = {entry.config.name: of.units.get(entry.config.name) for entry in shown}
-    yield from _groups(of.metric, users, series, "users", f"{of.metric.label} by activity of users")
-    metric = of.metric if of.metric.family == "rating" else RECALL.at(of.metric.cutoff or 1)
-    items = {e.config.name: of_items([run.report for run in e.runs], metric) for e in shown}
-    yield from _groups(metric, items, series, "items", f"{metric.label} by popularity of items")
-
-
-def _groups(
-    metric: Metric, units: Mapping[str, Units | None], series: Mapping[str, str], word: str, title: str
-) -> Iterator[Figure]:
-    known = {name: of for name, of in units.items() if of is not None}
-    groups = bounds(next(iter(known.values()))) if known else []
-    if len(groups) < 2:
-        return
-    found = {name: by_activity(of, metric, groups) for name, of in known.items()}
-    counts = [max(of[place].n for of in found.values()) for place in range(len(groups))]
-    labels = [_reach(least, most) for least, most in groups]
-    lines = [
-        Line(
-            name,
-            series[name],
-            [Point(name, "", x, of.value, of.low, of.high) for x, of in enumerate(estimates)],
-        )
-        for name, estimates in found.items()
-    ]
-    if word == "users":
-        note = "Users in groups by how many training ratings they have."
-    elif metric.family == "rating":
-        note = "Items in groups by how many training ratings they have, with as many test ratings in each."
-    else:
-        note = "Of the held-out ratings that count as hits, the share that stands in the list of its user."
-    yield lines_figure(
-        title,
-        lines,
-        axis=f"{metric.label} ({metric.unit}), {metric.direction}",
-        across=f"training ratings of the {word[:-1]}",
-        groups=[(label, f"{n:,} {word}") for label, n in zip(labels, counts, strict=True)],
-        note=f"{note} Bars: 95 % intervals over {word}, of each model alone.",
-    )
-
-
-def _reach(least: int, most: int) -> str:
-    return f"{least:,}" if least == most else f"{least:,}–{most:,}"
-
-
-def _few(of: Measured, reference: str) -> list[Entry]:
-    """The best models and the reference, as many as lines can be told apart."""
-    others = [entry for entry in of.entries if entry.config.name != reference]
-    kept = others[: _MOST_LINES - 1]
-    return [entry for entry in of.entries if entry in kept or entry.config.name == reference]
 
 
 def curve_figures(

@@ -16,6 +16,7 @@ from recsys_ae.reporting.page import (
     Facts,
     Figures,
     Fold,
+    Lead,
     Ranking,
     Section,
     Text,
@@ -26,24 +27,25 @@ from recsys_ae.reporting.tables import Table
 from recsys_ae.results.benchmark import (
     BenchmarkResult,
     Entry,
+    failures,
     full_note,
     full_table,
     rating_decimals,
+    reading_notes,
     remarks,
-    short_notes,
     short_table,
 )
 from recsys_ae.results.benchmark_figures import (
     Measured,
     colours,
     curve_figures,
-    group_figures,
     measured,
     time_figure,
     value_figures,
 )
-from recsys_ae.results.conclusion import conclusion_lines, conclusions
+from recsys_ae.results.conclusion import NOTHING, conclusion_lines, conclusion_notes, conclusions
 from recsys_ae.results.folder import CONFIG, yaml_of
+from recsys_ae.results.group_figures import group_figures
 from recsys_ae.results.readable import settings_of, unusual, value_text
 from recsys_ae.results.result import RESULT, RunResult, write_document
 from recsys_ae.results.sample_lists import sample_lists
@@ -52,7 +54,7 @@ from recsys_ae.seals import checksums
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig
 
 _READING = (
-    "Means over the seeds. All models were given the same training ratings. {early}Settings and epochs were "
+    "{means}All models were given the same training ratings. {early}Settings and epochs were "
     "never chosen on the test part. Differences to {reference} are paired over users; RMSE is of predicted "
     "ratings (low is better), NDCG of the order of the whole catalogue (high is better)."
 )
@@ -148,7 +150,13 @@ def benchmark_page(result: BenchmarkResult, table: Table, trials: Table, found: 
         Section("What was run", list(_what_was_run(result))),
         Section("Settings", [Cards([_settings_card(entry) for entry in result.entries])]),
     ]
-    return page(result.config.name, sections, subtitle=_subtitle(result), lead=conclusion_lines(result))
+    return page(result.config.name, sections, subtitle=_subtitle(result), lead=_lead(result))
+
+
+def _lead(result: BenchmarkResult) -> Lead:
+    found = conclusions(result)
+    sentences = [(one.model or "", one.sentence) for one in found] or [("", NOTHING)]
+    return Lead(sentences, conclusion_notes(result, found))
 
 
 def _subtitle(result: BenchmarkResult) -> str:
@@ -170,11 +178,14 @@ def _comparison(
     short, _ = short_table(result)
     labels = {of.metric.key: of.metric.label for of in found}
     yield short.renamed(labels | {f"Δ {key}": f"Δ {label}" for key, label in labels.items()})
-    yield Text("\n\n".join(short_notes(result)), small=True)
+    notes = "; ".join(reading_notes(result))
+    yield Text(f"{notes[:1].upper()}{notes[1:]}." if notes else "", small=True)
+    yield Text("\n\n".join(failures(result)))
     for of in found:
         yield Figures(list(value_figures(result, of, series)))
     config, runs = result.config, [run for entry in result.entries for run in entry.runs]
-    reading = _READING.format(early=_early(config), reference=config.reference)
+    means = "Means over the seeds. " if len(config.seeds) > 1 else ""
+    reading = _READING.format(means=means, early=_early(config), reference=config.reference)
     fallback = runs[0].report.fallback if runs else ""
     yield Text(f"{reading}\n\n{fallback}", small=True)
     yield Fold("All columns", [table, Text(full_note(result), small=True)])
@@ -207,12 +218,13 @@ def _what_was_run(result: BenchmarkResult) -> Iterator[Block]:
     counts = runs[0].report.counts if runs else {}
     seconds = sum(v.seconds for e in result.entries for v in e.validations())
     seconds += sum(run.cost.fit_seconds + run.cost.evaluate_seconds for run in runs)
+    split = {name: value for name, value in settings_of(config.split).items() if name != "kind"}
     facts: dict[str, Any] = {"data": config.data.label}
     if "train_ratings" in counts:
         total = counts["train_ratings"] + counts["holdout_ratings"]
         facts["size"] = f"{total:,} ratings of {counts['users']:,} users and {counts['items']:,} items"
     facts |= {
-        "split": ", ".join(f"{name} {value}" for name, value in settings_of(config.split).items()),
+        "split": ", ".join([config.split.kind, *(f"{name} {value}" for name, value in split.items())]),
         "tested on": f"{counts.get('holdout_ratings', 0):,} ratings of "
         f"{counts.get('evaluated_users', 0):,} users (first seed)",
         "seeds": ", ".join(map(str, config.seeds)),

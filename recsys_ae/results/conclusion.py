@@ -16,6 +16,7 @@ from recsys_ae.reporting.tables import DECIMALS, error_decimals
 from recsys_ae.results.benchmark import BenchmarkResult, Entry
 from recsys_ae.results.choice import first_of, validation_scores
 
+NOTHING = "No model was fitted, and there is nothing to conclude."
 _LEVEL = 0.05  # of the p-value by Holm's method, below which two models are told apart
 _MOST_NAMED = 3
 
@@ -45,9 +46,15 @@ def conclusions(result: BenchmarkResult) -> list[Conclusion]:
 
 
 def conclusion_lines(result: BenchmarkResult) -> list[str]:
-    """The sentences, how their figures are read, and which models are in none of them."""
+    """The sentences, then what `conclusion_notes` says of them."""
     found = conclusions(result)
-    lines = [one.sentence for one in found] or ["No model was fitted, and there is nothing to conclude."]
+    sentences = [one.sentence for one in found] or [NOTHING]
+    return sentences + conclusion_notes(result, found)
+
+
+def conclusion_notes(result: BenchmarkResult, found: Sequence[Conclusion]) -> list[str]:
+    """How the figures of the sentences are read, and which models are in none of them."""
+    lines = []
     tested = [other for one in found for other in one.against if not other.note]
     if tested:
         n_seeds = max(other.n_seeds for other in tested)
@@ -180,6 +187,7 @@ class _Words:
         key, score = scores[first]
         chosen_by = find_metric(key)
         by = f" by {chosen_by.label}" if chosen_by is not None and key != self.metric.key else ""
+        role = " the reference and" if first == self.reference else ""
         if len(scores) == 1:
             return (
                 ", the only one chosen by its lists,"
@@ -187,8 +195,8 @@ class _Words:
                 else ""
             )
         if equal := [name for name, other in scores.items() if name != first and other[1] == score]:
-            return f", as good{by} as {_listed(equal)} on validation ratings,"
-        return f", first{by} on validation ratings,"
+            return f",{role} as good{by} as {_listed(equal)} on validation ratings,"
+        return f",{role} first{by} on validation ratings,"
 
     def _sorted(self, against: Sequence[Difference]) -> Iterator[list[Difference]]:
         """Worse than the first, not told apart, better, and not tested: in each, the reference is the first,

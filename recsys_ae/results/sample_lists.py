@@ -76,7 +76,7 @@ def _lists(stored: StoredModel, users: np.ndarray, counts: np.ndarray, source: o
             str(user),
             int(n),
             [
-                _named(row, titles) + (f" ({row['rated']:g})" if of_stars else "")
+                _named(row, titles) + (f" · {row['rated']:g}" if of_stars else "")
                 for row in liked
                 if row["user"] == user
             ],
@@ -86,5 +86,5 @@ def _lists(stored: StoredModel, users: np.ndarray, counts: np.ndarray, source: o
     ]
 
 
-def _named(row: Mapping[str, Any], titles: Mapping[Any, str]) -> str:
+def _named(row: Mapping[Any, Any], titles: Mapping[Any, str]) -> str:
     return str(titles.get(row["item"], row["item"]))
