@@ -39,6 +39,7 @@ def benchmark(
     found = load_benchmark(config, overrides or [])
     with answering(as_json=as_json) as say:
         from recsys_ae.experiments.benchmark import STOPPED, run_benchmark
+        from recsys_ae.results.conclusion import document_of
         from recsys_ae.results.folder import new_folder
         from recsys_ae.training.runner import Context, ignore
 
@@ -48,7 +49,7 @@ def benchmark(
                 experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
             )
             result = run_benchmark(found, folder, context, tracker, on_run=ignore if quiet else _tell)
-        say(result.to_json(), lambda: _show(result))
+        say(document_of(result), lambda: _show(result))
     errors = {entry.error for entry in result.entries} - {None}
     if errors:
         raise typer.Exit(options.EXIT_STOPPED if STOPPED in errors else 1)
@@ -60,7 +61,9 @@ def _tell(text: str) -> None:
 
 def _show(result: BenchmarkResult) -> None:
     from recsys_ae.results.benchmark import short_notes, short_table
+    from recsys_ae.results.conclusion import conclusion_lines
 
+    tell(*conclusion_lines(result), "")
     table, aside = short_table(result)
     show_table(table, aside=aside)
     for note in short_notes(result):

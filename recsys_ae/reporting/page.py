@@ -11,7 +11,7 @@ from string import Template
 from typing import assert_never
 
 from recsys_ae.provenance import installed
-from recsys_ae.reporting.figures import Figure
+from recsys_ae.reporting.axes import Figure
 from recsys_ae.reporting.tables import Table
 
 _TEMPLATE = Path(__file__).with_name("page.html")

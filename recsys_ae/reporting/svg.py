@@ -10,6 +10,7 @@ from itertools import pairwise
 from rich.cells import cell_len
 
 TEXT = 12  # pixels, the size of all texts unless they say another
+_EM = 0.57  # the mean width of a letter, in its size, of wide system fonts
 SERIES = 7  # colours and shapes that the style sheet tells apart; REFERENCE and OTHER are two more
 REFERENCE, OTHER = "reference", "other"
 _SHAPES = ("circle", "square", "diamond", "up", "down", "cross", "pentagon")
@@ -89,14 +90,14 @@ def series_of(place: int) -> str:
 
 def text_width(text: str, size: float = TEXT) -> float:
     """About how many pixels a text takes: system fonts differ."""
-    return 0.59 * size * cell_len(text)
+    return _EM * size * cell_len(text)
 
 
 def fitted(text: str, width: float, size: float = TEXT) -> str:
     """The text, cut in its middle where it is wider."""
     if text_width(text, size) <= width:
         return text
-    kept = max(3, int(width / (0.59 * size)) - 1)
+    kept = max(3, int(width / (_EM * size)) - 1)
     return f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
 
 

@@ -8,15 +8,9 @@ from dataclasses import dataclass
 
 from recsys_ae.evaluation.intervals import Estimate, Units, of_users
 from recsys_ae.metrics import Metric, find_metric, main_metrics, sort_key
-from recsys_ae.reporting.figures import (
-    Figure,
-    Line,
-    Mark,
-    Point,
-    lines_figure,
-    marks_figure,
-    points_figure,
-)
+from recsys_ae.reporting.axes import Figure, Point
+from recsys_ae.reporting.figures import Mark, marks_figure, points_figure
+from recsys_ae.reporting.lines import Line, lines_figure
 from recsys_ae.reporting.svg import REFERENCE, series_of
 from recsys_ae.reporting.tables import DECIMALS
 from recsys_ae.results.benchmark import BenchmarkResult, Entry, rating_decimals

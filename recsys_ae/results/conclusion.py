@@ -15,6 +15,7 @@ from recsys_ae.metrics import Metric, find_metric, is_ranking_metric, is_rating_
 from recsys_ae.reporting.tables import DECIMALS, error_decimals
 from recsys_ae.results.benchmark import BenchmarkResult, Entry
 from recsys_ae.results.choice import first_of, validation_scores
+from recsys_ae.results.result import json_values
 
 NOTHING = "No model was fitted, and there is nothing to conclude."
 _LEVEL = 0.05  # of the p-value by Holm's method, below which two models are told apart
@@ -43,6 +44,12 @@ def conclusions(result: BenchmarkResult) -> list[Conclusion]:
     firsts = {metric: _scores(result, metric) for metric in _metrics(result)}
     against = _against(result, {metric: first_of(scores) for metric, scores in firsts.items()})
     return [_conclude(result, metric, scores, against.get(metric, ())) for metric, scores in firsts.items()]
+
+
+def document_of(result: BenchmarkResult) -> dict[str, Any]:
+    """The benchmark's JSON document, with its conclusions."""
+    found = [one.to_json() for one in conclusions(result)]
+    return json_values({**result.to_json(), "conclusions": found})
 
 
 def conclusion_lines(result: BenchmarkResult) -> list[str]:

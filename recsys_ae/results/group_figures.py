@@ -8,7 +8,8 @@ from typing import Literal
 
 from recsys_ae.evaluation.intervals import Estimate, Units, bounds, by_activity, of_items
 from recsys_ae.metrics import RECALL, Metric
-from recsys_ae.reporting.figures import Figure, Line, Point, lines_figure
+from recsys_ae.reporting.axes import Figure, Point
+from recsys_ae.reporting.lines import Line, lines_figure
 from recsys_ae.results.benchmark import BenchmarkResult, Entry
 from recsys_ae.results.benchmark_figures import Measured
 
@@ -70,7 +71,7 @@ def _groups(
             groups,
             series,
             word,
-            axis=f"difference in {metric.label} {unit}, {better}",
+            axis=f"difference in {metric.label}, {better}",
             note=_PAIRED.format(word=word),
             zero=reference,
         )
@@ -97,7 +98,7 @@ def _figure(
         title,
         [line for line in lines if not all(math.isnan(point.y) for point in line.points)],
         axis=axis,
-        across=f"training ratings of the {word[:-1]}; below, how many {word}",
+        across=f"training ratings; below, how many {word}",
         groups=[(label, f"{n:,}") for label, n in zip(labels, counts, strict=True)],
         note=note,
         zero=zero,
