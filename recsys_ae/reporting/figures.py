@@ -16,7 +16,7 @@ _ROW, _AXIS = 25, 34
 class Mark:
     """One model in a figure: its value and interval (NaN: not known), and in `series` its colour on all of
     the page. `text`: the value as it is written beside it, or why there is none. `hollow`: it is not told
-    apart from what it is held against."""
+    apart from what it is held against. `far`: it lies beyond the axis, to which an arrow points."""
 
     name: str
     series: str
@@ -25,6 +25,7 @@ class Mark:
     high: float
     text: str
     hollow: bool = False
+    far: bool = False
 
 
 def marks_figure(
@@ -52,7 +53,8 @@ def _marks(marks: Sequence[Mark], width: float, axis: str, zero: str, ends: tupl
     bottom = top + _ROW * len(marks)
     drawing = Drawing(width, bottom + _AXIS)
     left, right = names + 6, width - texts
-    low, high = value_range([v for m in marks for v in (m.value, m.low, m.high)] + ([0.0] if zero else []))
+    near = [v for m in marks if not m.far for v in (m.value, m.low, m.high)]
+    low, high = value_range(near + ([0.0] if zero else []))
 
     def at(value: float) -> float:
         return left + (value - low) / (high - low) * (right - left)
@@ -73,8 +75,12 @@ def _marks(marks: Sequence[Mark], width: float, axis: str, zero: str, ends: tupl
         if math.isnan(mark.value):
             drawing.text(left + 4, y, fitted(mark.text, width - left - 8), kind="muted")
             continue
-        _whisker(drawing, at, mark, y)
-        drawing.marker(at(mark.value), y, mark.series, hollow=mark.hollow)
+        if mark.far:
+            end, back = (right, -6) if mark.value > low else (left, 6)
+            drawing.path([(end + back, y - 5), (end, y), (end + back, y + 5)], f"{mark.series} curve")
+        else:
+            _whisker(drawing, at, mark, y)
+            drawing.marker(at(mark.value), y, mark.series, hollow=mark.hollow)
         drawing.text(width, y, mark.text, kind="number", anchor="end")
     return drawing
 

@@ -22,22 +22,29 @@ _TOLD = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One main metric: its models, best first, with the intervals of their figures."""
+    """One main metric: its models, best first, with the intervals of their figures. `far`: the models so much
+    worse that an axis which shows them shows nothing of the others."""
 
     metric: Metric
     entries: tuple[Entry, ...]
     estimates: Mapping[str, Estimate]
     units: Mapping[str, Units]
+    far: frozenset[str]
 
     @property
     def axis(self) -> str:
         return f"{self.metric.label} ({self.metric.unit}), {self.metric.direction}"
 
     @property
-    def span(self) -> float:
-        """The widest interval."""
-        widths = [found.high - found.low for found in self.estimates.values()]
-        return max((width for width in widths if math.isfinite(width)), default=0.0)
+    def near(self) -> list[Entry]:
+        """The models that are not far."""
+        return [entry for entry in self.entries if entry.config.name not in self.far]
+
+    @property
+    def left_out(self) -> str:
+        """Which models a figure lacks, in a sentence with a space before it; "" where it has all."""
+        names = [entry.config.name for entry in self.entries if entry.config.name in self.far]
+        return f" Far off and not shown: {', '.join(names)}." if names else ""
 
 
 def measured(result: BenchmarkResult) -> list[Measured]:
@@ -50,8 +57,24 @@ def measured(result: BenchmarkResult) -> list[Measured]:
         estimates = {name: of.estimate(metric) for name, of in known.items()}
         entries.sort(key=lambda e: _rank(e, metric))
         if entries:
-            found.append(Measured(metric, tuple(entries), estimates, known))
+            far = _far(entries, metric, estimates, result.config.reference)
+            found.append(Measured(metric, tuple(entries), estimates, known, far))
     return found
+
+
+def _far(
+    entries: Sequence[Entry], metric: Metric, estimates: Mapping[str, Estimate], reference: str
+) -> frozenset[str]:
+    """The last of the models, if they are five times as far from the best as what all before them span; never
+    one of the first three, nor the reference."""
+    names = [entry.config.name for entry in entries]
+    values = [entry.means()[metric.key] for entry in entries]
+    for place in range(max(3, names.index(reference) + 1 if reference in names else 0), len(names)):
+        reach = [v for name in names[:place] for v in (estimates[name].low, estimates[name].high)]
+        near = [v for v in (*reach, *values[:place]) if math.isfinite(v)]
+        if abs(values[place] - values[0]) > 5 * (max(near) - min(near)):
+            return frozenset(names[place:])
+    return frozenset()
 
 
 def _rank(entry: Entry, metric: Metric) -> float:
@@ -75,7 +98,8 @@ def value_figures(result: BenchmarkResult, of: Measured, series: Mapping[str, st
     for entry in of.entries:
         name, value = entry.config.name, entry.means()[metric.key]
         interval = of.estimates.get(name, Estimate(value, math.nan, math.nan, 0))
-        marks.append(Mark(name, series[name], value, interval.low, interval.high, f"{value:.{decimals}f}"))
+        text, is_far = f"{value:.{decimals}f}", name in of.far
+        marks.append(Mark(name, series[name], value, interval.low, interval.high, text, far=is_far))
     marks += [
         Mark(e.config.name, series.get(e.config.name, REFERENCE), math.nan, math.nan, math.nan, "no result")
         for e in result.entries
@@ -90,6 +114,7 @@ def value_figures(result: BenchmarkResult, of: Measured, series: Mapping[str, st
     alone = (
         f"Bars: 95 % intervals of each model alone, for what {over}. All models meet the same users, so that "
         "two of them may differ although their bars overlap. Grey band: the reference."
+        + (" Arrow: beyond the axis." if of.far else "")
     )
     yield marks_figure(f"{metric.label} on the test part", marks, axis=of.axis, note=alone)
     compared = [d for d in result.differences if d.metric == metric.key]
@@ -106,6 +131,7 @@ def value_figures(result: BenchmarkResult, of: Measured, series: Mapping[str, st
                     d.high,
                     f"{d.difference:+.{decimals}f}".replace("-", "−"),
                     hollow=bool(d.note) or d.p_adjusted >= _TOLD,
+                    far=d.name in of.far,
                 )
                 for d in compared
             ],
@@ -120,7 +146,7 @@ def value_figures(result: BenchmarkResult, of: Measured, series: Mapping[str, st
 def time_figure(of: Measured, series: Mapping[str, str]) -> Figure:
     """Quality against the seconds of a fit."""
     points = []
-    for entry in of.entries:
+    for entry in of.near:
         name = entry.config.name
         interval = of.estimates.get(name)
         reach = (interval.low, interval.high) if interval else (math.nan, math.nan)
@@ -132,7 +158,8 @@ def time_figure(of: Measured, series: Mapping[str, str]) -> Figure:
         axis=of.axis,
         across="time of a fit, logarithmic",
         higher_is_better=of.metric.higher_is_better,
-        note="Dashed: the best for the time. Bars as above. The choice of settings is not in the time.",
+        note="Dashed: the best for the time. Bars as above. The choice of settings is not in the time."
+        + of.left_out,
     )
 
 
@@ -158,17 +185,25 @@ def curve_figures(
         metric = find_metric(key)
         if metric is None:
             continue
-        spans = [of.span for of in found if of.metric.key == key]
-        cut, was_cut = _without_starts(lines, metric, max(spans, default=0.0))
+        span = _paired_span(result, key)
+        cut, was_cut = _without_starts(lines, metric, span)
         yield lines_figure(
             f"{metric.label} on validation ratings, epoch by epoch",
             cut,
             axis=f"{metric.label} ({metric.unit}), {metric.direction}",
             across="epoch",
-            span=max(spans, default=0.0),
+            span=span,
             note="Marked: the epoch that was kept; epoch 0 is what training begins with. First seed, chosen "
             "settings." + (" Starts far from all ends are cut off." if was_cut else ""),
         )
+
+
+def _paired_span(result: BenchmarkResult, key: str) -> float:
+    """The usual width of the interval of a difference on the test part: what differs by less may be noise. 0
+    where none is known."""
+    widths = [found.high - found.low for found in result.differences if found.metric == key]
+    known = sorted(width for width in widths if math.isfinite(width))
+    return known[len(known) // 2] if known else 0.0
 
 
 def _without_starts(lines: Sequence[Line], metric: Metric, span: float) -> tuple[list[Line], bool]:

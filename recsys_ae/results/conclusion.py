@@ -158,16 +158,16 @@ class _Words:
     ) -> str:
         figure = f"{self.metric.label} {self._figure(self.values[first])} on the test part"
         subject = f"{first}{self._standing(first, scores)}"
-        does = "predicts ratings" if self.metric.family == "rating" else "makes lists"
         if not against:
-            return f"{subject} {does}: {figure}; there is no other model to compare it with."
+            return f"{first}: {figure}; there is no other model to compare it with."
+        does = f"is the choice for {'predicted ratings' if self.metric.family == 'rating' else 'lists'}"
         worse, alike, better, untested = self._sorted(against)
         if len(worse) == len(against):
             best = "predicts ratings best" if self.metric.family == "rating" else "makes the best lists"
             return f"{subject} {best}: {figure}, {self._gaps(worse)}."
         parts = [f"{subject} {does}: {figure}"]
         if worse:
-            parts[0] += f", {self._gaps(worse)}"
+            parts[0] += f", {self._gaps(worse[:1])}"
         if alike:
             parts.append(f"not told apart from {self._list(alike)}")
         if better:
@@ -196,11 +196,7 @@ class _Words:
         by = f" by {chosen_by.label}" if chosen_by is not None and key != self.metric.key else ""
         role = " the reference and" if first == self.reference else ""
         if len(scores) == 1:
-            return (
-                ", the only one chosen by its lists,"
-                if is_ranking_metric(key) and len(self.values) > 1
-                else ""
-            )
+            return ", the only one chosen by its lists," if is_ranking_metric(key) else ""
         if equal := [name for name, other in scores.items() if name != first and other[1] == score]:
             return f",{role} as good{by} as {_listed(equal)} on validation ratings,"
         return f",{role} first{by} on validation ratings,"

@@ -33,8 +33,8 @@ def group_figures(of: Measured, series: Mapping[str, str], result: BenchmarkResu
 
 
 def _few(of: Measured, reference: str) -> list[Entry]:
-    """The best models and the reference."""
-    others = [entry for entry in of.entries if entry.config.name != reference]
+    """The best models that are not far off, and the reference."""
+    others = [entry for entry in of.near if entry.config.name != reference]
     kept = others[: _MOST_LINES - 1]
     return [entry for entry in of.entries if entry in kept or entry.config.name == reference]
 

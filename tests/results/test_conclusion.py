@@ -87,7 +87,9 @@ def test_the_first_on_validation_is_named_with_its_test_figures_and_gaps():
 
 def test_the_test_part_chooses_nothing():
     found = result("mf", mf={"rmse": 0.7, "score": 0.9}, auto={"rmse": 0.8, "score": 0.8})
-    assert only(found).startswith("auto, first on validation ratings, predicts ratings: RMSE")
+    assert only(found).startswith(
+        "auto, first on validation ratings, is the choice for predicted ratings: RMSE"
+    )
     assert "best" not in only(found)
     assert only(found).endswith(" does better there.")
     assert "; mf (the reference, 0." in only(found)
@@ -157,7 +159,10 @@ def test_few_users_are_compared_without_a_claim():
 
 def test_a_single_model_is_compared_with_nothing():
     found = result("mf", mf={"rmse": 0.9, "score": 0.9})
-    assert only(found).endswith("; there is no other model to compare it with.")
+    figure = found.entries[0].means()["rmse"]
+    assert (
+        only(found) == f"mf: RMSE {figure:.4f} on the test part; there is no other model to compare it with."
+    )
 
 
 def test_failed_models_are_named_and_in_no_comparison():
@@ -175,7 +180,7 @@ def test_failed_models_are_named_and_in_no_comparison():
 def test_equal_validation_scores_are_said():
     found = result("plain", mf={"rmse": 0.8, "score": 0.8}, auto={"rmse": 0.8, "score": 0.8},
                    plain={"rmse": 1.0, "score": 1.0})  # fmt: skip
-    assert only(found).startswith("mf, as good as auto on validation ratings, predicts ratings")
+    assert only(found).startswith("mf, as good as auto on validation ratings, is the choice for")
 
 
 def test_models_without_comparable_validation_are_not_ranked():
