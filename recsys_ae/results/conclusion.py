@@ -17,7 +17,7 @@ from recsys_ae.results.benchmark import BenchmarkResult, Entry
 from recsys_ae.results.choice import first_of, validation_scores
 from recsys_ae.results.result import json_values
 
-NOTHING = "No model was fitted, and there is nothing to conclude."
+NOTHING = "No model has a result, and there is nothing to conclude."
 _LEVEL = 0.05  # of the p-value by Holm's method, below which two models are told apart
 _MOST_NAMED = 3
 

@@ -41,6 +41,7 @@ def test_few_units_have_no_interval():
     found = of_users([report([0.1] * 29)], METRIC).estimate(METRIC)
     assert math.isnan(found.low)
     assert math.isnan(found.high)
+    assert math.isfinite(of_users([report([0.1] * 30)], METRIC).estimate(METRIC).low)
     nothing = of_users([report([0.1] * 29)], METRIC).estimate(METRIC, np.zeros(29, dtype=bool))
     assert nothing.n == 0
     assert math.isnan(nothing.value)

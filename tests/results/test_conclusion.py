@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from recsys_ae.evaluation.comparison import compare, holm
 from recsys_ae.evaluation.report import Report
 from recsys_ae.metrics import main_metrics
 from recsys_ae.results.benchmark import BenchmarkResult, Entry
+from recsys_ae.results.benchmark_page import write_benchmark
 from recsys_ae.results.conclusion import NOTHING, conclusion_lines, conclusions, document_of
 from recsys_ae.results.result import Cost, FitRecord, Origin, RunResult
 from recsys_ae.results.trials import Trial, Validation
@@ -215,3 +218,45 @@ def test_the_document_has_them_as_json():
     assert one["others"]["mf"]["note"] == "too few users (12) for a test"
     assert one["sentence"] == only(found)
     assert found.to_json().items() <= document_of(replace(found)).items()
+
+
+@pytest.mark.parametrize(("first", "other"), [("auto", "mf"), ("mf", "auto")])
+def test_only_the_corrected_p_value_tells_models_apart(first, other):
+    """Of a pair with the reference, that of the table, whichever of the two is named."""
+    found = result("mf", **{first: {"rmse": 0.8, "score": 0.8}, other: {"rmse": 0.9, "score": 0.9}})
+    assert "best" in only(found)
+    doubtful = tuple(replace(one, p_adjusted=0.06) for one in found.differences)
+    sentence = only(replace(found, differences=doubtful))
+    assert "best" not in sentence
+    assert "not told apart from" in sentence
+    assert "p = 0.060" in sentence
+
+
+ODD = {
+    "one model": {"mf": {"rmse": 0.9, "score": 0.9}},
+    "few users": {"mf": {"rmse": 0.9, "score": 0.9, "n": 3}, "auto": {"rmse": 0.8, "score": 0.8, "n": 3}},
+    "one user": {"mf": {"rmse": 0.9, "score": 0.9, "n": 1}, "auto": {"rmse": 0.8, "score": 0.8, "n": 1}},
+    "lists alone": {"mf": {"ndcg": 0.1, "score": 0.1, "by": "ndcg_at_10"}, "als": {"ndcg": 0.0}},
+    "equal": dict.fromkeys(("mf", "auto"), {"rmse": 0.9, "score": 0.9, "noise": 0.0}),
+    "nothing measured": {"mf": {"score": 0.9}, "auto": {"score": 0.9}},
+    "without scores": {"mf": {"rmse": 0.9}, "auto": {"rmse": 0.8, "score": float("nan")}},
+    "far off": {"mf": {"rmse": 0.9, "score": 0.9}, "auto": {"rmse": 0.91, "score": 0.9},
+                "plain": {"rmse": 90.0, "score": 90.0}, "knn": {"rmse": 0.92, "score": 0.9}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("models", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("errors", [{}, {"mf": "it broke"}, {"auto": "it broke"}])
+def test_odd_benchmarks_have_a_page(tmp_path, models, errors):
+    errors = {name: text for name, text in errors.items() if name in models}
+    found = replace(result("mf", errors=errors, **models), folder=tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        written = {path.name for path in write_benchmark(found)}
+    assert {"page.html", "table.md", "result.json"} <= written
+    page = (tmp_path / "page.html").read_text()
+    assert (
+        "nan" not in re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL).lower().split('"conclusion"')[1]
+    )
+    assert all(text in page for text in errors.values())
+    assert ("Far off and not shown: plain." in page) == ("plain" in models and not errors)
