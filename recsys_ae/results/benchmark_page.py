@@ -199,7 +199,7 @@ def _samples(result: BenchmarkResult) -> list[Section]:
         (
             f"User {one.user}",
             [
-                Ranking(f"Liked best of {one.n_history} rated", one.liked),
+                Ranking(one.history, one.liked),
                 Ranking("Recommended", one.listed or ["nothing is left to recommend"]),
             ],
         )

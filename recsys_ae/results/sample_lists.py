@@ -23,11 +23,11 @@ _LENGTH = 5
 
 @dataclass(frozen=True, slots=True)
 class SampleList:
-    """One user: `n_history` training ratings, of which `liked` are the best rated, and the first of the list.
-    Items are named by title where there is one."""
+    """One user: `history` says of what `liked` are the best, and `listed` is the beginning of the list. Items
+    are named by title where there is one."""
 
     user: str
-    n_history: int
+    history: str
     liked: Sequence[str]
     listed: Sequence[str]
 
@@ -74,7 +74,7 @@ def _lists(stored: StoredModel, users: np.ndarray, counts: np.ndarray, source: o
     return [
         SampleList(
             str(user),
-            int(n),
+            f"Rated highest, of {int(n)}" if of_stars else f"From a history of {int(n)}",
             [
                 _named(row, titles) + (f" · {row['rated']:g}" if of_stars else "")
                 for row in liked

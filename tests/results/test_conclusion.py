@@ -237,7 +237,7 @@ ODD = {
     "few users": {"mf": {"rmse": 0.9, "score": 0.9, "n": 3}, "auto": {"rmse": 0.8, "score": 0.8, "n": 3}},
     "one user": {"mf": {"rmse": 0.9, "score": 0.9, "n": 1}, "auto": {"rmse": 0.8, "score": 0.8, "n": 1}},
     "lists alone": {"mf": {"ndcg": 0.1, "score": 0.1, "by": "ndcg_at_10"}, "als": {"ndcg": 0.0}},
-    "equal": dict.fromkeys(("mf", "auto"), {"rmse": 0.9, "score": 0.9, "noise": 0.0}),
+    "equal": {name: {"rmse": 0.9, "score": 0.9, "noise": 0.0} for name in ("mf", "auto")},
     "nothing measured": {"mf": {"score": 0.9}, "auto": {"score": 0.9}},
     "without scores": {"mf": {"rmse": 0.9}, "auto": {"rmse": 0.8, "score": float("nan")}},
     "far off": {"mf": {"rmse": 0.9, "score": 0.9}, "auto": {"rmse": 0.91, "score": 0.9},
