@@ -117,6 +117,12 @@ def value_figures(result: BenchmarkResult, of: Measured, series: Mapping[str, st
         + (" Arrow: beyond the axis." if of.far else "")
     )
     yield marks_figure(f"{metric.label} on the test part", marks, axis=of.axis, note=alone)
+    yield from _difference_figure(result, of, series)
+
+
+def _difference_figure(result: BenchmarkResult, of: Measured, series: Mapping[str, str]) -> Iterator[Figure]:
+    """Nothing where the reference is the only model, or failed."""
+    metric, decimals = of.metric, _decimals(result, of.metric)
     compared = [d for d in result.differences if d.metric == metric.key]
     compared.sort(key=lambda d: sort_key(d.difference, higher_is_better=metric.higher_is_better))
     if compared:
