@@ -23,6 +23,7 @@ from recsys_ae.model import Model
 from recsys_ae.models.storage import load_model
 from recsys_ae.reporting.progress import run_bar
 from recsys_ae.results.benchmark import BenchmarkResult, short_notes
+from recsys_ae.results.conclusion import conclusion_lines
 from recsys_ae.results.folder import MODEL, new_folder
 from recsys_ae.settings.configs import BenchmarkConfig
 from recsys_ae.settings.explain import checked
@@ -66,6 +67,12 @@ class Benchmark:
     def differences(self) -> pd.DataFrame:
         """A row for each model and metric: see `compare`."""
         return frame_of_differences(self.result.differences)
+
+    @property
+    def conclusion(self) -> list[str]:
+        """Which model, by how much and how sure: a sentence for predicted ratings, one for lists, and how
+        their figures are read."""
+        return conclusion_lines(self.result)
 
     @property
     def notes(self) -> list[str]:

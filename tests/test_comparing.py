@@ -74,6 +74,7 @@ def test_what_a_benchmark_says_is_short_and_its_models_are_there(found, ratings)
     assert repr(found).startswith("Benchmark(3 models, 2 seeds: ")
     assert "error" not in found.table
     assert any("relevant" in note for note in found.notes)
+    assert found.conclusion == (found.folder / "table.md").read_text().split("\n\n| model")[0].split("\n\n")
     model = found.model("biased-mf", seed=1)
     assert len(model.recommend("u003", n=4)) == 4
     split = ra.split(ratings, test_share=0.2, seed=1)

@@ -42,6 +42,7 @@ def benchmark(
         from recsys_ae.experiments.benchmark import STOPPED, planned, run_benchmark
         from recsys_ae.experiments.tune import check_budgets
         from recsys_ae.reporting.progress import can_watch, run_bar
+        from recsys_ae.results.conclusion import document_of
         from recsys_ae.results.folder import new_folder
         from recsys_ae.training.runner import Context
 
@@ -60,7 +61,7 @@ def benchmark(
             )
             on_run = bar.run if silent else _tell
             result = run_benchmark(found, folder, context, tracker, on_run=on_run, on_trials=bar.trials)
-        say(result.to_json(), lambda: _show(result))
+        say(document_of(result), lambda: _show(result))
     errors = {entry.error for entry in result.entries} - {None}
     if errors:
         raise typer.Exit(options.EXIT_STOPPED if STOPPED in errors else 1)
@@ -72,7 +73,9 @@ def _tell(run: Planned) -> None:
 
 def _show(result: BenchmarkResult) -> None:
     from recsys_ae.results.benchmark import short_notes, short_table
+    from recsys_ae.results.conclusion import conclusion_lines
 
+    tell(*conclusion_lines(result), "")
     table, aside = short_table(result)
     show_table(table, aside=aside)
     for note in short_notes(result):

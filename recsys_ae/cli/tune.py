@@ -77,7 +77,7 @@ def tune(
 
 
 def _show(result: RunResult, *, ranks: bool) -> None:
-    from recsys_ae.results.search import BEST, TRIALS_CSV, settings_text
+    from recsys_ae.results.search import BEST, PAGE, TRIALS_CSV, settings_text
 
     found = result.validation
     assert found is not None  # a search has trials
@@ -91,4 +91,4 @@ def _show(result: RunResult, *, ranks: bool) -> None:
     show_run(result, ranks=ranks)
     if result.fit.interrupted:
         tell(f"the same command with --out {result.folder} goes on with the fit of the best settings")
-    tell(f"the best settings are in {result.folder / BEST} (for train), all trials in {TRIALS_CSV} beside it")
+    tell(f"the best settings are in {result.folder / BEST} (for train); beside it {TRIALS_CSV} and {PAGE}")

@@ -22,6 +22,7 @@ from recsys_ae.recommender import Recommender
 from recsys_ae.splitting.split import Split
 from recsys_ae.types import (
     BoolVector,
+    CountVector,
     FloatMatrix,
     FloatVector,
     PositionMatrix,
@@ -64,7 +65,7 @@ def evaluate(
     relevant = relevant_part(split.holdout, least)
     per_user: Columns = {"n_history": np.diff(split.fold_in.matrix.indptr)[evaluated].astype(np.float64)}
     values: Values = {}
-    predicted = None
+    predicted, hits = None, None
     if recommender.predicts_ratings and len(evaluated):
         predicted = predict_holdout(recommender, split, batch_size=batch_size, on_tested=on_tested)
         columns, found = _rate(predicted, split)
@@ -72,8 +73,9 @@ def evaluate(
     if recommender.ranks and len(evaluated):
         _check_relevant(relevant, least)
         blocks = _told(holdout_blocks(split, relevant, batch_size), len(evaluated), on_tested)
-        columns, found = _rank(recommender, split, blocks, config.cutoffs)
+        columns, found, hits = _rank(recommender, split, blocks, config.cutoffs)
         per_user, values = per_user | columns, values | found
+    tested, per_item = _of_items(split, predicted, relevant, hits, config.cutoffs[0])
     return Report(
         metrics={key: value for key, value in values.items() if not np.isnan(value)},
         users=split.holdout.users.ids[evaluated],
@@ -86,6 +88,8 @@ def evaluate(
         split_fingerprint=split.fingerprint(),
         relevant=least,
         predictions=predicted,
+        items=split.holdout.items.ids[tested],
+        per_item=per_item,
     )
 
 
@@ -238,14 +242,18 @@ def _rate(predicted: Predictions, split: Split) -> tuple[Columns, Values]:
 
 def _rank(
     recommender: Recommender, split: Split, blocks: Iterable[Block], cutoffs: Sequence[int]
-) -> tuple[Columns, Values]:
-    """Values per user, and the figures: means of them, and those of the catalogue."""
+) -> tuple[Columns, Values, CountVector]:
+    """Values per user, the figures (means of them, and those of the catalogue), and of each item (n_items,)
+    how often it was a hit in the first cutoff."""
     metrics, n_items = metrics_at(cutoffs), split.train.n_items
     of_users = [metric for metric in metrics if metric.family in ("ranking", "beyond")]
     of_catalogue = [metric for metric in metrics if metric.family == "catalogue"]
+    hits = np.zeros(n_items, dtype=np.int64)
     exposures = {cutoff: np.zeros(n_items, dtype=np.int64) for cutoff in cutoffs}
     collected: dict[str, list[np.ndarray]] = {metric.key: [] for metric in of_users}
     for judged in ranked_lists(recommender, blocks, popularity_of(split), n=max(cutoffs)):
+        first = slice(0, cutoffs[0])
+        hits += np.bincount(judged.items[:, first][judged.gains[:, first] > 0], minlength=n_items)
         for cutoff, exposure in exposures.items():
             listed = judged.items[:, :cutoff]
             exposure += np.bincount(listed[listed >= 0], minlength=n_items)
@@ -253,7 +261,25 @@ def _rank(
             collected[metric.key].append(metric.function(judged, cutoff=metric.cutoff))
     columns = {key: np.concatenate(parts) for key, parts in collected.items()}
     values = {metric.key: metric.figure_of(columns[metric.key]) for metric in of_users}
-    return columns, values | {m.key: m.function(exposures[m.cutoff or 0]) for m in of_catalogue}
+    return columns, values | {m.key: m.function(exposures[m.cutoff or 0]) for m in of_catalogue}, hits
+
+
+def _of_items(
+    split: Split, predicted: Predictions | None, relevant: Ratings, hits: CountVector | None, cutoff: int
+) -> tuple[PositionVector, Columns]:
+    """(m,) items with held-out ratings, and for each of them what `Report.per_item` holds: errors where
+    ratings were `predicted`, `hits` (n_items,) where lists were made."""
+    n_items = split.train.n_items
+    tested = np.unique(split.holdout.columns).astype(np.int64)
+    found = {"n_train": np.bincount(split.train.columns, minlength=n_items)}
+    if predicted is not None:
+        errors = RMSE.function(predicted)
+        found[RMSE.error_sum] = np.bincount(predicted.items, weights=errors, minlength=n_items)
+        found["n_predicted"] = np.bincount(predicted.items, minlength=n_items)
+    if hits is not None:
+        found["n_relevant"] = np.bincount(relevant.columns, minlength=n_items)
+        found[f"hits_at_{cutoff}"] = hits
+    return tested, {name: values[tested].astype(np.float64) for name, values in found.items()}
 
 
 def _gains(items: PositionMatrix, holdout: csr_array) -> FloatMatrix:

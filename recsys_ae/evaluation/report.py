@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from recsys_ae.metrics import Metric, Predictions
 from recsys_ae.types import FloatVector, IdVector
 
 REPORT = "per_user.parquet"  # its name in the folder of a run
+OF_ITEMS = "per_item.parquet"  # that of the values per item
 FORMAT = 1
 _KEY = b"recsys_ae.report"
 _FACTS = ("fallback", "split_name", "seed", "data_fingerprint", "split_fingerprint", "relevant", "status")
@@ -34,6 +35,10 @@ class Report:
     `users`: (n,) ids of the evaluated users; `per_user`: name -> (n,) float64. Ranking metrics are NaN where
     they are not defined for a user; "squared_error_sum", "absolute_error_sum" and "n_predicted" (and the same
     with "_warm") add a user's predicted ratings up; "n_history" is how many ratings the model could read.
+    `items`: (m,) ids of the items with held-out ratings, `per_item`: name -> (m,) float64: "n_train", how
+    many training ratings the item has; "squared_error_sum" and "n_predicted" of its held-out ratings;
+    "n_relevant", how many of these count as hits, and "hits_at_10", in how many of their users' lists it
+    stood (of the first cutoff). Empty in a report that was read from a file.
     `counts`: evaluated_users, holdout_ratings, cold_users, cold_items, cold_pairs, outside_scale,
     users_without_relevant.
     `fallback`: how ratings of cold users and items were predicted.
@@ -57,6 +62,8 @@ class Report:
     relevant: float | None = None
     status: Status | None = None
     predictions: Predictions | None = None
+    items: IdVector = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    per_item: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in islice(self.metrics.items(), 3))
@@ -90,6 +97,12 @@ class Report:
         metadata = {_KEY: json.dumps({"format": FORMAT, **self.summary})}
         with replaced(Path(path)) as temporary, temporary.open("wb") as file:
             pq.write_table(pa.table(columns).replace_schema_metadata(metadata), file)
+
+    def items_to_parquet(self, path: Path) -> None:
+        """The values per item, one row each (column "item"), for other programs; whole or not at all."""
+        columns = {"item": pa.array(self.items), **{k: pa.array(v) for k, v in self.per_item.items()}}
+        with replaced(Path(path)) as temporary, temporary.open("wb") as file:
+            pq.write_table(pa.table(columns), file)
 
     @classmethod
     def from_parquet(cls, path: Path) -> Report:

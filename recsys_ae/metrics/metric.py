@@ -48,6 +48,13 @@ class Metric:
         return f"{self.name}{warm}" if self.cutoff is None else f"{self.name}{warm}_at_{self.cutoff}"
 
     @property
+    def label(self) -> str:
+        """The name for people: "RMSE", "NDCG@10", "Hit rate@10"."""
+        short = self.name.upper() if len(self.name) < 5 else self.name.replace("_", " ").capitalize()
+        label = short if self.cutoff is None else f"{short}@{self.cutoff}"
+        return f"{label} (warm)" if self.warm else label
+
+    @property
     def needs(self) -> Literal["predicts_ratings", "ranks"]:
         """The property that a recommender must have for the metric to mean anything."""
         return "predicts_ratings" if self.family == "rating" else "ranks"

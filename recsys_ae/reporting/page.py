@@ -8,74 +8,156 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import assert_never
 
 from recsys_ae.provenance import installed
+from recsys_ae.reporting.axes import Figure
 from recsys_ae.reporting.tables import Table
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """An SVG document as plots.py writes it, and a sentence below it."""
+class Text:
+    """Paragraphs, divided by blank lines. `small`: remarks on how something is read."""
 
-    svg: str
-    caption: str = ""
+    text: str
+    small: bool = False
 
-    @classmethod
-    def read(cls, path: Path, caption: str = "") -> Picture:
-        """The SVG file at `path`."""
-        return cls(path.read_text(encoding="utf-8"), caption)
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values. `marked`: the names of those to emphasise."""
+
+    facts: Mapping[str, object]
+    marked: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A numbered list under a label."""
+
+    label: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Figures side by side where there is room."""
+
+    figures: Sequence[Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Small boxes side by side where there is room, each under its heading."""
+
+    cards: Sequence[tuple[str, Sequence[Block]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What stands behind a label, closed at first."""
+
+    label: str
+    blocks: Sequence[Block]
+
+
+Block = Text | Facts | Ranking | Table | Figures | Cards | Fold
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands under it, in this order: paragraphs of `text` (divided by blank lines),
-    `facts` as name and value, `table`, `pictures`. What is empty is left out. `fold`: the label of a fold
-    that the table stands behind, closed at first; "" shows the table."""
+    """A heading and what stands under it, in this order."""
 
     heading: str
-    text: str = ""
-    facts: Mapping[str, object] = field(default_factory=dict)
-    table: Table | None = None
-    pictures: Sequence[Picture] = ()
-    fold: str = ""
+    blocks: Sequence[Block] = field(default=())
 
 
-def page(title: str, sections: Sequence[Section]) -> str:
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The conclusion: sentences, each with its subject if it begins with one, and remarks on how they are
+    read."""
+
+    sentences: Sequence[tuple[str, str]]
+    notes: Sequence[str] = ()
+
+
+def page(title: str, sections: Sequence[Section], *, subtitle: str = "", lead: Lead | None = None) -> str:
     """A whole HTML document: light or dark as the reader's system is, no script, nothing fetched from
-    elsewhere. All texts are escaped; only `svg` is taken as it is."""
-    numbered = iter(range(1, 1 + sum(len(section.pictures) for section in sections)))
-    body = "\n".join(_section(section, [next(numbered) for _ in section.pictures]) for section in sections)
+    elsewhere. `lead` stands before all sections. All texts are escaped; only the drawings are taken as they
+    are."""
+    body = "\n".join(_section(section) for section in sections)
     template = Template(_TEMPLATE.read_text(encoding="utf-8"))
     version = installed(("recsys-ae",)).get("recsys-ae", "")  # none where it runs from a folder
-    return template.substitute(title=escape(title), body=body, version=escape(version))
+    parts = {
+        "title": escape(title),
+        "subtitle": f'<p class="subtitle">{escape(subtitle)}</p>' if subtitle else "",
+        "lead": "" if lead is None else _lead(lead),
+        "version": escape(version),
+    }
+    return template.substitute(parts, body=body)
 
 
-def _section(section: Section, numbers: Sequence[int]) -> str:
-    parts = [f"<section>\n<h2>{escape(section.heading)}</h2>"]
-    parts += [f"<p>{escape(text.strip())}</p>" for text in re.split(r"\n\s*\n", section.text) if text.strip()]
-    if section.facts:
-        facts = "".join(
-            f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in section.facts.items()
-        )
-        parts.append(f"<dl>{facts}</dl>")
-    if section.table is not None:
-        table = f'<div class="scroll" tabindex="0">\n{section.table.html()}\n</div>'
-        if section.fold:
-            table = f"<details>\n<summary>{escape(section.fold)}</summary>\n{table}\n</details>"
-        parts.append(table)
-    parts += [_picture(picture, number) for picture, number in zip(section.pictures, numbers, strict=True)]
-    return "\n".join([*parts, "</section>"])
+def _lead(lead: Lead) -> str:
+    lines = []
+    for subject, sentence in lead.sentences:
+        rest = sentence.removeprefix(subject)
+        strong = f"<strong>{escape(subject)}</strong>" if subject and rest != sentence else ""
+        lines.append(f"<p>{strong}{_unbroken(escape(rest if strong else sentence))}</p>")
+    lines += [f'<p class="small">{escape(note)}</p>' for note in lead.notes]
+    texts = "\n".join(lines)
+    return f'<section class="conclusion" aria-label="Conclusion">\n{texts}\n</section>'
 
 
-def _picture(picture: Picture, number: int) -> str:
-    """The <svg> element alone (its prolog names a DTD on a server), with ids that no other picture has."""
-    svg = picture.svg[picture.svg.index("<svg") :].strip()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="picture{number}-', svg)
-    svg = re.sub(r'(href="#|url\(#)', rf"\1picture{number}-", svg)
-    label = escape(picture.caption or "plot")
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-    caption = f"\n<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption else ""
-    return f"<figure>\n{svg}{caption}\n</figure>"
+def _unbroken(text: str) -> str:
+    """The text with no line break within "0.1 ± 0.02" and "p &lt; 0.001"."""
+    return re.sub(r" (±|&lt;|=) (?=\d)", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", text)
+
+
+def _section(section: Section) -> str:
+    blocks = "\n".join(map(_block, section.blocks))
+    return f"<section>\n<h2>{escape(section.heading)}</h2>\n{blocks}\n</section>"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Text(text, small):
+            kind = ' class="small"' if small else ""
+            paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
+            return "\n".join(f"<p{kind}>{escape(part.strip())}</p>" for part in paragraphs)
+        case Facts(facts, marked):
+            kinds = {name: ' class="marked"' if name in marked else "" for name in facts}
+            rows = (
+                f"<div{kinds[name]}><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>"
+                for name, value in facts.items()
+            )
+            return f"<dl>{''.join(rows)}</dl>"
+        case Ranking(label, lines):
+            items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+            return f'<p class="label">{escape(label)}</p>\n<ol>{items}</ol>\n'
+        case Table():
+            return (
+                f'<div class="scroll" tabindex="0" role="group" aria-label="table">\n{block.html()}\n</div>'
+            )
+        case Figures(figures):
+            return f'<div class="figures">\n{"".join(map(_figure, figures))}</div>'
+        case Cards(cards):
+            texts = (
+                f"<article>\n<h3>{escape(heading)}</h3>\n{''.join(map(_block, blocks))}\n</article>\n"
+                for heading, blocks in cards
+            )
+            return f'<div class="cards">\n{"".join(texts)}</div>'
+        case Fold(label, blocks):
+            inner = "\n".join(map(_block, blocks))
+            return f"<details>\n<summary>{escape(label)}</summary>\n{inner}\n</details>"
+        case _:
+            assert_never(block)
+
+
+def _figure(figure: Figure) -> str:
+    note = f'<p class="small">{escape(figure.note)}</p>\n' if figure.note else ""
+    return (
+        f"<figure>\n<figcaption>{escape(figure.title)}</figcaption>\n{figure.wide}\n{figure.narrow}\n{note}"
+        "</figure>\n"
+    )

@@ -117,6 +117,17 @@ class Table:
             columns.append([(text, cell in best) for text, cell in zip(texts, cells, strict=True)])
         return [list(row) for row in zip(*columns, strict=True)]
 
+    def renamed(self, names: Mapping[str, str]) -> Table:
+        """The table with other names for some of its columns."""
+        new = {name: names.get(name, name) for name in self.columns}
+        return Table(
+            tuple(new.values()),
+            self.rows,
+            {new[name]: way for name, way in self.best.items() if name in new},
+            frozenset(new[name] for name in self.tight if name in new),
+            {new[name]: decimals for name, decimals in self.decimals.items() if name in new},
+        )
+
 
 def error_decimals(errors: Iterable[float]) -> int:
     """Decimals for errors of predicted ratings, which have a unit: four, or as many as give the largest error

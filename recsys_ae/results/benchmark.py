@@ -204,7 +204,7 @@ def short_table(result: BenchmarkResult) -> tuple[Table, tuple[str, ...]]:
             return cells
         cells |= entry.means() | _cost_cells(entry)
         cells["validation"] = ", ".join(
-            f"{figure_text(name, value)} {name}" for name, value in entry.validation_means().items()
+            f"{figure_text(name, value)} {_label(name)}" for name, value in entry.validation_means().items()
         )
         return cells | _difference_cells(entry, result, columns_of, difference_text)
 
@@ -217,9 +217,18 @@ def short_table(result: BenchmarkResult) -> tuple[Table, tuple[str, ...]]:
 
 def short_notes(result: BenchmarkResult) -> list[str]:
     """How the short table is read, and what failed."""
+    return reading_notes(result) + remarks(result) + failures(result)
+
+
+def reading_notes(result: BenchmarkResult) -> list[str]:
+    """How the differences of the short table are read, and what counts as a hit."""
     notes = difference_notes(result.differences, result.config.reference, one_split=_is_one_split(result))
-    failed = [f"{entry.config.name} failed: {entry.error}" for entry in result.entries if entry.error]
-    return notes + _relevance_notes(result) + remarks(result) + failed
+    return notes + _relevance_notes(result)
+
+
+def failures(result: BenchmarkResult) -> list[str]:
+    """What failed, and why."""
+    return [f"{entry.config.name} failed: {entry.error}" for entry in result.entries if entry.error]
 
 
 def remarks(result: BenchmarkResult) -> list[str]:
@@ -257,6 +266,11 @@ def _relevance_notes(result: BenchmarkResult) -> list[str]:
     return [f"relevant: {', in other seeds '.join(words)}"] if words else []
 
 
+def _label(key: str) -> str:
+    metric = find_metric(key)
+    return key if metric is None else metric.label
+
+
 def _table(
     columns: Sequence[str],
     rows: Sequence[dict[str, Any]],
@@ -268,6 +282,7 @@ def _table(
 ) -> Table:
     """`decimals`: of errors of ratings, and of what is said of them."""
     of_errors = {name: decimals for name in columns if any(map(is_rating_metric, name.split()))}
+    of_errors["fit s"] = 2
     best = {metric.key: _direction(metric) for metric in metrics} | dict(best or {})
     cells = tuple(tuple(row.get(column) for column in columns) for row in rows)
     return Table(tuple(columns), cells, best, tight=frozenset(tight), decimals=of_errors)

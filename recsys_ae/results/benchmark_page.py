@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from math import nan
 from pathlib import Path
 
 from recsys_ae.files import replaced
-from recsys_ae.metrics import main_metrics
-from recsys_ae.reporting.page import Picture, Section, page
+from recsys_ae.metrics import is_ranking_metric
+from recsys_ae.reporting.page import (
+    Block,
+    Cards,
+    Figures,
+    Fold,
+    Lead,
+    Ranking,
+    Section,
+    Text,
+    page,
+)
 from recsys_ae.reporting.plots import plot_metric_bars
 from recsys_ae.reporting.tables import Table
-from recsys_ae.results.benchmark import BenchmarkResult, full_note, full_table, rating_decimals, remarks
+from recsys_ae.results.benchmark import (
+    BenchmarkResult,
+    failures,
+    full_note,
+    full_table,
+    rating_decimals,
+    reading_notes,
+    remarks,
+    short_table,
+)
+from recsys_ae.results.benchmark_facts import settings_card, what_was_run
+from recsys_ae.results.benchmark_figures import (
+    Measured,
+    colours,
+    curve_figures,
+    measured,
+    time_figure,
+    value_figures,
+)
+from recsys_ae.results.conclusion import NOTHING, conclusion_lines, conclusion_notes, conclusions, document_of
 from recsys_ae.results.folder import CONFIG, yaml_of
-from recsys_ae.results.result import RESULT, RunResult, write_document
+from recsys_ae.results.group_figures import group_figures
+from recsys_ae.results.readable import value_text
+from recsys_ae.results.result import RESULT, write_document
+from recsys_ae.results.sample_lists import sample_lists
 from recsys_ae.results.trials import Trial
 from recsys_ae.seals import checksums
 from recsys_ae.settings.configs import BenchmarkConfig
 
 _READING = (
-    "Means over the seeds. All models were given the same training ratings. {early}Settings and epochs were "
-    "never chosen on the test part. Differences to {reference} are paired over users; rmse is of predicted "
-    "ratings (low is better), ndcg of the order of the whole catalogue (high is better).\n\n{note}\n\n"
-    "{fallback}"
+    "{means}All models were given the same training ratings. {early}Settings and epochs were "
+    "never chosen on the test part. Differences to {reference} are paired over users; RMSE is of predicted "
+    "ratings (low is better), NDCG of the order of the whole catalogue (high is better)."
 )
 _TRIALS = (
     "Every setting that was tried was fitted to a part of the training ratings and scored on the rest of "
@@ -48,7 +79,15 @@ def write_benchmark(result: BenchmarkResult) -> list[Path]:
     benchmark's folder, and return their paths."""
     table, trials = full_table(result), trials_table(result)
     notes = "".join(f"- {remark}\n" for remark in remarks(result))
-    read = [table.markdown(), f"{full_note(result)}\n".lstrip(), notes, f"{_TRIALS}\n", trials.markdown()]
+    lead = "\n\n".join(conclusion_lines(result)) + "\n"
+    read = [
+        lead,
+        table.markdown(),
+        f"{full_note(result)}\n".lstrip(),
+        notes,
+        f"{_TRIALS}\n",
+        trials.markdown(),
+    ]
     texts = {
         CONFIG: yaml_of(result.config),
         "table.csv": table.csv(),
@@ -56,11 +95,12 @@ def write_benchmark(result: BenchmarkResult) -> list[Path]:
         "table.md": "\n".join(filter(None, read)),
     }
     written = [_write_text(result.folder / name, text) for name, text in texts.items()]
-    bars = _write_bars(result)
-    written += [*bars, _write_text(result.folder / "page.html", _page(result, table, trials, bars))]
+    found = measured(result)
+    written += _write_bars(result, found)
+    written.append(_write_text(result.folder / "page.html", benchmark_page(result, table, trials, found)))
     files = checksums(result.folder, [path.name for path in written])
     with replaced(result.folder / RESULT) as temporary:
-        write_document(temporary, result.to_json(), files=files)
+        write_document(temporary, document_of(result), files=files)
     return [*written, result.folder / RESULT]
 
 
@@ -70,69 +110,103 @@ def _write_text(path: Path, text: str) -> Path:
     return path
 
 
-def _write_bars(result: BenchmarkResult) -> list[Path]:
-    """A picture for each compared metric that any model has: of the models that have it, and those that
-    failed."""
+def _write_bars(result: BenchmarkResult, found: Sequence[Measured]) -> list[Path]:
+    """A picture for each compared metric that any model has, for places other than the page: of the models
+    that have it, with the intervals of their figures, and those that failed."""
+    failed = [entry for entry in result.entries if entry.error]
     written = []
-    for metric in main_metrics(result.config.evaluation.cutoffs[0]):
-        shown = [entry for entry in result.entries if entry.error or metric.key in entry.means()]
-        if all(entry.error for entry in shown):
-            continue
-        path = result.folder / f"{metric.key}.svg"
+    for of in found:
+        path = result.folder / f"{of.metric.key}.svg"
+        widths = [of.estimates[e.config.name] for e in of.entries]
         plot_metric_bars(
-            [entry.config.name for entry in shown],
-            [nan if entry.error else entry.means()[metric.key] for entry in shown],
-            [entry.deviations().get(metric.key, nan) for entry in shown],
-            metric=metric,
+            [entry.config.name for entry in (*of.entries, *failed)],
+            [*(entry.means()[of.metric.key] for entry in of.entries), *(nan for _ in failed)],
+            [*((width.high - width.low) / 2 for width in widths), *(nan for _ in failed)],
+            metric=of.metric,
             path=path,
         )
         written.append(path)
     return written
 
 
-def _page(result: BenchmarkResult, table: Table, trials: Table, bars: Sequence[Path]) -> str:
+def benchmark_page(result: BenchmarkResult, table: Table, trials: Table, found: Sequence[Measured]) -> str:
     """Everything on one HTML page that needs nothing beside it."""
-    config, fingerprints = result.config, result.fingerprints()
-    runs = [run for entry in result.entries for run in entry.runs]
-    fallback = runs[0].report.fallback if runs else ""
-    facts = {
-        "data": config.data.label,
-        "data fingerprint": ", ".join(sorted({row["data"] for row in fingerprints})),
-        "split": ", ".join(f"{key} {value}" for key, value in config.split.model_dump(mode="json").items()),
-        "split fingerprints": ", ".join(row["split"] for row in fingerprints),
-        "seeds": ", ".join(map(str, config.seeds)),
-        "trials of each model": config.trials,
-        "validation share": config.validation.share,
-        "fitted on": ", ".join(sorted({_fitted_on(run) for run in runs})),
-        "reference": config.reference,
-    }
-    caption = "" if len(config.seeds) == 1 else "Lines: standard deviation over the seeds."
+    series = colours(result, found)
     sections = [
-        Section(
-            "Models side by side",
-            text=_READING.format(
-                early=_early(config),
-                reference=config.reference,
-                note=full_note(result),
-                fallback=fallback,
-            ),
-            table=table,
-            pictures=[Picture.read(path, caption) for path in bars],
+        Section("Models side by side", list(_comparison(result, table, found, series))),
+        *_with_figures("Quality against time", [time_figure(of, series) for of in found]),
+        *_with_figures("How they learnt", list(curve_figures(result, found, series))),
+        *_with_figures(
+            "For whom, and for what", [f for of in found for f in group_figures(of, series, result)]
         ),
+        *_samples(result),
         Section(
             "Choices on validation ratings",
-            text="\n\n".join([_TRIALS, *remarks(result)]),
-            table=trials,
-            fold=f"{len(trials.rows)} trials",
+            [Text("\n\n".join([_TRIALS, *remarks(result)])), Fold(f"{len(trials.rows)} trials", [trials])],
         ),
-        Section("What was compared", facts=facts),
-        Section("Settings", table=_settings_table(result)),
+        Section("What was run", list(what_was_run(result))),
+        Section("Settings", [Cards([settings_card(entry) for entry in result.entries])]),
     ]
-    return page(config.name, sections)
+    return page(result.config.name, sections, subtitle=_subtitle(result), lead=_lead(result))
 
 
-def _fitted_on(run: RunResult) -> str:
-    return f"{run.fit.device} with {run.fit.threads} {'thread' if run.fit.threads == 1 else 'threads'}"
+def _lead(result: BenchmarkResult) -> Lead:
+    found = conclusions(result)
+    sentences = [(one.model or "", one.sentence) for one in found] or [("", NOTHING)]
+    return Lead(sentences, conclusion_notes(result, found))
+
+
+def _subtitle(result: BenchmarkResult) -> str:
+    config = result.config
+    n, seeds = len(config.models), len(config.seeds)
+    return (
+        f"{n} {'model' if n == 1 else 'models'} on {config.data.label}, {seeds} "
+        f"{'seed' if seeds == 1 else 'seeds'}, {datetime.now(UTC):%d %B %Y}"
+    )
+
+
+def _with_figures(heading: str, figures: list) -> list[Section]:
+    return [Section(heading, [Figures(figures)])] if figures else []
+
+
+def _comparison(
+    result: BenchmarkResult, table: Table, found: Sequence[Measured], series: Mapping[str, str]
+) -> Iterator[Block]:
+    short, _ = short_table(result)
+    labels = {of.metric.key: of.metric.label for of in found}
+    yield short.renamed(labels | {f"Δ {key}": f"Δ {label}" for key, label in labels.items()})
+    notes = "; ".join(reading_notes(result))
+    yield Text(f"{notes[:1].upper()}{notes[1:]}." if notes else "", small=True)
+    yield Text("\n\n".join(failures(result)))
+    for of in found:
+        yield Figures(list(value_figures(result, of, series)))
+    config, runs = result.config, [run for entry in result.entries for run in entry.runs]
+    means = "Means over the seeds. " if len(config.seeds) > 1 else ""
+    reading = _READING.format(means=means, early=_early(config), reference=config.reference)
+    fallback = runs[0].report.fallback if runs else ""
+    yield Text(f"{reading}\n\n{fallback}", small=True)
+    yield Fold("All columns", [table, Text(full_note(result), small=True)])
+
+
+def _samples(result: BenchmarkResult) -> list[Section]:
+    """Lists of the model that is first by validation, of the first seed; nothing where none is."""
+    chosen = [one.model for one in conclusions(result) if is_ranking_metric(one.metric.key)]
+    run = next((e.runs[0] for e in result.entries if e.config.name in chosen), None)
+    found = None if run is None else sample_lists(run, result.config.data.source)
+    if found is None:
+        return []
+    cards = [
+        (
+            f"User {one.user}",
+            [
+                Ranking(one.history, one.liked),
+                Ranking("Recommended", one.listed or ["nothing is left to recommend"]),
+            ],
+        )
+        for one in found.lists
+    ]
+    text = f"{found.who} The lists are those of {chosen[0]}, without what the user has rated."
+    return [Section("What it recommends", [Text(text), Cards(cards)])]
 
 
 def _early(config: BenchmarkConfig) -> str:
@@ -156,7 +230,7 @@ def trials_table(result: BenchmarkResult) -> Table:
     for name, seed, validation, place, trial in found:
         chosen = place == validation.chosen
         remark = "; ".join(validation.remarks()) if chosen else _open_end(trial)
-        settings = ", ".join(f"{key} = {json.dumps(value)}" for key, value in trial.settings.items())
+        settings = ", ".join(f"{key} = {value_text(value)}" for key, value in trial.settings.items())
         of_fit = (trial.epochs_run or None, trial.best_epoch, trial.seconds, trial.error or remark or None)
         scored = (validation.metric, trial.score, "yes" if chosen else None)
         rows.append((name, seed, settings or "as configured", *scored, *of_fit))
@@ -167,16 +241,3 @@ def _open_end(trial: Trial) -> str | None:
     """What a trial that was not chosen might have reached, had it gone on; None where there is nothing to
     say."""
     return _PRUNED if trial.pruned else _LAST if trial.at_last_epoch else None
-
-
-def _settings_table(result: BenchmarkResult) -> Table:
-    rows = [
-        (
-            entry.config.name,
-            entry.config.model.model_dump_json(),
-            "; ".join(json.dumps(v.winner.settings) for v in entry.validations() if v.winner.settings)
-            or None,
-        )
-        for entry in result.entries
-    ]
-    return Table(("model", "config", "chosen by validation, one per seed"), tuple(rows))

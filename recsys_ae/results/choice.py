@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -40,27 +40,38 @@ def best_ranker(folder: Path) -> Choice:
     several metrics, which cannot be compared.
     """
     try:
-        scores = _validation_scores(read_document(folder)["models"])
+        scores = validation_scores(read_document(folder)["models"], is_ranking_metric)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise no_run(folder) from None
-    by_metric = {metric for metric, _ in scores.values()}
-    if len(by_metric) != 1:
+    best = first_of(scores)
+    if best is None:
+        by_metric = {metric for metric, _ in scores.values()}
         found = "none of its models" if not by_metric else f"by {' and by '.join(sorted(by_metric))} some"
         raise StorageError(
             f"{folder}: {found} were chosen by a metric of lists, so that none of them is the best; name the "
             f"folder of a model, such as {folder}/NAME/seed-0/{_MODEL}"
         )
-    metric = by_metric.pop()
-    best = max if higher_is_better(metric) else min
-    name = best(scores, key=lambda name: scores[name][1])
-    seeds = sorted((folder / name).glob("seed-*"), key=lambda path: int(path.name.partition("-")[2]))
+    seeds = sorted((folder / best).glob("seed-*"), key=lambda path: int(path.name.partition("-")[2]))
     if not seeds:
-        raise StorageError(f"{folder}: lacks the folder of its best model, {name}; run the benchmark again")
-    return Choice(name, seeds[0] / _MODEL, metric, scores[name][1], len(scores))
+        raise StorageError(f"{folder}: lacks the folder of its best model, {best}; run the benchmark again")
+    return Choice(best, seeds[0] / _MODEL, *scores[best], len(scores))
 
 
-def _validation_scores(models: list[Mapping[str, Any]]) -> dict[str, tuple[str, float]]:
-    """Name -> metric and mean score, of the models that a metric of lists chose for every seed."""
+def first_of(scores: Mapping[str, tuple[str, float]]) -> str | None:
+    """The name with the best score, the first of equal ones; None where there is none, or where the scores
+    are of several metrics, which cannot be compared."""
+    metrics = {metric for metric, _ in scores.values()}
+    if len(metrics) != 1:
+        return None
+    best = max if higher_is_better(metrics.pop()) else min
+    return best(scores, key=lambda name: scores[name][1])
+
+
+def validation_scores(
+    models: Iterable[Mapping[str, Any]], wanted: Callable[[str], bool]
+) -> dict[str, tuple[str, float]]:
+    """Name -> metric and mean score, of the models (as in a benchmark's document) that a `wanted` metric
+    chose for every seed."""
     found = {}
     for model in models:
         chosen = model.get("validation", [])  # none where it failed
@@ -68,6 +79,6 @@ def _validation_scores(models: list[Mapping[str, Any]]) -> dict[str, tuple[str, 
         scores = [each["score"] for each in chosen]
         if model["error"] is None and len(keys) == 1 and None not in scores:
             key = keys.pop()
-            if is_ranking_metric(key):
+            if wanted(key):
                 found[model["name"]] = key, fmean(scores)
     return found

@@ -18,6 +18,7 @@ import yaml
 from recsys_ae.config import Config
 from recsys_ae.data.histories import Histories
 from recsys_ae.errors import ConfigError, RecsysError, StorageError
+from recsys_ae.evaluation.report import OF_ITEMS
 from recsys_ae.files import check_writable, claimed, remove_dead_claim, replaced_folder
 from recsys_ae.metrics import Metric
 from recsys_ae.models.storage import save_model
@@ -136,7 +137,8 @@ def write_run(
     state: Path | None = None,
     write_more: Callable[[Path], None] | None = None,
 ) -> None:
-    """Write config.yaml (whole, defaults included), result.json, epochs.csv, per_user.parquet, plots, model/.
+    """Write config.yaml (whole, defaults included), result.json, epochs.csv, per_user.parquet,
+    per_item.parquet, plots, model/.
 
     `histories`: all that may be read of the users of the model. `metric`: what the epochs' scores measure.
     `state`: where that of the training is kept. `write_more`: writes what else belongs to the results into
@@ -151,6 +153,7 @@ def write_run(
                 _write_epochs(temporary / EPOCHS, epochs, metric)
                 plot_curves(epochs, temporary / "curves.svg", metric=metric)
             result.report.to_parquet(temporary / REPORT)
+            result.report.items_to_parquet(temporary / OF_ITEMS)
             if result.report.predictions is not None:
                 found = result.report.predictions
                 plot_predictions(found.actual, found.predicted, temporary / "predictions.svg")

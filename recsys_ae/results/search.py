@@ -13,16 +13,18 @@ from recsys_ae.errors import RecsysError
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.folder import STUDY, yaml_of
 from recsys_ae.results.result import RunResult, json_values
+from recsys_ae.results.search_page import search_page
 from recsys_ae.results.trials import Trial, Validation
 from recsys_ae.settings.configs import ExperimentConfig, SearchConfig
 
 SEARCH, BEST, TRIALS_CSV, TRIALS_JSON = "search.yaml", "best.yaml", "trials.csv", "trials.json"
+PAGE = "page.html"
 
 
 def write_search(
     folder: Path, config: SearchConfig, best: ExperimentConfig, validation: Validation, study: Path
 ) -> None:
-    """Write search.yaml, best.yaml, trials.csv, trials.json and the study itself."""
+    """Write search.yaml, best.yaml, trials.csv, trials.json, page.html and the study itself."""
     (folder / SEARCH).write_text(yaml_of(config), encoding="utf-8")
     number, n_trials = validation.chosen + 1, len(validation.trials)
     score = figure_text(validation.metric, validation.score or 0.0)
@@ -31,6 +33,7 @@ def write_search(
     _write_csv(folder / TRIALS_CSV, validation)
     document = json.dumps(json_values(validation.to_json()), indent=2)
     (folder / TRIALS_JSON).write_text(document + "\n", encoding="utf-8")
+    (folder / PAGE).write_text(search_page(config, best, validation), encoding="utf-8")
     shutil.copyfile(study, folder / STUDY)
 
 

@@ -22,6 +22,7 @@ FILES = {
     "curves.svg",
     "predictions.svg",
     "per_user.parquet",
+    "per_item.parquet",
     "model",
 }
 

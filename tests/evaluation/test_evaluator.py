@@ -107,6 +107,34 @@ def test_each_cutoff_is_measured_as_if_it_were_the_only_one(cutoffs):
     check_against_brute_force(split_by_hand(train, ratings.keep(held)), 3.0, cutoffs)
 
 
+@given(splits(), st.sampled_from([None, 0.0, 1.0]), st.integers(1, 4))
+def test_items_keep_their_errors_and_hits(split, relevant, cutoff):
+    """Against a loop over users and the dense table of scores."""
+    recommender = toy(split.train)
+    rule = "all" if relevant is None else relevant
+    report = evaluate(recommender, split, EvaluationConfig(cutoffs=(cutoff, 9), relevant=rule))
+    train, known, holdout = cells(split.train), cells(split.fold_in), cells(split.holdout)
+    tested = sorted({item for row in holdout.values() for item in row})
+    names = ("n_train", "squared_error_sum", "n_predicted", "n_relevant", f"hits_at_{cutoff}")
+    expected = {name: dict.fromkeys(tested, 0.0) for name in names}
+    for item in tested:
+        expected["n_train"][item] = sum(item in row for row in train.values())
+    for user, row in holdout.items():
+        scores = recommender.table[-1 if split.of_users else user] + len(known[user])
+        listed = slow_list(scores, set(known[user]), cutoff)
+        for item, value in row.items():
+            expected["n_predicted"][item] += 1
+            expected["squared_error_sum"][item] += (float(scores[item]) - value) ** 2
+            if relevant is None or value >= relevant:
+                expected["n_relevant"][item] += 1
+                expected[f"hits_at_{cutoff}"][item] += item in listed
+    assert report.items.tolist() == split.holdout.items.ids[tested].tolist()
+    if tested:
+        assert set(report.per_item) == set(names)
+        for name, column in expected.items():
+            assert report.per_item[name] == pytest.approx(list(column.values()), rel=1e-4), name
+
+
 @given(splits(), st.integers(1, 8))
 def test_batch_size_decides_nothing(split, batch_size):
     recommender, config = toy(split.train), EvaluationConfig(cutoffs=(1, 3), relevant=0.5)

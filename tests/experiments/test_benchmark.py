@@ -27,7 +27,7 @@ def test_runs_of_the_models_are_nested(tmp_path, monkeypatch):
     Path("pair.yaml").write_text(BENCHMARK)
     tracker = RecordingTracker()
     result = run_benchmark(load_benchmark("pair.yaml"), Path("out"), Context(), tracker)
-    assert Path("out/table.md").read_text().startswith("| model |")
+    assert Path("out/table.md").read_text().startswith("biases")
     assert [child.name for child in tracker.children] == ["biases-seed-0", "popularity-seed-0"]
     assert {"table.csv", "table.md", "page.html", "result.json"} <= set(tracker.artifacts)
     logged = {name: value for name, value, _ in tracker.logged_metrics}

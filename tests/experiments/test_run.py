@@ -183,7 +183,7 @@ def test_all_of_a_run_is_tracked(config):
     assert tracker.status == "FINISHED"
     assert tracker.models == ["model"]
     assert {"config.yaml", "epochs.csv", "curves.svg", "predictions.svg", "per_user.parquet",
-            "result.json"} == set(tracker.artifacts)  # fmt: skip
+            "per_item.parquet", "result.json"} == set(tracker.artifacts)  # fmt: skip
     logged = {name: value for name, value, step in tracker.logged_metrics if step is None}
     assert logged.items() >= answer["report"]["metrics"].items()
     assert logged.items() >= answer["cost"].items()

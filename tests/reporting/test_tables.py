@@ -202,3 +202,11 @@ class Cells(HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data)
+
+
+def test_renamed_columns_keep_what_is_known_of_them():
+    table = Table(("model", "ndcg_at_10"), (("a", 0.12345), ("b", 0.2)), {"ndcg_at_10": "high"},
+                  decimals={"ndcg_at_10": 2})  # fmt: skip
+    shown = table.renamed({"ndcg_at_10": "NDCG@10", "rmse": "RMSE"})
+    assert shown.columns == ("model", "NDCG@10")
+    assert shown.markdown().splitlines()[2:] == ["| a | 0.12 |", "| b | **0.20** |"]
