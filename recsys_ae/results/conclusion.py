@@ -167,7 +167,7 @@ class _Words:
             return f"{subject} {best}: {figure}, {self._gaps(worse)}."
         parts = [f"{subject} {does}: {figure}"]
         if worse:
-            parts[0] += f", {self._gaps(worse[:1])}"
+            parts[0] += f", {self._gaps(worse, is_next=False)}"
         if alike:
             parts.append(f"not told apart from {self._list(alike)}")
         if better:
@@ -216,14 +216,15 @@ class _Words:
         """By how much the other model is worse."""
         return -one.difference if self.metric.higher_is_better else one.difference
 
-    def _gaps(self, worse: Sequence[Difference]) -> str:
-        """By how much it is better: than the reference, and than the best of the others that are worse."""
+    def _gaps(self, worse: Sequence[Difference], *, is_next: bool = True) -> str:
+        """By how much it is better: than the reference, and than the best of those that are worse, which
+        comes next after it unless others are not worse."""
         beyond = "above" if self.metric.higher_is_better else "below"
         runner_up = min(worse, key=self._loss)
         parts = []
         for one in dict.fromkeys((worse[0], runner_up)):
             roles = ["the reference"] if one.name == self.reference else []
-            roles += ["the next best"] if one == runner_up and len(worse) > 1 else []
+            roles += ["the next best"] if is_next and one == runner_up and len(worse) > 1 else []
             role = f", {' and '.join(roles)}" if roles else ""
             parts.append(f"{self._gap(one)} {beyond} {one.name}{role} ({_p_text(one)})")
         return ", and ".join(parts)

@@ -110,6 +110,21 @@ def test_what_is_not_told_apart_is_not_claimed():
     assert "below plain (p < 0.001)" in sentence
 
 
+def test_gaps_are_told_to_the_reference_and_to_the_best_of_the_worse_where_others_are_as_good():
+    models = {
+        "mf": {"ndcg": 0.05, "score": 0.05}, "pop": {"ndcg": 0.1, "score": 0.1},
+        "als": {"ndcg": 0.3, "score": 0.3},
+        "knn": {"ndcg": 0.5001, "score": 0.5}, "auto": {"ndcg": 0.5, "score": 0.51},
+    }  # fmt: skip
+    found = result("mf", **{name: {**of, "by": "ndcg_at_10", "noise": 0.1} for name, of in models.items()})
+    sentence = only(found)
+    assert re.search(
+        r"above mf, the reference \(p < 0\.001\), and 0\.\d+ ± 0\.\d+ above als \(p < 0\.001\); "
+        r"not told apart from knn \(0\.",
+        sentence,
+    ), sentence
+
+
 def test_p_values_are_those_of_the_table_and_of_one_family_for_the_rest():
     noisy = {"noise": 0.4}
     models = {
