@@ -45,7 +45,7 @@ def benchmark(
         context = Context(device=device.value, anyway=anyway)
         with new_folder(found, out) as folder:
             tracker = options.make_tracker(
-                experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
+                experiment or found.data.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
             )
             result = run_benchmark(found, folder, context, tracker, on_run=ignore if quiet else _tell)
         say(result.to_json(), lambda: _show(result))

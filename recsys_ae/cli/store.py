@@ -63,7 +63,7 @@ def _upload(folder: Path, experiment: str | None, uri: str | None, say: Say) -> 
     incomplete = incomplete_runs(tracked_ids(folder), tag_of(folder), uri=uri)
     if is_benchmark(folder):
         comparison = load_benchmark(folder / CONFIG)
-        tracker = tracker_of(comparison.name, comparison.name)
+        tracker = tracker_of(comparison.data.name, comparison.name)
         n_runs = upload_benchmark(folder, comparison, tracker)
         text = f"uploaded {n_runs} runs of {folder}"
         say({"run_id": tracker.run_id, "runs": n_runs}, lambda: tell(text))
