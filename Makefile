@@ -51,7 +51,7 @@ demo: $(VENV)/runtime.stamp  ## the main job on the bundled ratings: train, comp
 	@echo "  page.html     the comparison with its figures, to open in a browser"
 	@echo "  top-10.csv    the lists, made by the model in i-autorec/seed-0/model"
 	@echo "Look at the tracked runs with"
-	@echo "  $(RECSYS_AE) compare movietweetings --metric test/rmse"
+	@echo "  $(RECSYS_AE) compare movietweetings-100k --metric test/rmse"
 	@echo "  $(RECSYS_AE) ui"
 
 test: $(VENV)/dev.stamp  ## all tests but the slow ones, and the notebooks

@@ -42,7 +42,7 @@ _ANYWAY = "Fit models of ratings to counts and events, too."
 Anyway = Annotated[bool, typer.Option("--anyway", help=_ANYWAY)]
 _OVERRIDES = "Change a setting, e.g. training.epochs=30; may be repeated."
 _URI = "MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db in this folder."
-_EXPERIMENT = "MLflow experiment that the run belongs to."
+_EXPERIMENT = "MLflow experiment that the run belongs to; default: the name of the data."
 Out = Annotated[
     Path | None, typer.Option(help="Folder of the results; default: runs/NAME-TIME.", callback=at_home)
 ]

@@ -29,17 +29,17 @@ def datasets_of(
     config: ExperimentConfig,
     known: Known,
     counts: Mapping[str, float],
-    data_fingerprint: str,
+    training_fingerprint: str,
     split_fingerprint: str,
 ) -> Iterator[DatasetRecord]:
-    """The ratings that a run trains on, under the fingerprint of the data, and those of its test, if it has
-    one, under that of the split: divided otherwise, they are another test. `counts`: users, items,
+    """The ratings that a run trains on, and those of its test, if it has one, under the fingerprint of the
+    split: divided otherwise, they are another test. `counts`: users, items,
     train_ratings, holdout_ratings, as far as they are known."""
     sizes = {name: int(counts[name]) for name in ("users", "items") if name in counts}
     n_ratings = {part: int(counts.get(f"{part}_ratings", 0)) for part in ("train", "holdout")}
     training = DatasetRecord(
         name=config.data.name,
-        fingerprint=data_fingerprint,
+        fingerprint=training_fingerprint,
         profile={**sizes, "ratings": n_ratings["train"], **_profile(known)},
         source=config.data.label,
         split=config.split.kind,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from recsys_ae.reporting.tables import MISSING, Table, figure_text
-from recsys_ae.results.result import RunResult
+from recsys_ae.results.result import VALIDATION, RunResult
 from recsys_ae.results.search import settings_text
+from recsys_ae.results.summary import BEST, parent_metrics, parent_tags
 from recsys_ae.results.trials import Validation
 from recsys_ae.settings.configs import ExperimentConfig
 
@@ -17,39 +20,50 @@ _SIZES = {
     "train_ratings": "ratings to train on",
     "holdout_ratings": "to test on",
 }
-_SHARES = "What mattered for being among the best trials"
 
 
 def describe_run(config: ExperimentConfig, result: RunResult) -> str:
-    """Its figures as a table, what it was fitted to, how its settings were found, and what is left open."""
+    """How its settings were found, its figures as a table, what it was fitted to, and what is left open."""
+    found = result.validation
     paragraphs = [
-        f"**{config.model.kind}** on **{config.data.name}**, seed {result.origin.seed}",
+        f"**{config.model.kind}** on **{config.data.name}**, seed {result.origin.seed}"
+        + ("" if found is None else _search(found)),
         _figures(result).markdown(),
         *_facts(config, result),
+        "" if found is None else _left_open(found),
     ]
-    if result.validation is not None:
-        paragraphs += _choice(result.validation)
     return "\n\n".join(text.strip() for text in paragraphs if text) + "\n"
 
 
-def describe_benchmark(folder: Path) -> str:
-    """The tables that its folder has."""
-    return (folder / "table.md").read_text(encoding="utf-8")
+def describe_benchmark(document: Mapping[str, Any], folder: Path) -> str:
+    """The best models, and the tables that the folder has. Pages fold what comes after a few lines."""
+    metrics, tags = parent_metrics(document), parent_tags(document)
+    lines = []
+    for name, score in metrics.items():
+        key = name.removeprefix(f"{BEST}{VALIDATION}")
+        if key != name:
+            tested = metrics.get(f"{BEST}{key}")
+            test = "" if tested is None else f", {figure_text(key, tested)} in the test"
+            model = tags[f"{BEST}{key}"]
+            lines.append(f"Best {key} in validation: **{model}**, {figure_text(key, score)}{test}.\n\n")
+    return "".join(lines) + (folder / "table.md").read_text(encoding="utf-8")
 
 
 def _figures(result: RunResult) -> Table:
-    """A row for each metric of the test, first that which chose the model."""
+    """A row for each metric of the test, first that which chose the model. Where the model was fitted anew,
+    the one that chose the epoch has a column of its own."""
     chosen = result.validation
     scores = {} if chosen is None or chosen.score is None else {chosen.metric: chosen.score}
-    tested = {name: value for name, value in result.report.metrics.items() if math.isfinite(value)}
-    names = dict.fromkeys([*scores, *tested])
-    rows = [
-        tuple(figure_text(name, of[name]) if name in of else MISSING for of in (scores, tested))
-        for name in names
-    ]
-    return Table(
-        ("metric", "validation", "test"), tuple((n, *row) for n, row in zip(names, rows, strict=True))
-    )
+    columns = {"validation": scores, "test": result.report.metrics}
+    if result.metrics_before_refit:
+        columns["test before refit"] = result.metrics_before_refit
+    names = dict.fromkeys([*scores, *result.report.metrics])
+    rows = ((name, *(_figure(name, of.get(name)) for of in columns.values())) for name in names)
+    return Table(("metric", *columns), tuple(rows))
+
+
+def _figure(name: str, value: float | None) -> str:
+    return MISSING if value is None or not math.isfinite(value) else figure_text(name, value)
 
 
 def _facts(config: ExperimentConfig, result: RunResult) -> list[str]:
@@ -63,15 +77,15 @@ def _facts(config: ExperimentConfig, result: RunResult) -> list[str]:
     ]
 
 
-def _choice(found: Validation) -> list[str]:
-    """How the settings were found, and what is left open."""
-    said = []
-    if len(found.trials) > 1:
-        settings = settings_text(found.winner.settings)
-        said.append(f"Best of {len(found.trials)} trials: trial {found.chosen + 1}, {settings}.")
-    if found.importances:
-        shares = (f"{name} {share:.0%}" for name, share in found.importances.items())
-        said.append(f"{_SHARES}: {', '.join(shares)}.")
-    if remarks := found.remarks():
-        said.append("Left open:\n\n" + "\n".join(f"- {remark}" for remark in remarks))
-    return said
+def _search(found: Validation) -> str:
+    """By which settings the best trial is, and which of them mattered; "" where nothing was searched."""
+    if len(found.trials) < 2:
+        return ""
+    text = f": best of {len(found.trials)} trials, {settings_text(found.winner.settings)}"
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in found.importances.items())
+    return f"{text}. What mattered: {shares}" if shares else text
+
+
+def _left_open(found: Validation) -> str:
+    remarks = "\n".join(f"- {remark}" for remark in found.remarks())
+    return f"Left open:\n\n{remarks}" if remarks else ""

@@ -32,7 +32,7 @@ TRIAL_TAG = "recsys_ae.trial"  # the number of a trial, which is no run of its o
 def track_origin(tracker: Tracker, config: ExperimentConfig, split: Split) -> None:
     """Tell all that decides the result, which is known before fitting."""
     tracker.params(config.model_dump(mode="json"))
-    train, fingerprints = split.train, (split.data_fingerprint, split.fingerprint())
+    train, fingerprints = split.train, (split.train.fingerprint(), split.fingerprint())
     known = Known(train.users, train.items, train.values, train.timestamps is not None, train.feedback)
     for record in datasets_of(config, known, sizes(split), *fingerprints):
         tracker.dataset(record)
@@ -83,7 +83,7 @@ def track_findings(tracker: Tracker, document: Mapping[str, Any]) -> None:
 
 def track_tables(tracker: Tracker, folder: Path) -> None:
     """Tell the tables of a benchmark, as the description of its run."""
-    tracker.tags({NOTE: describe_benchmark(folder)})
+    tracker.tags({NOTE: describe_benchmark(read_document(folder), folder)})
 
 
 def result_tag(document: Mapping[str, Any]) -> dict[str, str]:
@@ -106,9 +106,11 @@ def _costs(document: Mapping[str, Any]) -> Mapping[str, Any]:
 def track_outcome(tracker: Tracker, config: ExperimentConfig, folder: Path, result: RunResult) -> RunResult:
     """Tell what a finished run found, from its folder. The answer names the tracked run and its model, and so
     does result.json from then on."""
-    tracker.tags(_tags(result) | {NOTE: describe_run(config, result)})
-    tracker.metrics(_costs_of(result))
-    tracker.fitted(_model(config, result))
+    description = {NOTE: describe_run(config, result)}
+    tracker.tags(_tags(result) | description)
+    costs = {name: cost for name, cost in asdict(result.cost).items() if cost is not None}
+    tracker.metrics({**_finite(costs), "epochs_run": float(result.fit.epochs_run)})
+    tracker.fitted(_model(config, result, description))
     for number, values in _trials(result):
         tracker.metrics(values, step=number)
     for path in sorted(folder.iterdir()):
@@ -122,7 +124,7 @@ def track_outcome(tracker: Tracker, config: ExperimentConfig, folder: Path, resu
     return told
 
 
-def _model(config: ExperimentConfig, result: RunResult) -> ModelRecord:
+def _model(config: ExperimentConfig, result: RunResult, tags: Mapping[str, str]) -> ModelRecord:
     """The model with its settings, its validation score and its test metrics; undefined ones are left out."""
     origin, validation = result.origin, result.validation
     chosen = {}
@@ -132,6 +134,7 @@ def _model(config: ExperimentConfig, result: RunResult) -> ModelRecord:
         kind=config.model.kind,
         params={"model": config.model.model_dump(mode="json")},
         tags={
+            **tags,
             "run": result.name,
             "data": config.data.name,
             "seed": str(origin.seed),
@@ -140,13 +143,6 @@ def _model(config: ExperimentConfig, result: RunResult) -> ModelRecord:
         },
         metrics={"training": _finite(chosen), "test": _finite(tracked(result.report.metrics))},
     )
-
-
-def _costs_of(result: RunResult) -> dict[str, float]:
-    """Costs, and the test metrics before a refit, which are those of another model."""
-    found = {f"before_refit/{name}": value for name, value in result.metrics_before_refit.items()}
-    found |= {name: cost for name, cost in asdict(result.cost).items() if cost is not None}
-    return {**_finite(found), "epochs_run": float(result.fit.epochs_run)}
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:
@@ -195,10 +191,11 @@ def upload_run(folder: Path, tracker: Tracker, *, tags: Mapping[str, str] | None
     origin, counts, read = result.origin, result.report.counts, model.histories
     is_timed = read.timestamps is not None
     known = Known(read.users, model.recommender.items, read.matrix.data, is_timed, origin.feedback)
+    fingerprints = (origin.training_fingerprint or origin.data_fingerprint, origin.split_fingerprint)
     with tracker:
         tracker.tags({**result_tag(result.to_json()), **(tags or {})})  # first: what breaks off is found, too
         tracker.params(config.model_dump(mode="json"))
-        for record in datasets_of(config, known, counts, origin.data_fingerprint, origin.split_fingerprint):
+        for record in datasets_of(config, known, counts, *fingerprints):
             tracker.dataset(record)
         tracker.tags({f"version.{name}": version for name, version in origin.versions.items()})
         for number, values in epochs:

@@ -29,7 +29,7 @@ def begin(client: MlflowClient, run_id: str, experiment: tuple[str, str], record
         name=records.model_name(record.kind, name),
         source_run_id=run_id,
         params=records.param_texts(record.params),
-        tags=records.tag_texts(record.tags),
+        tags=records.tag_texts({**records.source_tags(), **record.tags}),
         model_type=TYPE,
     )
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])

@@ -58,12 +58,17 @@ def system_tags() -> dict[str, str]:
     "mlflow.source.git.dirty" says whether tracked files differ from the commit.
     """
     tags = {f"version.{name}": number for name, number in versions().items()}
-    tags |= {"platform": platform.platform(), "mlflow.user": user(), "mlflow.source.type": "LOCAL",
-             "mlflow.source.name": Path(sys.argv[0] or "python").name}  # fmt: skip
+    tags |= {"platform": platform.platform(), **source_tags()}
     commit = commit_of(Path.cwd())
     if commit is not None:
         tags |= {"mlflow.source.git.commit": commit.id, "mlflow.source.git.dirty": str(commit.dirty).lower()}
     return tags
+
+
+def source_tags() -> dict[str, str]:
+    """User and command, under the names by which MLflow shows them."""
+    name = Path(sys.argv[0] or "python").name
+    return {"mlflow.user": user(), "mlflow.source.type": "LOCAL", "mlflow.source.name": name}
 
 
 def metrics(
