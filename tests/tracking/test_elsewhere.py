@@ -5,10 +5,16 @@ from __future__ import annotations
 import ast
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 import venv
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +86,48 @@ def test_a_model_loads_in_an_environment_of_its_own_requirements(packed, tmp_pat
     install = [python, "-m", "pip", "install", "-q", *source, "-r", packed / "requirements.txt"]
     subprocess.run([str(word) for word in install], check=True, cwd=tmp_path)
     check_answers(loaded_elsewhere(python, packed, tmp_path), packed)
+    assert len(served(python, packed, tmp_path, {"columns": ["user"], "data": [["05"]]}, n=2)) == 2
+
+
+def served(python: Path, packed: Path, folder: Path, table: dict, **params: int) -> list:
+    """What `mlflow models serve` answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    bin_first = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    words = [
+        python,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        packed,
+        "--env-manager",
+        "local",
+        "--port",
+        port,
+    ]
+    with (folder / "serve.log").open("w") as log:
+        server = subprocess.Popen([str(word) for word in words], cwd=folder, stdout=log, stderr=log,
+                                  env=environment | {"PATH": bin_first}, start_new_session=True)  # fmt: skip
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations",
+        json.dumps({"dataframe_split": table, "params": params}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline and server.poll() is None:
+            with suppress(ConnectionError, urllib.error.URLError):
+                return json.load(urllib.request.urlopen(request, timeout=60))["predictions"]
+            time.sleep(0.5)
+        raise AssertionError((folder / "serve.log").read_text()[-2000:])
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=60)
 
 
 def test_what_is_required_is_what_an_index_has(monkeypatch):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 import pytest
 from commands import SMALL, succeed, write_ratings
 from mlflow import MlflowClient
@@ -19,6 +20,8 @@ from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 from recsys_ae.tracking.records import model_name, tag_texts
 from recsys_ae.tracking.runs import experiment_runs
 from recsys_ae.tracking.tracker import NOTE, DatasetRecord, ModelRecord
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,17 @@ def test_a_model_is_found_by_its_figures(tracked):
     digest = trained["origin"]["split_fingerprint"]
     datasets = [{"dataset_name": "films", "dataset_digest": digest}]
     assert len(found("metrics.`test/rmse` > 0", datasets=datasets)) == 1
+
+
+def test_the_readme_finds_a_model(tracked, here):
+    section = README.read_text().partition("## MLflow")[2]
+    code = section.partition("```python\n")[2].partition("model.predict")[0]
+    names: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{here / 'mlflow.db'}")
+        exec(compile(code, "README.md", "exec"), names)
+    assert f"models:/{names['found'].model_id[0]}" == tracked.document["model"]
+    assert len(names["model"].predict(pd.DataFrame({"user": ["u001"]}), params={"n": 5})) == 5
 
 
 def test_figures_know_the_model_and_the_ratings_that_they_are_of(tracked):
