@@ -79,7 +79,10 @@ def test_the_readme_finds_a_model(tracked, here):
     names: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{here / 'mlflow.db'}")
-        exec(compile(code, "README.md", "exec"), names)
+        patch.setenv("MLFLOW_EXPERIMENT_ID", "0")  # of the process, as the next; both are undone
+        patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+        exec(compile(code.replace("movietweetings-100k", "films"), "README.md", "exec"), names)
+        mlflow.set_tracking_uri(None)
     assert f"models:/{names['found'].model_id[0]}" == tracked.document["model"]
     assert len(names["model"].predict(pd.DataFrame({"user": ["u001"]}), params={"n": 5})) == 5
 

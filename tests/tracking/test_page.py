@@ -96,7 +96,7 @@ def test_the_page_shows_runs_models_and_searches(page, store, tmp_path):
     runs: dict[str, Run] = {run.info.run_name: run for run in client.search_runs(["1"])}
     trained, trials = runs["films-u-autorec"], [runs[f"trial-{number}"] for number in (1, 2, 3)]
     (output,) = trained.outputs.model_outputs
-    root = page.partition("#")[0] + "#"
+    root, mode = f"{page.partition('#')[0]}#", page.partition("?")[2]
     experiment = f"{root}/experiments/1"
     ids = quote(str([trial.info.run_id for trial in trials]).replace("'", '"'))
     with browser() as window:
@@ -106,16 +106,16 @@ def test_the_page_shows_runs_models_and_searches(page, store, tmp_path):
         assert "count" not in text
         assert "before_refit" not in text
 
-        text = look(window, f"{experiment}/models/{output.model_id}", tmp_path / "model.png",
+        text = look(window, f"{experiment}/models/{output.model_id}?{mode}", tmp_path / "model.png",
                     r"Metrics\s*\([1-9]\d*\)", "test/rmse", "u-autorec-films")  # fmt: skip
         assert re.search(r"Datasets used\s+films \(#", text)
         assert "u-autorec on films" in text
 
-        text = look(window, f"{experiment}/runs/{trained.info.run_id}", tmp_path / "run.png",
+        text = look(window, f"{experiment}/runs/{trained.info.run_id}?{mode}", tmp_path / "run.png",
                     "u-autorec on films, seed 0", r"metric\s+validation\s+test")  # fmt: skip
         assert "Training" in text
 
-        look(window, f"{root}/compare-runs?runs={ids}&experiments=[%221%22]", tmp_path / "search.png",
+        look(window, f"{root}/compare-runs?runs={ids}&experiments=[%221%22]&{mode}", tmp_path / "search.png",
              "Parallel Coordinates Plot", "model.l2", "model.activation")  # fmt: skip
         axes = window.execute_script(
             "return [...document.querySelectorAll('.axis-title')].map(each => each.textContent)"
