@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_ae.models.codec import _class_of, is_network
 from recsys_ae.models.storage import load_model
 from recsys_ae.tracking import package
 from recsys_ae.tracking.package import ARCHIVE, requirements
@@ -78,7 +79,7 @@ def test_a_model_loads_without_this_package(packed, tmp_path):
 
 @pytest.mark.slow
 def test_a_model_loads_in_an_environment_of_its_own_requirements(packed, tmp_path):
-    """Packages come from where pip looks; PIP_NO_INDEX and PIP_FIND_LINKS say to it: from a folder of wheels."""
+    """Packages come from where pip looks, which PIP_NO_INDEX and PIP_FIND_LINKS make a folder of wheels."""
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
     install = [python, "-m", "pip", "install", "-q", "-r", packed / "requirements.txt"]
@@ -126,6 +127,14 @@ def served(python: Path, packed: Path, folder: Path, table: dict, **params: int)
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=60)
+
+
+def test_only_networks_need_torch(packed):
+    assert "torch" not in (packed / "requirements.txt").read_text()
+    for kind in ("bias", "factor", "linear", "network", "likes-network", "rbm"):
+        loads = "torch" in vars(sys.modules[_class_of(kind).__module__])
+        assert is_network(kind) == loads or kind == "rbm"
+    assert is_network("rbm")
 
 
 def test_what_is_required_is_what_an_index_has(monkeypatch):
