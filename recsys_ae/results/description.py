@@ -46,7 +46,8 @@ def describe_benchmark(document: Mapping[str, Any], folder: Path) -> str:
             test = "" if tested is None else f", {figure_text(key, tested)} in the test"
             model = tags[f"{BEST}{key}"]
             lines.append(f"Best {key} in validation: **{model}**, {figure_text(key, score)}{test}.\n\n")
-    return "".join(lines) + (folder / "table.md").read_text(encoding="utf-8")
+    table = folder / "table.md"
+    return "".join(lines) + (table.read_text(encoding="utf-8") if table.exists() else "")
 
 
 def _figures(result: RunResult) -> Table:

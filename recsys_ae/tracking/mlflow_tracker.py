@@ -93,7 +93,7 @@ class MlflowTracker:
             self._try("the run could not be opened", self._open)
             if self._parent is None and self.run_id is not None:
                 self._in_peace(lambda client: close_dead_runs(client, self._experiment_id))
-                with own_work():
+                with own_work(), suppress(Exception):  # where it cannot be asked nothing is told of it
                     self._machine = Machine()
         except BaseException as error:  # nobody else closes what was opened
             with suppress(TrackingError):
