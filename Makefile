@@ -51,7 +51,7 @@ demo: $(VENV)/runtime.stamp  ## the main job on the bundled ratings: train, comp
 	@echo "  page.html     the comparison with its figures, to open in a browser"
 	@echo "  top-10.csv    the lists of all readers, by the model whose lists are best on validation ratings"
 	@echo "Look at the tracked runs with"
-	@echo "  $(RECSYS_AE) compare goodbooks --metric test/ndcg_at_10"
+	@echo "  $(RECSYS_AE) compare goodbooks-30core --metric test/ndcg_at_10"
 	@echo "  $(RECSYS_AE) ui"
 
 test: $(VENV)/dev.stamp  ## all tests but the slow ones, and the notebooks

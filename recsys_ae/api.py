@@ -196,8 +196,8 @@ def _info(config: ModelConfig, split: Split, fitted: Fit) -> dict[str, Any]:
 
 def load_model(folder: str | PathLike[str]) -> Model:
     """The model in a folder that `Model.save` or the command line has written, or behind the address
-    runs:/RUN_ID/model, models:/NAME/VERSION or models:/NAME@ALIAS of the tracking store in use. It scores as
-    the saved one does, bit for bit.
+    models:/ID, runs:/RUN_ID/model, models:/NAME/VERSION or models:/NAME@ALIAS of the tracking store in use.
+    It scores as the saved one does, bit for bit.
 
     Raises StorageError where there is no model, or none that this program reads, ConfigError and
     TrackingError for an address that leads nowhere.

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from recsys_ae.tracking.tracker import DatasetRecord, Status, status_of
+from recsys_ae.tracking.tracker import DatasetRecord, ModelRecord, Status, status_of
 
 
 @dataclass(slots=True)
@@ -26,6 +26,7 @@ class RecordingTracker:
     datasets: list[DatasetRecord] = field(default_factory=list)
     logged_metrics: list[tuple[str, float, int | None]] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)
+    fitted_models: list[ModelRecord] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
     children: list[RecordingTracker] = field(default_factory=list)
     status: Status | None = None
@@ -46,6 +47,11 @@ class RecordingTracker:
         if not path.exists():
             raise FileNotFoundError(path)
         self.artifacts.append(path.name)
+
+    def fitted(self, record: ModelRecord) -> None:
+        self.fitted_models.append(record)
+        for metrics in record.metrics.values():
+            self.metrics(metrics)
 
     def model(self, folder: Path) -> str | None:
         if not folder.is_dir():

@@ -196,31 +196,31 @@ OPTIONS: list[tuple[str, str]] = [
     ('train --epochs 3',
      'no such option: --epochs; see recsys-ae train --help'),
     ('recommend nowhere --out a.csv',
-     'nowhere: no such model folder; give a folder, runs:/RUN_ID/model, models:/NAME/VERSION '
-     'or models:/NAME@ALIAS'),
+     'nowhere: no such model folder; give a folder, runs:/RUN_ID/model, models:/ID, '
+     'models:/NAME/VERSION or models:/NAME@ALIAS'),
     ('recommend nowhere',
      'give --out recs.parquet (or .csv) for the lists of all users, or name a few users, such '
      'as --users 12,40'),
     ('recommend . --out a.csv',
      '.: . holds no model (model.json is missing); give a folder, runs:/RUN_ID/model, '
-     'models:/NAME/VERSION or models:/NAME@ALIAS'),
+     'models:/ID, models:/NAME/VERSION or models:/NAME@ALIAS'),
     ('recommend runs:/abc --out a.csv',
-     'runs:/abc: malformed model URI; give a folder, runs:/RUN_ID/model, models:/NAME/VERSION '
-     'or models:/NAME@ALIAS'),
+     'runs:/abc: malformed model URI; give a folder, runs:/RUN_ID/model, models:/ID, '
+     'models:/NAME/VERSION or models:/NAME@ALIAS'),
     ('recommend runs:/0123/model --out a.csv',
      '{here}/mlflow.db: no runs are tracked there; train a model first, or name another store'),
     ('recommend models:/movies --out a.csv',
      'models:/movies: malformed model URI; give a folder, runs:/RUN_ID/model, '
-     'models:/NAME/VERSION or models:/NAME@ALIAS'),
+     'models:/ID, models:/NAME/VERSION or models:/NAME@ALIAS'),
     ('recommend s3://bucket/model --out a.csv',
-     's3://bucket/model: not a model; give a folder, runs:/RUN_ID/model, models:/NAME/VERSION '
-     'or models:/NAME@ALIAS'),
+     's3://bucket/model: not a model; give a folder, runs:/RUN_ID/model, models:/ID, '
+     'models:/NAME/VERSION or models:/NAME@ALIAS'),
     ('recommend nowhere -n 0 --out a.csv',
      "invalid value for '-n': Input should be greater than or equal to 1; see recsys-ae "
      'recommend --help'),
     ('evaluate nowhere',
-     'nowhere: no such model folder; give a folder, runs:/RUN_ID/model, models:/NAME/VERSION '
-     'or models:/NAME@ALIAS'),
+     'nowhere: no such model folder; give a folder, runs:/RUN_ID/model, models:/ID, '
+     'models:/NAME/VERSION or models:/NAME@ALIAS'),
     ('compare movies',
      '{here}/mlflow.db: no runs are tracked there; train a model first, or name another store'),
     ('ui',

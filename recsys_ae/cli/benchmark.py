@@ -50,7 +50,7 @@ def benchmark(
         silent = quiet or can_watch()  # who watches the bar needs no lines
         with new_folder(found, out) as folder, run_bar(planned(found), shown=not quiet) as bar:
             tracker = options.make_tracker(
-                experiment or found.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
+                experiment or found.data.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
             )
             context = Context(
                 device=device.value,

@@ -37,12 +37,14 @@ Threads = Annotated[
 NoTracking = Annotated[
     bool, typer.Option("--no-tracking", help="Tell no MLflow store; results stay in the folder.")
 ]
-StoredModel = Annotated[str, typer.Argument(help="Model folder, runs:/ID/model or models:/NAME@ALIAS.")]
+StoredModel = Annotated[
+    str, typer.Argument(help="Model folder, models:/ID, runs:/ID/model or models:/NAME@ALIAS.")
+]
 _ANYWAY = "Fit models of ratings to counts and events, too."
 Anyway = Annotated[bool, typer.Option("--anyway", help=_ANYWAY)]
 _OVERRIDES = "Change a setting, e.g. training.epochs=30; may be repeated."
 _URI = "MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db in this folder."
-_EXPERIMENT = "MLflow experiment that the run belongs to."
+_EXPERIMENT = "MLflow experiment that the run belongs to; default: the name of the data."
 Out = Annotated[
     Path | None, typer.Option(help="Folder of the results; default: runs/NAME-TIME.", callback=at_home)
 ]

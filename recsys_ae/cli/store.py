@@ -18,14 +18,20 @@ def ui(
     tracking_uri: options.TrackingUri = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
+    experiment: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The one to begin with; default: that of the latest run."),
+    ] = None,
 ) -> None:
     """Serve MLflow's page on the local store until Ctrl-C."""
     import os
 
+    from recsys_ae.tracking.runs import page_of
     from recsys_ae.tracking.store import ui_command
 
     command, environment = ui_command(tracking_uri, host=host, port=port)
-    print(f"open http://{host}:{port} in a browser; Ctrl-C ends it", flush=True)
+    page = page_of(experiment, uri=tracking_uri)
+    print(f"open http://{host}:{port}{page} in a browser; Ctrl-C ends it", flush=True)
     os.execve(
         command[0], command, os.environ | environment
     )  # the server takes this process's place, and every signal that it gets
@@ -63,7 +69,7 @@ def _upload(folder: Path, experiment: str | None, uri: str | None, say: Say) -> 
     incomplete = incomplete_runs(tracked_ids(folder), tag_of(folder), uri=uri)
     if is_benchmark(folder):
         comparison = load_benchmark(folder / CONFIG)
-        tracker = tracker_of(comparison.name, comparison.name)
+        tracker = tracker_of(comparison.data.name, comparison.name)
         n_runs = upload_benchmark(folder, comparison, tracker)
         text = f"uploaded {n_runs} runs of {folder}"
         say({"run_id": tracker.run_id, "runs": n_runs}, lambda: tell(text))

@@ -23,7 +23,7 @@ from recsys_ae.models.fit import fit as fit_model
 from recsys_ae.reporting.progress import Planned
 from recsys_ae.results.benchmark import BenchmarkResult, Entry
 from recsys_ae.results.benchmark_page import write_benchmark
-from recsys_ae.results.tracking import track_benchmark, track_findings
+from recsys_ae.results.tracking import ENTRY_TAG, track_benchmark, track_findings, track_tables
 from recsys_ae.results.trials import Trial
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig, ExperimentConfig, ValidationConfig
 from recsys_ae.splitting.split import Split
@@ -77,7 +77,9 @@ def run_benchmark(
         differences = tuple(_differences(config, entries))
         result = BenchmarkResult(config, entries, differences, tracker.run_id, folder)
         track_findings(tracker, result.to_json())
-        for path in write_benchmark(result):
+        written = write_benchmark(result)
+        track_tables(tracker, folder)
+        for path in written:
             tracker.artifact(path)
         if isinstance(stopped, Terminated):
             raise stopped
@@ -118,6 +120,7 @@ def _run_entry(
             _warm_up(entry.config.model, split, context)
         place, run_name = folder / name / f"seed-{seed}", f"{name}-seed-{seed}"
         with tracker.child(run_name) as child:
+            child.tags({ENTRY_TAG: name})
             trials = child if entry.config.grid or entry.config.space else None
             tuned = tune(
                 entry.config,

@@ -88,7 +88,7 @@ def run_on(
         write_more=write_more,
     )
     fit.forget()  # not before: until here Ctrl-C leaves a training that can be continued
-    return track_outcome(tracker, folder, result)
+    return track_outcome(tracker, config, folder, result)
 
 
 def _fit(

@@ -40,6 +40,11 @@ def recommender_of(kind: str, users: IdMap, items: IdMap, state: State) -> Recom
     return _made(_class_of(kind), state.meta, state.arrays, users=users, items=items)
 
 
+def is_network(kind: str) -> bool:
+    """Whether a recommender of this kind scores with torch."""
+    return kind not in ("bias", "factor", "linear")
+
+
 def _fields_of(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in fields(value)}
 

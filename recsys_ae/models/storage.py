@@ -21,7 +21,7 @@ from recsys_ae.data.ratings import Ratings
 from recsys_ae.data.schema import outside
 from recsys_ae.errors import DataError, RecsysError, StorageError
 from recsys_ae.files import recover, replaced_folder
-from recsys_ae.models.codec import CSR_PARTS, State, csr_of, recommender_of, state_of
+from recsys_ae.models.codec import CSR_PARTS, State, csr_of, is_network, recommender_of, state_of
 from recsys_ae.models.older import recommender_of_format_1, recommender_of_format_2
 from recsys_ae.provenance import installed
 from recsys_ae.recommender import Recommender
@@ -124,6 +124,11 @@ def load_model(folder: Path) -> StoredModel:
             f"{folder / 'model.json'}: does not describe a model ({type(error).__name__}: {error}); "
             "save the model again"
         ) from error
+
+
+def needs_torch(folder: Path) -> bool:
+    """Whether the model of a folder scores with torch. Raises StorageError where it cannot be read."""
+    return is_network(str(_read_document(folder).get("kind")))
 
 
 def _history_arrays(recommender: Recommender, histories: Histories) -> dict[str, np.ndarray]:

@@ -20,7 +20,7 @@ from recsys_ae.reporting.tables import (
     interval_notes,
     interval_text,
 )
-from recsys_ae.results.result import FORMAT, VALIDATION, RunResult, json_values, tracked, untracked_name
+from recsys_ae.results.result import FORMAT, RunResult, json_values, tracked
 from recsys_ae.results.trials import Validation
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig
 
@@ -146,19 +146,6 @@ def _entry_json(entry: Entry, differences: Mapping[str, Difference]) -> dict[str
         "run_ids": [run.run_id for run in entry.runs],
         "runs": [str(run.folder) for run in entry.runs],
     }
-
-
-def parent_metrics(document: Mapping[str, Any]) -> dict[str, float]:
-    """What the parent run is told, from the JSON document: "i-autorec/rmse", ... of every model that did not
-    fail, with its mean validation score, "i-autorec/validation/rmse"."""
-    found: dict[str, float | None] = {}
-    for row in document["models"]:
-        for name, value in row["metrics"].items():
-            found[f"{row['name']}/{untracked_name(name)}"] = value
-        scores = [validation["score"] for validation in row.get("validation", [])]
-        if scores and None not in scores:
-            found[f"{row['name']}/{VALIDATION}{row['validation'][0]['metric']}"] = fmean(scores)
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def full_table(result: BenchmarkResult) -> Table:

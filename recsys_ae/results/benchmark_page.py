@@ -42,7 +42,7 @@ from recsys_ae.results.benchmark_figures import (
     value_figures,
 )
 from recsys_ae.results.conclusion import NOTHING, conclusion_lines, conclusion_notes, conclusions, document_of
-from recsys_ae.results.folder import CONFIG, yaml_of
+from recsys_ae.results.folder import CONFIG, TABLE, yaml_of
 from recsys_ae.results.group_figures import group_figures
 from recsys_ae.results.readable import value_text
 from recsys_ae.results.result import RESULT, write_document
@@ -92,7 +92,7 @@ def write_benchmark(result: BenchmarkResult) -> list[Path]:
         CONFIG: yaml_of(result.config),
         "table.csv": table.csv(),
         "trials.csv": trials.csv(),
-        "table.md": "\n".join(filter(None, read)),
+        TABLE: "\n".join(filter(None, read)),
     }
     written = [_write_text(result.folder / name, text) for name, text in texts.items()]
     found = measured(result)

@@ -43,6 +43,7 @@ from recsys_ae.types import Epoch
 CONFIG, MODEL = "config.yaml", "model"
 STUDY = "study.db"  # of a search; other programs may open it, and so no checksum seals it
 RUNS = Path("runs")
+TABLE = "table.md"  # of a benchmark
 _RESCUED = "run"  # a name that fits everywhere
 _MEMORY = Path("/dev/shm")
 

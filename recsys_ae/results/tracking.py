@@ -13,24 +13,29 @@ from typing import Any
 
 from recsys_ae.errors import StorageError
 from recsys_ae.files import claimed
-from recsys_ae.models.storage import load_model
-from recsys_ae.results.benchmark import parent_metrics
-from recsys_ae.results.folder import MODEL, read_epochs, read_run, rewrite_result
+from recsys_ae.models.storage import StoredModel, load_model
+from recsys_ae.results.datasets import Known, datasets_of
+from recsys_ae.results.description import describe_run
+from recsys_ae.results.folder import MODEL, TABLE, read_epochs, read_run, rewrite_result
 from recsys_ae.results.result import RESULT, RunResult, no_run, read_document, rewrite_document, tracked
+from recsys_ae.results.summary import parent_metrics, parent_tags
 from recsys_ae.results.trials import Trial
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, SearchConfig
 from recsys_ae.splitting.split import Split
-from recsys_ae.tracking.tracker import DatasetRecord, Tracker
+from recsys_ae.tracking.tracker import NOTE, ModelRecord, Tracker
 
 RESULT_TAG = "recsys_ae.result"  # by which a store knows what it has of a result, wherever it came from
+ENTRY_TAG = "model"  # what a benchmark calls the model of a nested run: to group its seeds by
 TRIAL_TAG = "recsys_ae.trial"  # the number of a trial, which is no run of its own
-_SIZES = ("users", "items", "train_ratings", "holdout_ratings")
 
 
 def track_origin(tracker: Tracker, config: ExperimentConfig, split: Split) -> None:
     """Tell all that decides the result, which is known before fitting."""
     tracker.params(config.model_dump(mode="json"))
-    tracker.dataset(_dataset(config, sizes(split), split.data_fingerprint, split.fingerprint()))
+    train, fingerprints = split.train, (split.train.fingerprint(), split.fingerprint())
+    known = Known(train.users, train.items, train.values, train.timestamps is not None, train.feedback)
+    for record in datasets_of(config, known, sizes(split), *fingerprints):
+        tracker.dataset(record)
 
 
 def sizes(split: Split) -> dict[str, int]:
@@ -41,20 +46,6 @@ def sizes(split: Split) -> dict[str, int]:
         "train_ratings": split.train.n_observed,
         "holdout_ratings": split.holdout.n_observed,
     }
-
-
-def _dataset(
-    config: ExperimentConfig, counts: Mapping[str, int], data_fingerprint: str, split_fingerprint: str
-) -> DatasetRecord:
-    """The ratings of a run; of `counts` those that `sizes` tells."""
-    return DatasetRecord(
-        name=config.data.name,
-        fingerprint=data_fingerprint,
-        counts={name: counts[name] for name in _SIZES if name in counts},
-        source=config.data.label,
-        split=config.split.kind,
-        split_fingerprint=split_fingerprint,
-    )
 
 
 def track_benchmark(tracker: Tracker, config: BenchmarkConfig) -> None:
@@ -86,8 +77,15 @@ def track_trial(tracker: Tracker, number: int, trial: Trial, metric: str) -> Non
 
 def track_findings(tracker: Tracker, document: Mapping[str, Any]) -> None:
     """Tell what a finished benchmark found, from its JSON document."""
-    tracker.tags(result_tag(document))
+    tracker.tags(result_tag(document) | parent_tags(document))
     tracker.metrics(parent_metrics(document))
+
+
+def track_tables(tracker: Tracker, folder: Path) -> None:
+    """Tell what a benchmark shows, its conclusion first, as the description of its run."""
+    table = folder / TABLE
+    if table.exists():
+        tracker.tags({NOTE: table.read_text(encoding="utf-8")})
 
 
 def result_tag(document: Mapping[str, Any]) -> dict[str, str]:
@@ -107,11 +105,14 @@ def _costs(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def track_outcome(tracker: Tracker, folder: Path, result: RunResult) -> RunResult:
+def track_outcome(tracker: Tracker, config: ExperimentConfig, folder: Path, result: RunResult) -> RunResult:
     """Tell what a finished run found, from its folder. The answer names the tracked run and its model, and so
     does result.json from then on."""
-    tracker.tags(_tags(result))
-    tracker.metrics(_final_metrics(result))
+    description = {NOTE: describe_run(config, result)}
+    tracker.tags(_tags(result) | description)
+    costs = {name: cost for name, cost in asdict(result.cost).items() if cost is not None}
+    tracker.metrics({**_finite(costs), "epochs_run": float(result.fit.epochs_run)})
+    tracker.fitted(_model(config, result, description))
     for number, values in _trials(result):
         tracker.metrics(values, step=number)
     for path in sorted(folder.iterdir()):
@@ -125,18 +126,29 @@ def track_outcome(tracker: Tracker, folder: Path, result: RunResult) -> RunResul
     return told
 
 
-def _final_metrics(result: RunResult) -> dict[str, float]:
-    """The validation score of the model, its test metrics, counts and costs under their tracked names;
-    undefined ones are left out."""
-    report, validation = result.report, result.validation
-    found = tracked(report.metrics)
-    found |= {f"before_refit/{name}": value for name, value in result.metrics_before_refit.items()}
+def _model(config: ExperimentConfig, result: RunResult, tags: Mapping[str, str]) -> ModelRecord:
+    """The model with its settings, its validation score and its test metrics; undefined ones are left out."""
+    origin, validation = result.origin, result.validation
+    chosen = {}
     if validation is not None and validation.score is not None:
-        found[f"validated/{validation.metric}"] = validation.score
-    found |= {name: cost for name, cost in asdict(result.cost).items() if cost is not None}
-    known = {name: value for name, value in found.items() if math.isfinite(value)}
-    counts = {f"count/{name}": float(value) for name, value in report.counts.items()}
-    return {**known, **counts, "epochs_run": float(result.fit.epochs_run)}
+        chosen[f"validated/{validation.metric}"] = validation.score
+    return ModelRecord(
+        kind=config.model.kind,
+        params={"model": config.model.model_dump(mode="json")},
+        tags={
+            **tags,
+            "run": result.name,
+            "data": config.data.name,
+            "seed": str(origin.seed),
+            "data_fingerprint": origin.data_fingerprint,
+            "split_fingerprint": origin.split_fingerprint,
+        },
+        metrics={"training": _finite(chosen), "test": _finite(tracked(result.report.metrics))},
+    )
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _trials(result: RunResult) -> Iterator[tuple[int, dict[str, float]]]:
@@ -168,27 +180,30 @@ def _tags(result: RunResult) -> dict[str, str]:
             "best_epoch": str(fit.best_epoch),
             "refitted": str(fit.refitted).lower(),
             "training_fingerprint": origin.training_fingerprint,
+            **{f"count/{name}": f"{value:.12g}" for name, value in result.report.counts.items()},
             "left_open": "" if result.validation is None else "; ".join(result.validation.remarks()),
         }
     )
 
 
-def upload_run(folder: Path, tracker: Tracker) -> RunResult:
+def upload_run(folder: Path, tracker: Tracker, *, tags: Mapping[str, str] | None = None) -> RunResult:
     """Tell a tracker all of a finished run that it would have heard live, once the folder is known to be
     whole."""
-    config, result, epochs = whole_run(folder)
-    origin = result.origin
+    config, result, epochs, model = whole_run(folder)
+    origin, counts, read = result.origin, result.report.counts, model.histories
+    is_timed = read.timestamps is not None
+    known = Known(read.users, model.recommender.items, read.matrix.data, is_timed, origin.feedback)
+    fingerprints = (origin.training_fingerprint or origin.data_fingerprint, origin.split_fingerprint)
     with tracker:
-        tracker.tags(result_tag(result.to_json()))  # first: what breaks off is found, too
+        tracker.tags({**result_tag(result.to_json()), **(tags or {})})  # first: what breaks off is found, too
         tracker.params(config.model_dump(mode="json"))
-        tracker.dataset(
-            _dataset(config, result.report.counts, origin.data_fingerprint, origin.split_fingerprint)
-        )
+        for record in datasets_of(config, known, counts, *fingerprints):
+            tracker.dataset(record)
         tracker.tags({f"version.{name}": version for name, version in origin.versions.items()})
         for number, values in epochs:
             tracker.metrics(values, step=number)
         _track_trials(tracker, result)
-        return track_outcome(tracker, folder, result)
+        return track_outcome(tracker, config, folder, result)
 
 
 def _track_trials(tracker: Tracker, result: RunResult) -> None:
@@ -201,12 +216,12 @@ def _track_trials(tracker: Tracker, result: RunResult) -> None:
             track_trial(child, number, trial, result.validation.metric)
 
 
-def whole_run(folder: Path) -> tuple[ExperimentConfig, RunResult, list[tuple[int, dict[str, float]]]]:
-    """Config, result and curve of a run folder. Raises StorageError where any of its parts, the model too,
-    cannot be read."""
+def whole_run(
+    folder: Path,
+) -> tuple[ExperimentConfig, RunResult, list[tuple[int, dict[str, float]]], StoredModel]:
+    """Config, result, curve and model of a run folder. Raises StorageError where one cannot be read."""
     config, result = read_run(folder)
-    load_model(folder / MODEL)
-    return config, result, list(read_epochs(folder))
+    return config, result, list(read_epochs(folder)), load_model(folder / MODEL)
 
 
 def is_benchmark(folder: Path) -> bool:
@@ -224,7 +239,7 @@ def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) ->
     returned. All folders are read before anything is told."""
     document, runs = read_document(folder), runs_of(folder)
     try:
-        parent_metrics(document)
+        parent_metrics(document), parent_tags(document)
     except (KeyError, TypeError, AttributeError):
         raise no_run(folder) from None
     for run in runs:
@@ -233,10 +248,11 @@ def upload_benchmark(folder: Path, config: BenchmarkConfig, tracker: Tracker) ->
         rewrite_document(folder, {**document, "run_id": tracker.run_id})
         track_findings(tracker, document)
         track_benchmark(tracker, config)
+        track_tables(tracker, folder)
         for path in sorted(path for path in folder.iterdir() if path.is_file()):
             tracker.artifact(path)
         for run in runs:
-            upload_run(run, tracker.child(f"{run.parent.name}-{run.name}"))
+            upload_run(run, tracker.child(f"{run.parent.name}-{run.name}"), tags={ENTRY_TAG: run.parent.name})
     return len(runs)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from recsys_ae.tracking.wire import Wire
 
+log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 SECONDS = 8.0  # that a command waits in all for a store
@@ -62,11 +64,20 @@ class Messenger(threading.Thread):
     A call that hangs cannot be interrupted: such a messenger is dismissed. It makes no further call, its
     connections are cut, and it is no reason for the process to go on. `limit`: bytes that an answer may have,
     with `downloads` all of them together, which go to the disk; then bytes that arrive are a sign of work,
-    too, not only those that the store takes in.
+    too, not only those that the store takes in. `beat`: is called every so many seconds between two calls.
     """
 
-    def __init__(self, *, limit: int | None = None, downloads: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int | None = None,
+        downloads: bool = False,
+        beat: Callable[[], None] | None = None,
+        every: float | None = None,
+    ) -> None:
         super().__init__(name="recsys-ae-tracking", daemon=True)
+        self._beat, self._every = beat, every
+        self._next_beat = None if every is None else time.monotonic() + every
         self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any], int] | None] = SimpleQueue()
         self._wire = Wire(limit, keeps=downloads)
         self._downloads = downloads
@@ -128,13 +139,26 @@ class Messenger(threading.Thread):
 
     def run(self) -> None:
         self._wire.open()
-        while (handed := self._calls.get()) is not None and not self._wire.cut:
+        while (handed := self._next()) is not None and not self._wire.cut:
             call, future, size = handed
             try:
                 future.set_result(call())
             except BaseException as error:
                 future.set_exception(error)
             self._done += size
+
+    def _next(self) -> tuple[Callable[[], Any], Future[Any], int] | None:
+        """The next call, once there is one; None at the end."""
+        while self._next_beat is not None and not self._wire.cut:
+            with suppress(Empty):
+                return self._calls.get(timeout=max(0.0, self._next_beat - time.monotonic()))
+            self._next_beat = time.monotonic() + (self._every or 0.0)
+            try:
+                if self._beat is not None:
+                    self._beat()
+            except Exception as error:  # what is missed by it is no loss
+                log.debug("a beat was missed: %s", error)
+        return self._calls.get()
 
     @contextmanager
     def working(self) -> Iterator[None]:

@@ -12,21 +12,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from recsys_ae.errors import TrackingError
-from recsys_ae.tracking import records
+from recsys_ae.tracking import logged_models, records
 from recsys_ae.tracking.address import artifact_root, resolve_uri, shown
+from recsys_ae.tracking.machine import Machine
 from recsys_ae.tracking.messenger import own_work
 from recsys_ae.tracking.processes import has_died, process_tags
 from recsys_ae.tracking.runs import INCOMPLETE, PARENT, search
 from recsys_ae.tracking.store import connected, tidy
-from recsys_ae.tracking.tracker import DatasetRecord, status_of
+from recsys_ae.tracking.tracker import DatasetRecord, ModelRecord, status_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import LoggedModel, Metric
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # the page shows runs and models, not traces
 _FLUSH_AT = 500  # metrics; MLflow takes 1000 in one call
 _FLUSH_AFTER = 10.0  # seconds, so that the page shows a long run's curve while it grows
 
@@ -78,6 +80,11 @@ class MlflowTracker:
         self._tags = dict(tags or {})
         self._parent: MlflowTracker | None = None
         self._experiment_id = ""  # known once the run is open
+        self._datasets: dict[str, tuple[str, str]] = {}  # name and digest of each context
+        self._model: LoggedModel | None = None
+        self._has_files = False  # the model has
+        self._machine: Machine | None = None
+        self._n_samples = 0
         self._waiting: list[Metric] = []
         self._flushed = time.monotonic()
 
@@ -86,6 +93,8 @@ class MlflowTracker:
             self._try("the run could not be opened", self._open)
             if self._parent is None and self.run_id is not None:
                 self._in_peace(lambda client: close_dead_runs(client, self._experiment_id))
+                with own_work(), suppress(Exception):  # where it cannot be asked nothing is told of it
+                    self._machine = Machine()
         except BaseException as error:  # nobody else closes what was opened
             with suppress(TrackingError):
                 self.__exit__(type(error), error, error.__traceback__)
@@ -95,14 +104,12 @@ class MlflowTracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        status = status_of(kind)
+        status, self._machine = status_of(kind), None
         if self.run_id is not None and self.link.broken:
             self._close_incomplete(self.run_id, status)
         else:
             self._flush()
-            self._log(
-                "the run could not be closed", lambda client, run_id: client.set_terminated(run_id, status)
-            )
+            self._log("the run could not be closed", self._close, status)
 
     def params(self, values: Mapping[str, Any]) -> None:
         self._log("the config was not logged", records.send, params=values)
@@ -111,7 +118,7 @@ class MlflowTracker:
         self._log("the tags were not logged", records.send, tags=values)
 
     def dataset(self, record: DatasetRecord) -> None:
-        self._log("the dataset was not logged", records.send_dataset, record)
+        self._log("the dataset was not logged", self._send_dataset, record)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Kept back and sent in batches: a call for each would cost more than many an epoch."""
@@ -121,14 +128,22 @@ class MlflowTracker:
         if len(self._waiting) >= _FLUSH_AT or time.monotonic() - self._flushed > _FLUSH_AFTER:
             self._flush()
 
+    def sample(self) -> None:
+        """Tell how busy the machine is. Nothing where the run is not open."""
+        if self._machine is not None:
+            self.metrics(self._machine.sample(), self._n_samples)
+            self._n_samples += 1
+
     def artifact(self, path: Path) -> None:
         self._log(f"{path.name} was not logged", records.send_files, path)
 
-    def model(self, folder: Path) -> str | None:
-        with own_work():
-            from recsys_ae.tracking.pyfunc import log_model
+    def fitted(self, record: ModelRecord) -> None:
+        self._log("the figures of the model were not logged", self._begin_model, record)
 
-        return self._log("the model was not logged", log_model, folder)
+    def model(self, folder: Path) -> str | None:
+        if self._model is None:
+            self.fitted(ModelRecord("model"))
+        return self._log("the model was not logged", self._finish_model, folder)
 
     def child(self, name: str, *, waits: bool = True) -> MlflowTracker:
         nested = MlflowTracker(self.link.experiment, name, uri=self.link.uri)
@@ -148,6 +163,28 @@ class MlflowTracker:
         # In one call: of a run without tags nobody could tell that its process has died.
         run = client.create_run(self._experiment_id, run_name=self._name, tags=records.tag_texts(tags))
         self.run_id = run.info.run_id
+
+    def _send_dataset(self, client: MlflowClient, run_id: str, record: DatasetRecord) -> None:
+        with own_work():
+            from recsys_ae.tracking.datasets import dataset_input, identity
+
+        client.log_inputs(run_id, [dataset_input(record)])
+        self._datasets[record.context] = identity(record)
+
+    def _begin_model(self, client: MlflowClient, run_id: str, record: ModelRecord) -> None:
+        """Its figures are linked to it, and to the ratings that they were measured on."""
+        experiment = self._experiment_id, self.link.experiment
+        self._model = made = logged_models.begin(client, run_id, experiment, record)
+        for context, values in record.metrics.items():
+            measured = records.metrics(values, model_id=made.model_id, dataset=self._datasets.get(context))
+            records.send(client, run_id, metrics=measured)
+
+    def _finish_model(self, client: MlflowClient, run_id: str, folder: Path) -> str | None:
+        if self._model is None:
+            return None
+        uri = logged_models.finish(client, run_id, self._model, folder)
+        self._has_files = True
+        return uri
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -180,9 +217,15 @@ class MlflowTracker:
 
         def close(client: MlflowClient) -> None:
             client.set_tag(run_id, INCOMPLETE, "true")
-            client.set_terminated(run_id, status)
+            self._close(client, run_id, status)
 
         self._in_peace(close)
+
+    def _close(self, client: MlflowClient, run_id: str, status: str) -> None:
+        """A model whose files have not come will never have any."""
+        client.set_terminated(run_id, status)
+        if self._model is not None and not self._has_files:
+            logged_models.fail(client, self._model)
 
     def _in_peace(self, action: Callable[[MlflowClient], None]) -> None:
         """Does what is no loss where it fails."""
@@ -210,7 +253,7 @@ def experiment_id(client: MlflowClient, name: str, uri: str) -> str:
         root = artifact_root(uri)
         location = None if root is None else f"{root}/{records.as_file_name(name)}"
         try:
-            return client.create_experiment(name, artifact_location=location)
+            return client.create_experiment(name, artifact_location=location, tags=_KIND)
         except MlflowException:  # another run made it in the meantime
             found = client.get_experiment_by_name(name)
             if found is None:

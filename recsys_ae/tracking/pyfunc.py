@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
@@ -20,63 +18,35 @@ from mlflow.types.schema import AnyType
 
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import RecsysError, UnknownIdError, brief
-from recsys_ae.models.storage import StoredModel, load_model
+from recsys_ae.models.storage import StoredModel, load_model, needs_torch
 from recsys_ae.provenance import installed
 from recsys_ae.serving.lists import frame_of, recommend
-from recsys_ae.tracking.address import local_path
-from recsys_ae.tracking.messenger import own_work
+from recsys_ae.tracking.package import requirements, write_code
 from recsys_ae.tracking.request import DEFAULT_N, read_request
 from recsys_ae.types import PositionVector
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
 log = logging.getLogger(__name__)
 
-MODEL_NAME = "model"
-_REQUIRED = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "safetensors", "scipy", "numba", "torch")
+_FOLDER = "model"  # how the artifact of the model is named that holds its folder
 _CODE = Path(__file__).with_name("served_model.py")
-
-
-def log_model(client: MlflowClient, run_id: str, folder: Path) -> str:
-    """Log the model folder as artifact "model" of the run; the answer is its URI, runs:/ID/model."""
-    run = client.get_run(run_id)
-    logged = client.create_logged_model(
-        run.info.experiment_id, name=MODEL_NAME, source_run_id=run_id, params=run.data.params,
-        model_type="recommender",
-    )  # fmt: skip
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    uri = f"runs:/{run_id}/{MODEL_NAME}"
-    try:
-        with tempfile.TemporaryDirectory() as temporary:
-            packed = Path(temporary) / MODEL_NAME
-            about = Model(artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id,
-                          model_id=logged.model_id)  # fmt: skip
-            with own_work():
-                pack(folder, packed, about=about)
-            with nullcontext() if local_path(logged.artifact_location) is None else own_work():
-                client.log_model_artifacts(logged.model_id, str(packed))
-    except BaseException:
-        client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
-        raise
-    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    return uri
 
 
 def pack(folder: Path, target: Path, *, about: Model | None = None) -> None:
     """Write an MLflow model at `target` around the model folder: models-from-code, so without any pickle.
 
-    The package itself is no requirement of the model, as it is installed from its own source; the model says
-    which version wrote it, and asks for the package in a sentence where it is missing.
+    It holds the package's own code, too, for places where that is not installed, and says which version wrote
+    it; its requirements are those of loading and scoring this very model.
     """
     users = pd.read_parquet(folder / "users.parquet")["id"]
     items = pd.read_parquet(folder / "items.parquet")["id"]
-    save_model(
-        target, python_model=str(_CODE), artifacts={MODEL_NAME: str(folder)}, mlflow_model=about,
-        signature=signature(users, items), input_example=pd.DataFrame({"user": users[:3].to_list()}),
-        pip_requirements=[f"{name}=={number}" for name, number in installed(_REQUIRED).items()],
-        metadata={"recsys_ae": installed(("recsys-ae",)).get("recsys-ae", "")},
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as temporary:
+        save_model(
+            target, python_model=str(_CODE), artifacts={_FOLDER: str(folder)}, mlflow_model=about,
+            signature=signature(users, items), input_example=pd.DataFrame({"user": users[:3].to_list()}),
+            pip_requirements=requirements(torch=needs_torch(folder)),
+            code_paths=[str(write_code(Path(temporary)))],
+            metadata={"recsys_ae": installed(("recsys-ae",)).get("recsys-ae", "")},
+        )  # fmt: skip
 
 
 def signature(users: pd.Series, items: pd.Series) -> ModelSignature:
@@ -113,7 +83,7 @@ class FolderModel(PythonModel):
     """
 
     def load_context(self, context: PythonModelContext) -> None:
-        self._stored = load_model(Path(context.artifacts["model"]))
+        self._stored = load_model(Path(context.artifacts[_FOLDER]))
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None

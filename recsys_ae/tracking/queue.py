@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 from recsys_ae.errors import TrackingError
 from recsys_ae.tracking.address import shown
+from recsys_ae.tracking.machine import interval
 from recsys_ae.tracking.messenger import DECENT, SECONDS, SLOWEST, Messenger, OutOfPatience, Patience
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 from recsys_ae.tracking.store import out_of_patience
-from recsys_ae.tracking.tracker import DatasetRecord
+from recsys_ae.tracking.tracker import DatasetRecord, ModelRecord
 
 Answer = TypeVar("Answer")
 
@@ -54,7 +55,8 @@ class QueuedTracker:
             self._tell(_NOT_OPENED, self._tracker.__enter__)
             return self
         if self._messenger is None:
-            self._messenger = Messenger(limit=_LONGEST_ANSWER)
+            every = None if self._must_work else interval()  # the machine of an upload is that of no training
+            self._messenger = Messenger(limit=_LONGEST_ANSWER, beat=self._tracker.sample, every=every)
         try:
             self._ask(_NOT_OPENED, self._tracker.__enter__)
         except BaseException as error:
@@ -96,6 +98,9 @@ class QueuedTracker:
 
     def artifact(self, path: Path) -> None:
         self._tell(f"{path.name} was not logged", self._tracker.artifact, path)
+
+    def fitted(self, record: ModelRecord) -> None:
+        self._tell("the figures of the model were not logged", self._tracker.fitted, record)
 
     def model(self, folder: Path) -> str | None:
         return self._ask("the model was not logged", lambda: self._tracker.model(folder))

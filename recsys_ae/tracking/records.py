@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys_ae.provenance import commit_of, versions
-from recsys_ae.tracking.tracker import DatasetRecord
+from recsys_ae.tracking.tracker import NOTE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,7 +23,7 @@ _AT_ONCE = {"params": 100, "tags": 100, "metrics": 1000}  # MLflow takes no more
 _NAME_LENGTH = 250
 _PARAM_LENGTH = 6000
 _TAG_LENGTH = 5000  # older servers take no more
-_INPUT_TAG_LENGTH = 500
+_CUT = "\n\n…and more, in the files of the run."
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,19 +58,34 @@ def system_tags() -> dict[str, str]:
     "mlflow.source.git.dirty" says whether tracked files differ from the commit.
     """
     tags = {f"version.{name}": number for name, number in versions().items()}
-    tags |= {"platform": platform.platform(), "mlflow.user": user(), "mlflow.source.type": "LOCAL",
-             "mlflow.source.name": Path(sys.argv[0] or "python").name}  # fmt: skip
+    tags |= {"platform": platform.platform(), **source_tags()}
     commit = commit_of(Path.cwd())
     if commit is not None:
         tags |= {"mlflow.source.git.commit": commit.id, "mlflow.source.git.dirty": str(commit.dirty).lower()}
     return tags
 
 
-def metrics(values: Mapping[str, float], step: int | None) -> list[Metric]:
+def source_tags() -> dict[str, str]:
+    """User and command, under the names by which MLflow shows them."""
+    name = Path(sys.argv[0] or "python").name
+    return {"mlflow.user": user(), "mlflow.source.type": "LOCAL", "mlflow.source.name": name}
+
+
+def metrics(
+    values: Mapping[str, float],
+    step: int | None = None,
+    *,
+    model_id: str | None = None,
+    dataset: tuple[str, str] | None = None,
+) -> list[Metric]:
+    """`model_id`: of the model that was measured; `dataset`: name and digest of what it was measured on."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    return [Metric(tracked_name(name), float(value), now, step or 0) for name, value in values.items()]
+    measured = (model_id, *(dataset or (None, None)))
+    return [
+        Metric(tracked_name(name), float(value), now, step or 0, *measured) for name, value in values.items()
+    ]
 
 
 def send(
@@ -85,7 +100,7 @@ def send(
     from mlflow.entities import Param, RunTag
 
     entries: dict[str, Sequence[Any]] = {
-        "params": [Param(*entry) for entry in _texts(flat(params or {}), _PARAM_LENGTH)],
+        "params": [Param(*entry) for entry in param_texts(params or {}).items()],
         "tags": [RunTag(*entry) for entry in tag_texts(tags or {}).items()],
         "metrics": metrics,
     }
@@ -96,20 +111,26 @@ def send(
 
 
 def tag_texts(tags: Mapping[str, Any]) -> dict[str, str]:
-    """Tags under the names and in the lengths that stores take."""
-    return dict(_texts(tags, _TAG_LENGTH))
+    """Tags under the names and in the lengths that stores take; a description ends with a whole line."""
+    whole = {name: _whole_lines(value) if name == NOTE else value for name, value in tags.items()}
+    return dict(_texts(whole, _TAG_LENGTH))
 
 
-def send_dataset(client: MlflowClient, run_id: str, record: DatasetRecord) -> None:
-    """As mlflow.data describes a local dataset; the counts are its profile, the split its tags."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
+def _whole_lines(text: str) -> str:
+    if len(text) <= _TAG_LENGTH:
+        return text
+    kept = text[: _TAG_LENGTH - len(_CUT)].rpartition("\n")[0]
+    return f"{kept}{_CUT}"
 
-    source, profile = json.dumps({"uri": record.source or record.name}), json.dumps(dict(record.counts))
-    dataset = Dataset(record.name[:500], record.fingerprint[:36], "local", source, profile=profile)
-    tags = {"mlflow.data.context": "training", "split": record.split,
-            "split_fingerprint": record.split_fingerprint}  # fmt: skip
-    shown = [InputTag(name, value[:_INPUT_TAG_LENGTH]) for name, value in tags.items() if value]
-    client.log_inputs(run_id, [DatasetInput(dataset, shown)])
+
+def model_name(kind: str, experiment: str) -> str:
+    """How stores name a model of an experiment: "i-autorec-movietweetings". They refuse most signs."""
+    return re.sub(r"[^\w-]+", "-", f"{kind}-{experiment}")[:_NAME_LENGTH]
+
+
+def param_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Params, which may be nested, under the names and in the lengths that stores take."""
+    return dict(_texts(flat(values), _PARAM_LENGTH))
 
 
 def send_files(client: MlflowClient, run_id: str, path: Path) -> None:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 _MARK = "model.json"
 _RUN = re.compile(r"runs:/([^/@]+)/([^@]+)")
+_LOGGED = re.compile(r"models:/(m-[0-9a-f]{32})")
 _REGISTERED = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([^/@]+))")
-_FORMS = "a folder, runs:/RUN_ID/model, models:/NAME/VERSION or models:/NAME@ALIAS"
+_THE_MODEL = "model"  # of a run that has only one, whatever its name
+_FORMS = "a folder, runs:/RUN_ID/model, models:/ID, models:/NAME/VERSION or models:/NAME@ALIAS"
 
 
 def resolve_model(text: str, *, uri: str | None = None) -> Path:
@@ -39,19 +41,21 @@ def resolve_model(text: str, *, uri: str | None = None) -> Path:
 
 
 def register(model_uri: str, name: str, alias: str | None = None, *, uri: str | None = None) -> str:
-    """Register the model of a run (runs:/ID/model) under a name, as a new version; the answer is its URI,
-    models:/NAME/VERSION. `alias` then points to this version."""
-    match = _RUN.fullmatch(model_uri)
-    if match is None:
-        raise ConfigError(f"{model_uri}: only a run's model can be registered; give runs:/RUN_ID/model")
-    run_id, artifact = match.groups()
+    """Register the model of a run (models:/ID or runs:/RUN_ID/model) under a name, as a new version; the
+    answer is its URI, models:/NAME/VERSION. `alias` then points to this version."""
+    if not (_RUN.fullmatch(model_uri) or _LOGGED.fullmatch(model_uri)):
+        raise ConfigError(f"{model_uri}: only a run's model can be registered; give models:/ID or "
+                          "runs:/RUN_ID/model")  # fmt: skip
 
     def add(client: MlflowClient) -> str:
-        logged = _logged_model(client, run_id, artifact, model_uri)
+        logged = _logged_model(client, model_uri)
         if not client.search_registered_models(filter_string=f"name = '{name}'"):
             client.create_registered_model(name)
         version = client.create_model_version(
-            name, source=f"models:/{logged.model_id}", run_id=run_id, model_id=logged.model_id
+            name,
+            source=f"models:/{logged.model_id}",
+            run_id=logged.source_run_id,
+            model_id=logged.model_id,
         ).version
         if alias is not None:
             client.set_registered_model_alias(name, alias, version)
@@ -61,21 +65,35 @@ def register(model_uri: str, name: str, alias: str | None = None, *, uri: str | 
 
 
 def _from_store(text: str, uri: str | None) -> Path:
-    run, registered = _RUN.fullmatch(text), _REGISTERED.fullmatch(text)
-    if run is None and registered is None:
+    registered = _REGISTERED.fullmatch(text)
+    if not (registered or _RUN.fullmatch(text) or _LOGGED.fullmatch(text)):
         raise ConfigError(f"{text}: malformed model URI; give {_FORMS}")
 
     def find(client: MlflowClient) -> str:
-        if run:
-            return _logged_model(client, run[1], run[2], text).artifact_location
-        assert registered is not None
+        if registered is None:
+            return _logged_model(client, text).artifact_location
         return _source_of(client, registered[1], registered[2], registered[3], text)
 
     source = asked(uri, find)
     return _model_in(asked(uri, lambda _: _fetched(source, resolve_uri(uri)), downloads=True), text)
 
 
-def _logged_model(client: MlflowClient, run_id: str, name: str, text: str) -> LoggedModel:
+def _logged_model(client: MlflowClient, text: str) -> LoggedModel:
+    """The model that models:/ID or runs:/RUN_ID/NAME means."""
+    if match := _RUN.fullmatch(text):
+        return _model_of_run(client, match[1], match[2], text)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_logged_model(text.removeprefix("models:/"))
+    except MlflowException as error:
+        if not _is_missing(error):
+            raise
+        store = shown(client.tracking_uri)
+        raise TrackingError(f"{text}: the tracking store {store} has no such model") from None
+
+
+def _model_of_run(client: MlflowClient, run_id: str, name: str, text: str) -> LoggedModel:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -87,10 +105,11 @@ def _logged_model(client: MlflowClient, run_id: str, name: str, text: str) -> Lo
             f"{text}: the tracking store {shown(client.tracking_uri)} has no run {brief(run_id)}; "
             "`recsys-ae compare EXPERIMENT` lists runs"
         ) from None
-    for output in reversed(run.outputs.model_outputs if run.outputs else []):
-        logged = client.get_logged_model(output.model_id)
-        if logged.name == name:
-            return logged
+    outputs = run.outputs.model_outputs if run.outputs else []
+    models = [client.get_logged_model(output.model_id) for output in reversed(outputs)]
+    for model in models:
+        if model.name == name or (name == _THE_MODEL and len(models) == 1):
+            return model
     raise TrackingError(f"{text}: run {run_id} (status {run.info.status}) has no model named {brief(name)}; "
                         "take a run that finished training")  # fmt: skip
 

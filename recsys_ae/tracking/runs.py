@@ -16,9 +16,10 @@ from recsys_ae.tracking.store import asked, temporary_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 _MOST_PAGES = 1000  # of up to 1000 runs each
+_MOST_EXPERIMENTS = 10_000
 PARENT = "mlflow.parentRunId"
 INCOMPLETE = "recsys_ae.incomplete"  # the tag of a run of which the store did not get everything
 
@@ -59,15 +60,41 @@ def experiment_runs(experiment: str, *, uri: str | None = None) -> list[TrackedR
     """
 
     def find(client: MlflowClient) -> list[TrackedRun]:
-        found = client.get_experiment_by_name(experiment)
-        if found is None or found.lifecycle_stage == "deleted":
-            names = (cut(other.name) for other in client.search_experiments() if other.name != "Default")
-            known = ", ".join(sorted(names)) or "none"
-            raise TrackingError(f"the tracking store {shown(resolve_uri(uri))} has no experiment "
-                                f"{brief(experiment)}; it has: {known}")  # fmt: skip
+        found = _experiment(client, experiment, uri)
         return [_tracked(run) for run in search(client, [found.experiment_id])]
 
     return asked(uri, find)
+
+
+def _experiment(client: MlflowClient, name: str, uri: str | None) -> Experiment:
+    found = client.get_experiment_by_name(name)
+    if found is None or found.lifecycle_stage == "deleted":
+        names = (cut(other.name) for other in client.search_experiments() if other.name != "Default")
+        known = ", ".join(sorted(names)) or "none"
+        raise TrackingError(f"the tracking store {shown(resolve_uri(uri))} has no experiment "
+                            f"{brief(name)}; it has: {known}")  # fmt: skip
+    return found
+
+
+def page_of(experiment: str | None, *, uri: str | None = None) -> str:
+    """Where on MLflow's page the runs of an experiment are, as machine learning looks at them; without a name
+    those of the experiment that got the latest run, and "" where there is none.
+
+    Raises TrackingError where the store fails or knows no such experiment.
+    """
+
+    def find(client: MlflowClient) -> str:
+        if experiment is not None:
+            return _page(_experiment(client, experiment, uri).experiment_id)
+        ids = [each.experiment_id for each in client.search_experiments(max_results=_MOST_EXPERIMENTS)]
+        latest = client.search_runs(ids, order_by=["attributes.start_time DESC"], max_results=1)
+        return _page(latest[0].info.experiment_id) if latest else ""
+
+    return asked(uri, find)
+
+
+def _page(experiment_id: str) -> str:
+    return f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 
 
 def find_run(run_id: str, *, uri: str | None = None) -> TrackedRun | None:
@@ -110,7 +137,10 @@ def _tagged(tag: Mapping[str, str], uri: str | None) -> list[TrackedRun]:
     text = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tag.items())
 
     def find(client: MlflowClient) -> list[TrackedRun]:
-        known = [experiment.experiment_id for experiment in client.search_experiments(max_results=10_000)]
+        known = [
+            experiment.experiment_id
+            for experiment in client.search_experiments(max_results=_MOST_EXPERIMENTS)
+        ]
         return [_tracked(run) for run in search(client, known, text)]
 
     return asked(uri, find) if text and _is_there(uri) else []

@@ -10,22 +10,39 @@ from types import TracebackType
 from typing import Any, Literal, Protocol
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+Context = Literal["training", "test"]
+NOTE = "mlflow.note.content"  # the tag that is shown as the description of a run, in Markdown
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecord:
-    """Which ratings a run used.
+    """Which ratings a run used, and for what.
 
-    `fingerprint`: of the ratings, at most 36 characters; `counts`: users, items, ratings, ...; `source`: the
-    path or the name that they came from; `split` and `split_fingerprint`: how they were divided.
+    `fingerprint`: tells them from others of the same name, at most 36 characters; `profile`: JSON values,
+    such as how many users, items and ratings there are; `source`: the path or the name that they came from;
+    `split` and `split_fingerprint`: how they were divided; `columns`: their types, "long", "string" or
+    "float".
     """
 
     name: str
     fingerprint: str
-    counts: Mapping[str, float] = field(default_factory=dict)
+    profile: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     split: str = ""
     split_fingerprint: str = ""
+    context: Context = "training"
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """The model that a run has fitted. `kind`: such as "i-autorec", by which and the experiment a store names
+    it; `params`: its settings; `metrics`: what was measured of it on the ratings of each context."""
+
+    kind: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[Context, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Tracker(AbstractContextManager["Tracker"], Protocol):
@@ -46,7 +63,7 @@ class Tracker(AbstractContextManager["Tracker"], Protocol):
         ...
 
     def dataset(self, record: DatasetRecord) -> None:
-        """The ratings that the run used."""
+        """Ratings that the run used. Of each context one."""
         ...
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
@@ -57,8 +74,12 @@ class Tracker(AbstractContextManager["Tracker"], Protocol):
         """A file, or a folder with all in it, under its own name."""
         ...
 
+    def fitted(self, record: ModelRecord) -> None:
+        """The model of the run, once. Its metrics are those of the run, too; its files follow, as `model`."""
+        ...
+
     def model(self, folder: Path) -> str | None:
-        """A model folder as models/storage.py writes it; its URI (runs:/ID/model), None if untracked."""
+        """The files of that model, as models/storage.py writes them; its URI (models:/ID), None untracked."""
         ...
 
     def child(self, name: str, *, waits: bool = True) -> Tracker:
@@ -81,6 +102,8 @@ class NullTracker:
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None: ...
 
     def artifact(self, path: Path) -> None: ...
+
+    def fitted(self, record: ModelRecord) -> None: ...
 
     def model(self, folder: Path) -> str | None:
         return None

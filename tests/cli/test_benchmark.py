@@ -157,7 +157,7 @@ def test_ratings_of_a_small_unit_are_shown_with_four_digits(ratings, here, store
     rmse = [f"{run['metrics']['test/rmse']:.6f}" for run in runs]
     assert all(re.fullmatch(r"0\.00[1-9]\d{3}", value) for value in rmse)
     delta = f"{runs[0]['differences']['rmse']['difference']:+.6f}"
-    for text in (shown, Path("a/table.md").read_text(), succeed("compare", "tiny").out):
+    for text in (shown, Path("a/table.md").read_text(), succeed("compare", "small").out):
         assert all(value in text for value in (*rmse, delta))
     trained = succeed("train", "--data", "small.csv", "--model", "biases", "--no-tracking", "--out", "b").out
     assert rmse[0] in trained
@@ -308,7 +308,7 @@ def test_tracked_benchmark_is_compared_in_pairs(config, store):
     one_seed = ("--set", "seeds=[0]", "--out", "out", "--json")
     answer = compared(config, *one_seed).document
     found = succeed(
-        "compare", "small", "--metric", "test/rmse", "--reference", "biases-seed-0", "--json"
+        "compare", "ratings", "--metric", "test/rmse", "--reference", "biases-seed-0", "--json"
     ).document
     assert [run["name"] for run in found["runs"]].count("biases-seed-0") == 1
     pairs = {run["name"]: run["difference"] for run in found["runs"]}
@@ -317,7 +317,7 @@ def test_tracked_benchmark_is_compared_in_pairs(config, store):
     assert found["without"] == ["als-seed-0", "broken-seed-0"]  # trials are no runs to compare
     values = [run["value"] for run in found["runs"]]
     assert values == sorted(values)
-    text = succeed("compare", "small", "--metric", "test/coverage_at_10").out
+    text = succeed("compare", "ratings", "--metric", "test/coverage_at_10").out
     assert "no mean over users" in text
 
 
@@ -385,9 +385,11 @@ def test_untracked_benchmark_is_uploaded_whole(config, store):
     rows = by_name(compared(config, *one_seed).document)
     uploaded = succeed("upload", "out", "--json").document
     assert uploaded["runs"] == 3
-    parent = next(run for run in experiment_runs("small") if run.run_id == uploaded["run_id"])
-    assert parent.metrics["als/ndcg_at_10"] == rows["als"]["metrics"]["test/ndcg_at_10"]
-    runs = succeed("compare", "small", "--metric", "test/ndcg_at_10", "--json").document["runs"]
+    parent = next(run for run in experiment_runs("ratings") if run.run_id == uploaded["run_id"])
+    assert parent.metrics["best/ndcg_at_10"] == rows["als"]["metrics"]["test/ndcg_at_10"]
+    assert parent.tags["best/ndcg_at_10"] == "als"
+    assert parent.tags["mlflow.note.content"].startswith(Path("out/table.md").read_text()[:500])
+    runs = succeed("compare", "ratings", "--metric", "test/ndcg_at_10", "--json").document["runs"]
     assert {run["name"] for run in runs} == {"biases-seed-0", "als-seed-0", "u-autorec-seed-0"}
 
 

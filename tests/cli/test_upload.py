@@ -68,7 +68,7 @@ def test_a_benchmark_is_known_after_another_store_got_it_too(ratings, store, oth
     succeed("upload", "out", "--tracking-uri", other)
     for folder in ("out", "out/biases/seed-0"):
         assert "is tracked already as" in call("upload", folder).err
-    assert len(experiment_runs("small")) == 2
+    assert len(experiment_runs("ratings")) == 2
 
 
 def test_what_an_upload_began_and_another_store_has_is_replaced(untracked, store, other):
@@ -153,7 +153,7 @@ def test_a_benchmark_is_tracked_once_and_its_folder_says_where(ratings, store):
     client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
     client.set_tag(first, "recsys_ae.incomplete", "true")
     second = succeed("upload", "out", "--json").document["run_id"]
-    runs = experiment_runs("small")
+    runs = experiment_runs("ratings")
     assert {run.parent_id for run in runs} == {None, second}
     assert len(runs) == 2
 
@@ -169,7 +169,7 @@ def test_a_benchmark_of_which_a_store_got_a_part_is_uploaded_whole(ratings, stor
         (warning,) = [line for line in succeed(*words).err.splitlines() if line.startswith("warning:")]
     assert warning.endswith("upload them with: recsys-ae upload out")
     parent = succeed("upload", "out", "--json").document["run_id"]
-    runs = {run.name: run for run in experiment_runs("small")}
+    runs = {run.name: run for run in experiment_runs("ratings")}
     assert {run.status for run in runs.values()} == {"FINISHED"}
     assert {name for name, run in runs.items() if run.parent_id == parent} == {
         "biases-seed-0",

@@ -31,11 +31,14 @@ def test_runs_of_the_models_are_nested(tmp_path, monkeypatch):
     assert [child.name for child in tracker.children] == ["biases-seed-0", "popularity-seed-0"]
     assert {"table.csv", "table.md", "page.html", "result.json"} <= set(tracker.artifacts)
     logged = {name: value for name, value, _ in tracker.logged_metrics}
-    assert logged["biases/rmse"] == result.entries[0].runs[0].report.metrics["rmse"]
-    scores = {"biases/validation/rmse", "popularity/validation/ndcg_at_10"}
-    assert logged.keys() == scores | {
-        f"{entry.config.name}/{metric}" for entry in result.entries for metric in entry.runs[0].report.metrics
+    biases, popularity = (entry.runs[0].report.metrics for entry in result.entries)
+    assert logged.keys() == {
+        f"best/{name}" for key in ("rmse", "ndcg_at_10") for name in (key, f"validation/{key}")
     }
+    assert (logged["best/rmse"], logged["best/ndcg_at_10"]) == (biases["rmse"], popularity["ndcg_at_10"])
+    described = tracker.logged_tags["mlflow.note.content"]
+    assert described == Path("out/table.md").read_text()
     for child, metric in zip(tracker.children, ("rmse", "ndcg_at_10"), strict=True):
         (score,) = [value for name, value, _ in child.logged_metrics if name == f"validated/{metric}"]
-        assert score == logged[f"{child.name.removesuffix('-seed-0')}/validation/{metric}"]
+        assert score == logged[f"best/validation/{metric}"]
+        assert child.logged_tags["model"] == tracker.logged_tags[f"best/{metric}"] == child.name[:-7]

@@ -187,7 +187,9 @@ def test_all_of_a_run_is_tracked(config):
     logged = {name: value for name, value, step in tracker.logged_metrics if step is None}
     assert logged.items() >= answer["report"]["metrics"].items()
     assert logged.items() >= answer["cost"].items()
-    assert logged["count/train_ratings"] == result.report.counts["train_ratings"]
+    for name, value in result.report.counts.items():
+        assert tracker.logged_tags[f"count/{name}"] == f"{value:g}"
+        assert f"count/{name}" not in logged
     steps = [step for name, _, step in tracker.logged_metrics if name == "validation/rmse"]
     assert steps == [0, 1, 2, 3, 4, 5, 6]
     assert tracker.datasets[0].split_fingerprint == answer["origin"]["split_fingerprint"]
@@ -217,7 +219,7 @@ def test_run_that_an_earlier_program_wrote_can_be_uploaded(config):
     tracker = RecordingTracker(run_id="4f1c")
     uploaded = upload_run(Path("out"), tracker)
     assert uploaded.report.summary == result.report.summary
-    assert tracker.datasets[0].counts["train_ratings"] == result.report.counts["train_ratings"]
+    assert tracker.datasets[0].profile["ratings"] == result.report.counts["train_ratings"]
     read = json.loads(Path("out/result.json").read_text())
     del read["checksum"]
     unknown = {"training_fingerprint": "", "fitted_fingerprint": ""}
@@ -273,7 +275,9 @@ def test_uploading_tells_what_live_tracking_told(config):
     assert sorted(later.artifacts) == sorted(live.artifacts)
     assert later.models == live.models
     assert later.datasets == live.datasets
-    assert later.datasets[0].counts["train_ratings"] > 0
+    assert [record.context for record in later.datasets] == ["training", "test"]
+    assert all(record.profile["ratings"] > 0 for record in later.datasets)
+    assert later.fitted_models == live.fitted_models
     assert dict_of(later) == pytest.approx(dict_of(live))
     assert live.logged_tags["device"] in ("cpu", "cuda")
     assert int(live.logged_tags["threads"]) >= 1

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from mlflow import MlflowClient
@@ -21,6 +22,7 @@ from recsys_ae.tracking.runs import (
     experiment_runs,
     find_run,
     incomplete_runs,
+    page_of,
 )
 from recsys_ae.tracking.store import ui_command
 
@@ -42,6 +44,18 @@ def test_an_open_run_has_no_end_yet(store):
     with MlflowTracker("demo", "open"):
         (run,) = experiment_runs("demo")
         assert (run.status, run.seconds) == ("RUNNING", None)
+
+
+def test_the_page_begins_with_the_latest_experiment_or_a_named_one(store):
+    assert page_of(None) == ""
+    for name in ("first", "second", "first"):
+        with MlflowTracker(name, "run"):
+            time.sleep(0.01)
+    ids = {each.name: each.experiment_id for each in MlflowClient(store).search_experiments()}
+    assert page_of(None) == f"/#/experiments/{ids['first']}/runs?workflowType=machine_learning"
+    assert f"/{ids['second']}/" in page_of("second")
+    with pytest.raises(TrackingError, match="no experiment 'third'; it has: first, second"):
+        page_of("third")
 
 
 def test_an_unknown_experiment_lists_those_there_are(store):
