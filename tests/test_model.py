@@ -56,7 +56,7 @@ def test_settings_beside_the_kind_are_those_of_a_mapping(split):
     both = ra.fit({"kind": "i-autorec", **FAST, "hidden": [9]}, split, hidden=[4])
     for other in (mapping, both):
         np.testing.assert_array_equal(scores(beside), scores(other))
-    with pytest.raises(ConfigError, match=r"^fit: no setting 'model\.hiden'; did you mean 'hidden'"):
+    with pytest.raises(ConfigError, match=r"^fit: no setting 'hiden'; did you mean 'hidden'"):
         ra.fit("i-autorec", split, hiden=[4])
 
 

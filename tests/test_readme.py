@@ -119,7 +119,8 @@ def test_the_page_of_runs_is_served(here):
     words = [sys.executable, "-m", "recsys_ae", *shlex.split(line)[1:]]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
-        assert server.stdout.readline() == "open http://127.0.0.1:5000 in a browser; Ctrl-C ends it\n"
+        address = r"http://127\.0\.0\.1:5000/#/experiments/\d+/runs\?workflowType=machine_learning"
+        assert re.fullmatch(rf"open {address} in a browser; Ctrl-C ends it\n", server.stdout.readline())
         os.kill(server.pid, signal.SIGKILL)
 
 

@@ -153,7 +153,7 @@ class _ToStderr(logging.StreamHandler):
     """Writes to what stderr is at that moment: while there is a bar on it, lines go above that."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.setStream(sys.stderr)
+        self.stream = sys.stderr  # not by setStream: it flushes the one before, which may be closed
         super().emit(record)
 
 
