@@ -101,14 +101,24 @@ class SamplesRows(Recommender, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemVectors:
+    """Vectors of items: those of items that the same people want point the same way, and those of items of
+    which nothing was learnt are 0.
+
+    `matrix`: (n_items, k) float32, not to be written to. `own`: (n_items,) float32; of vectors over the items
+    themselves, whose own places hold 0, what stands in these places; None: nothing does.
+    """
+
+    matrix: FloatMatrix | csr_array
+    own: FloatVector | None = None
+
+
 @runtime_checkable
 class ComparesItems(Recommender, Protocol):
     """A recommender that has learnt a vector of every item."""
 
-    def item_vectors(self) -> FloatMatrix | csr_array:
-        """(n_items, k) float32, not to be written to: vectors of items that the same people want point the
-        same way. Those of items of which nothing was learnt are 0."""
-        ...
+    def item_vectors(self) -> ItemVectors: ...
 
 
 def clipped(scores: FloatVector, limits: tuple[float, float] | None) -> FloatVector:

@@ -14,7 +14,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import select_rows
 from recsys_ae.errors import CapabilityError
 from recsys_ae.models.folding import ConfidenceFoldIn, FoldIn, RidgeFoldIn, SampledFoldIn
-from recsys_ae.recommender import clipped
+from recsys_ae.recommender import ItemVectors, clipped
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
 _PAIRS_AT_ONCE = 1 << 14  # pairs whose vectors fit into the processor's cache together
@@ -83,8 +83,8 @@ class FactorRecommender:
         raw += self.item_biases[items]
         return clipped(self._finish(raw), self.limits)
 
-    def item_vectors(self) -> FloatMatrix:
-        return self.item_factors
+    def item_vectors(self) -> ItemVectors:
+        return ItemVectors(self.item_factors)
 
     def _finish(self, raw: np.ndarray) -> np.ndarray:
         """The same array, written over."""

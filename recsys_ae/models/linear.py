@@ -12,7 +12,7 @@ from recsys_ae.data.histories import UserBatch
 from recsys_ae.data.ids import IdMap
 from recsys_ae.models.biases import Biases
 from recsys_ae.models.positives import liked, positives
-from recsys_ae.recommender import clipped
+from recsys_ae.recommender import ItemVectors, clipped
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
 
@@ -77,12 +77,20 @@ class LinearRecommender:
     def score_pairs(self, batch: UserBatch, rows: PositionVector, items: PositionVector) -> FloatVector:
         return clipped(self.score(batch)[rows, items], self.limits)
 
-    def item_vectors(self) -> FloatMatrix | csr_array:
-        """What an item's score is made of: its column of W, or its factors."""
+    def item_vectors(self) -> ItemVectors:
+        """What an item's score is made of: its factors, or its column of W. Where no item explains itself,
+        the column has its greatest weight in its own place, too: cosines of columns alone would miss the
+        weights between the two items that they compare."""
         if self.item_factors is not None:
-            return self.item_factors
+            return ItemVectors(self.item_factors)
         weights = self.item_weights
-        return weights.T.tocsr() if isinstance(weights, csr_array) else weights.T
+        if isinstance(weights, csr_array):
+            columns = weights.T.tocsr()
+            greatest = abs(columns).max(axis=1).toarray()
+        else:
+            columns = weights.T
+            greatest = np.maximum(weights.max(axis=0), -weights.min(axis=0))
+        return ItemVectors(columns, None if weights.diagonal().any() else greatest)
 
     def _read(self, history: csr_array) -> tuple[csr_array, FloatVector]:
         """What the weights are multiplied with, and the (b,) user biases that they do not see."""

@@ -15,7 +15,7 @@ from recsys_ae.models.biases import Biases
 from recsys_ae.models.positives import unit_rows
 from recsys_ae.nn.autoencoder import Autoencoder, Reconstruction
 from recsys_ae.nn.rows import RowBatch
-from recsys_ae.recommender import Codes, clipped
+from recsys_ae.recommender import Codes, ItemVectors, clipped
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
 
@@ -72,9 +72,9 @@ class NetworkRecommender:
     def decode(self, codes: Codes) -> FloatMatrix:
         return self._rated(self.network.decoded(torch.from_numpy(codes.codes)), codes.biases)
 
-    def item_vectors(self) -> FloatMatrix:
+    def item_vectors(self) -> ItemVectors:
         """The weights by which the output layer makes an item's score of what it reads."""
-        return self.network.output_layer()[0]
+        return ItemVectors(self.network.output_layer()[0])
 
     def told(self, scores: FloatMatrix) -> FloatMatrix:
         return clipped(scores.copy(), self.limits)
@@ -143,9 +143,9 @@ class LikesNetworkRecommender:
     def decode(self, codes: Codes) -> FloatMatrix:
         return self.network.decoded(torch.from_numpy(codes.codes)).dense().log_softmax(dim=1).numpy()
 
-    def item_vectors(self) -> FloatMatrix:
+    def item_vectors(self) -> ItemVectors:
         """The weights by which the output layer makes an item's score of what it reads."""
-        return self.network.output_layer()[0]
+        return ItemVectors(self.network.output_layer()[0])
 
     def told(self, scores: FloatMatrix) -> FloatMatrix:
         return np.exp(scores)

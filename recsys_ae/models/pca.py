@@ -24,12 +24,12 @@ def fit_pca(config: PCAConfig, train: Ratings, options: TrainingOptions) -> Line
     """Project what the biases leave of the ratings. Items without ratings are predicted by the biases."""
     biases = Biases.solve(train, config.biases)
     left, _, items = without_empty(biases.removed_from(train).matrix)
-    axes = spread(_axes(left, config, options), items, train.n_items)
+    weights, factors = (spread(part, items, train.n_items) for part in _projection(left, config, options))
     return LinearRecommender(
         users=train.users,
         items=train.items,
-        item_weights=axes,
-        item_factors=axes,
+        item_weights=weights,
+        item_factors=factors,
         biases=biases,
         limits=train.limits(),
         predicts_ratings=True,
@@ -40,21 +40,30 @@ def fit_pure_svd(config: PureSVDConfig, train: Ratings, options: TrainingOptions
     """Project the likes. Raises DataError where nothing is liked."""
     positive = least_liked(config.positive, train.feedback)
     likes = Likes.of(train, positive, kind=config.kind)
-    axes = spread(_axes(likes.matrix, config, options), likes.items, train.n_items)
+    parts = _projection(likes.matrix, config, options)
+    weights, factors = (spread(part, likes.items, train.n_items) for part in parts)
     return LinearRecommender(
         users=train.users,
         items=train.items,
-        item_weights=axes,
-        item_factors=axes,
+        item_weights=weights,
+        item_factors=factors,
         reads="ones",
         positive=positive,
         unliked=likes.unliked(train.n_items),
     )
 
 
-def _axes(matrix: csr_array, config: PCAConfig | PureSVDConfig, options: TrainingOptions) -> FloatMatrix:
-    generator = numpy_generator(options.seed, config.kind)
-    return principal_axes(matrix.astype(np.float64), config.factors, generator)
+def _projection(
+    matrix: csr_array, config: PCAConfig | PureSVDConfig, options: TrainingOptions
+) -> tuple[FloatMatrix, FloatMatrix]:
+    """Two (n_columns, k) matrices whose product, the second transposed, projects on the strongest directions.
+    The second is as long in each as the rows are together: its rows are the columns of the matrix of that
+    rank, turned, and as like each other as these. Axes of one length would make all columns alike as soon as
+    there were as many axes as columns."""
+    matrix = matrix.astype(np.float64)
+    axes = principal_axes(matrix, config.factors, numpy_generator(options.seed, config.kind))
+    lengths = np.linalg.norm(matrix @ axes, axis=0)  # the singular values
+    return np.divide(axes, lengths, out=np.zeros_like(axes), where=lengths > 0), axes * lengths
 
 
 def principal_axes(matrix: csr_array, n_axes: int, generator: np.random.Generator) -> FloatMatrix:

@@ -19,7 +19,7 @@ from recsys_ae.models.parts import rbm_width
 from recsys_ae.models.trainee import train_network
 from recsys_ae.nn.penalties import L2Penalty
 from recsys_ae.nn.rbm import RBM, ContrastiveDivergence
-from recsys_ae.recommender import clipped
+from recsys_ae.recommender import ItemVectors, clipped
 from recsys_ae.rng import torch_generator
 from recsys_ae.training.runner import Trained, TrainingOptions
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
@@ -76,11 +76,11 @@ class RBMRecommender:
             scores[these] = self._means((outputs + self.visible_bias[places])[:, :, None])[:, 0]
         return clipped(scores, self.limits)
 
-    def item_vectors(self) -> FloatMatrix:
+    def item_vectors(self) -> ItemVectors:
         """The weights of an item's levels side by side, less their mean, which changes no probability."""
         by_level = self.weights.reshape(len(self.levels), len(self.items), -1)
         told_apart = by_level - by_level.mean(axis=0)
-        return told_apart.transpose(1, 0, 2).reshape(len(self.items), -1)
+        return ItemVectors(told_apart.transpose(1, 0, 2).reshape(len(self.items), -1))
 
     def _hidden(self, history: csr_array) -> FloatMatrix:
         """(b, hidden) float32 probabilities of the hidden units given what is rated how."""

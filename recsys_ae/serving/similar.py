@@ -6,13 +6,13 @@ import logging
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 
 from recsys_ae.data.histories import blocks_of
 from recsys_ae.data.ratings import entry_rows
 from recsys_ae.errors import CapabilityError, ConfigError, brief
 from recsys_ae.ranking import TopN, top_n
-from recsys_ae.recommender import ComparesItems, Recommender
+from recsys_ae.recommender import ComparesItems, ItemVectors, Recommender
 from recsys_ae.serving.lists import TopNBlock, among
 from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, PositionVector
 
@@ -57,23 +57,32 @@ def similar_items(
     return (TopNBlock(block, lists_of(block)) for block in blocks_of(places[known[places]], len(known)))
 
 
-def _cosines(vectors: FloatMatrix | csr_array, lengths: FloatVector, block: PositionVector) -> FloatMatrix:
+def _cosines(vectors: ItemVectors, lengths: FloatVector, block: PositionVector) -> FloatMatrix:
     """(b, n_items) float32; 0 where one of the two has no length."""
-    products = vectors[block] @ vectors.T
-    products = products.toarray() if isinstance(products, csr_array) else np.asarray(products)
+    matrix, own = vectors.matrix, vectors.own
+    products = _dense(matrix[block] @ matrix.T)
+    if own is not None:  # (V + D)(V + D)ᵀ without a copy of V
+        products = products + own[block, None] * _dense(matrix[:, block]).T + _dense(matrix[block]) * own
+        products[np.arange(len(block)), block] += np.square(own[block])
     units = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
     products = products * units[block, None] * units
     return np.clip(products, -1.0, 1.0).astype(np.float32)
 
 
-def _lengths(vectors: FloatMatrix | csr_array) -> FloatVector:
+def _dense(rows: FloatMatrix | csr_array) -> FloatMatrix:
+    return rows.toarray() if issparse(rows) else np.asarray(rows)
+
+
+def _lengths(vectors: ItemVectors) -> FloatVector:
     """(n_items,) float64"""
-    if isinstance(vectors, csr_array):
+    matrix = vectors.matrix
+    if isinstance(matrix, csr_array):
         squares = np.bincount(
-            entry_rows(vectors), np.square(vectors.data, dtype=np.float64), minlength=vectors.shape[0]
+            entry_rows(matrix), np.square(matrix.data, dtype=np.float64), minlength=matrix.shape[0]
         )
-        return np.sqrt(squares)
-    return np.sqrt(np.einsum("ik,ik->i", vectors, vectors, dtype=np.float64))
+    else:
+        squares = np.einsum("ik,ik->i", matrix, matrix, dtype=np.float64)
+    return np.sqrt(squares if vectors.own is None else squares + np.square(vectors.own, dtype=np.float64))
 
 
 def _themselves(block: PositionVector, n_items: int) -> csr_array:

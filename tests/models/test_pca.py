@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from scipy.sparse import csr_array, eye_array
+from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA, TruncatedSVD
 from strategies import ratings_of, small_ratings
 from synthetic import low_rank
@@ -72,7 +73,8 @@ def test_pca_of_complete_ratings_is_that_of_scikit_learn(factors):
     expected = back + biases.mean + biases.users[:, None] + biases.items
     model = fit(PCAConfig(factors=factors, biases=UNDAMPED), ratings)
     np.testing.assert_allclose(model.score(everyone(ratings)), expected, atol=2e-3)
-    explained = np.square(left @ model.item_weights).sum() / np.square(left).sum()
+    projected = left @ model.item_weights @ model.item_factors.T
+    explained = np.square(projected).sum() / np.square(left).sum()
     assert explained == pytest.approx(other.explained_variance_ratio_.sum(), abs=1e-4)
 
 
@@ -84,6 +86,18 @@ def test_pure_svd_is_the_truncated_svd_of_scikit_learn():
     expected = other.inverse_transform(other.transform(likes))
     model = fit(PureSVDConfig(factors=6), ratings)
     np.testing.assert_allclose(model.score(everyone(ratings)), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("factors", [3, 50])
+def test_items_are_as_like_each_other_as_their_columns_of_that_rank(factors):
+    """Of as many axes as there are items, too, where the axes alone make all items unlike."""
+    likes = np.zeros((60, 12))
+    ratings = low_rank(60, 12, density=0.4, seed=4)
+    likes[ratings.rows(), ratings.columns] = 1.0
+    left, sizes, right = np.linalg.svd(likes, full_matrices=False)
+    columns = (left[:, :factors] * sizes[:factors] @ right[:factors]).T
+    factors_of_items = fit(PureSVDConfig(factors=factors), ratings).item_factors
+    np.testing.assert_allclose(pdist(factors_of_items, "cosine"), pdist(columns, "cosine"), atol=1e-4)
 
 
 def test_missing_ratings_count_as_average_ones():
