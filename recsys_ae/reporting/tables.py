@@ -131,9 +131,10 @@ class Table:
 
 def error_decimals(errors: Iterable[float]) -> int:
     """Decimals for errors of predicted ratings, which have a unit: four, or as many as give the largest error
-    below 0.1 four significant digits."""
+    four significant digits below 0.1, and five above 10."""
     largest = max((abs(error) for error in errors if math.isfinite(error)), default=0.0)
-    return 3 - math.floor(math.log10(largest)) if 0 < largest < 0.1 else DECIMALS
+    magnitude = math.floor(math.log10(largest)) if largest > 0 else 0
+    return 3 - magnitude if magnitude < -1 else max(0, DECIMALS - max(0, magnitude))
 
 
 def figure_text(name: str, value: float) -> str:

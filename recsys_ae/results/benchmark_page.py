@@ -41,7 +41,7 @@ from recsys_ae.results.benchmark_figures import (
     time_figure,
     value_figures,
 )
-from recsys_ae.results.conclusion import NOTHING, conclusion_lines, conclusion_notes, conclusions, document_of
+from recsys_ae.results.conclusion import conclusion_lines, conclusion_notes, conclusions, document_of, nothing
 from recsys_ae.results.folder import CONFIG, TABLE, yaml_of
 from recsys_ae.results.group_figures import group_figures
 from recsys_ae.results.readable import value_text
@@ -152,7 +152,7 @@ def benchmark_page(result: BenchmarkResult, table: Table, trials: Table, found: 
 
 def _lead(result: BenchmarkResult) -> Lead:
     found = conclusions(result)
-    sentences = [(one.model or "", one.sentence) for one in found] or [("", NOTHING)]
+    sentences = [(one.model or "", one.sentence) for one in found] or [("", nothing(result))]
     return Lead(sentences, conclusion_notes(result, found))
 
 

@@ -17,7 +17,6 @@ from recsys_ae.results.benchmark import BenchmarkResult, Entry
 from recsys_ae.results.choice import first_of, validation_scores
 from recsys_ae.results.result import json_values
 
-NOTHING = "No model has a result, and there is nothing to conclude."
 _LEVEL = 0.05  # of the p-value by Holm's method, below which two models are told apart
 _MOST_NAMED = 3
 
@@ -55,8 +54,15 @@ def document_of(result: BenchmarkResult) -> dict[str, Any]:
 def conclusion_lines(result: BenchmarkResult) -> list[str]:
     """The sentences, then what `conclusion_notes` says of them."""
     found = conclusions(result)
-    sentences = [one.sentence for one in found] or [NOTHING]
+    sentences = [one.sentence for one in found] or [nothing(result)]
     return sentences + conclusion_notes(result, found)
+
+
+def nothing(result: BenchmarkResult) -> str:
+    """Why there is no conclusion."""
+    if all(entry.error is not None for entry in result.entries):
+        return "No model has a result, and there is nothing to conclude."
+    return "The split holds nothing out that a model could be tested on, and there is nothing to conclude."
 
 
 def conclusion_notes(result: BenchmarkResult, found: Sequence[Conclusion]) -> list[str]:
@@ -182,11 +188,12 @@ class _Words:
         what = "a metric of predicted ratings" if self.metric.family == "rating" else "a metric of lists"
         keys = sorted({key for key, _ in scores.values()})
         why = f"Models were chosen by {_listed(keys)}" if keys else f"No model was chosen by {what}"
-        names = list(self.values)
-        best = names[self.metric.best(list(self.values.values())) or 0]
+        values = list(self.values.values())
+        best = values[self.metric.best(values) or 0]
+        names = [name for name, value in self.values.items() if value == best]
         return (
-            f"{why}, and none is named as the best: {self.metric.label} is {self._figure(self.values[best])} "
-            f"for {best}, the {'highest' if self.metric.higher_is_better else 'lowest'} on the test part."
+            f"{why}, and none is named as the best: {self.metric.label} is {self._figure(best)} for "
+            f"{_listed(names)}, the {'highest' if self.metric.higher_is_better else 'lowest'} on the test part."
         )
 
     def _standing(self, first: str, scores: Mapping[str, tuple[str, float]]) -> str:

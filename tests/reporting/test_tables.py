@@ -125,11 +125,15 @@ def test_numbers_get_the_digits_that_their_column_needs(cells, shown):
         ([0.0009, 0.0027], 6),
         ([0.0027, 0.5, float("nan")], 4),
         ([1e-9], 12),
+        ([9.99], 4),
+        ([10.0, 0.5], 3),
+        ([411.7], 2),
+        ([1_727_890.0], 0),
         ([0.0], 4),
         ([], 4),
     ],
 )
-def test_small_errors_keep_four_digits(errors, decimals):
+def test_errors_of_any_unit_have_as_many_digits_as_say_something(errors, decimals):
     assert error_decimals(errors) == decimals
 
 

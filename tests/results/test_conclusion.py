@@ -15,7 +15,7 @@ from recsys_ae.evaluation.report import Report
 from recsys_ae.metrics import main_metrics
 from recsys_ae.results.benchmark import BenchmarkResult, Entry
 from recsys_ae.results.benchmark_page import write_benchmark
-from recsys_ae.results.conclusion import NOTHING, conclusion_lines, conclusions, document_of
+from recsys_ae.results.conclusion import conclusion_lines, conclusions, document_of
 from recsys_ae.results.result import Cost, FitRecord, Origin, RunResult
 from recsys_ae.results.trials import Trial, Validation
 from recsys_ae.settings.configs import BenchmarkConfig
@@ -192,7 +192,18 @@ def test_failed_models_are_named_and_in_no_comparison():
     assert "below plain (p < 0.001)" in only(without)
     assert "reference" not in only(without)
     nothing = result("mf", errors=dict.fromkeys(models, "it broke"), **models)
-    assert conclusion_lines(nothing) == [NOTHING, "Without a result: mf, auto and plain."]
+    assert conclusion_lines(nothing) == [
+        "No model has a result, and there is nothing to conclude.",
+        "Without a result: mf, auto and plain.",
+    ]
+
+
+def test_a_split_that_holds_nothing_out_is_no_failure_of_models():
+    """Nor is it said of models that have failed."""
+    found = result("mf", mf={}, auto={})
+    assert conclusion_lines(found) == [
+        "The split holds nothing out that a model could be tested on, and there is nothing to conclude."
+    ]
 
 
 def test_equal_validation_scores_are_said():
@@ -211,6 +222,10 @@ def test_models_without_comparable_validation_are_not_ranked():
         "No model was chosen by a metric of lists, and none is named as the best: NDCG@10 is 0."
     )
     assert of_lists.sentence.endswith(" for auto, the highest on the test part.")
+    same = {"rmse": 0.9, "ndcg": 0.1, "score": 0.9}
+    assert conclusions(result("mf", mf=same, auto=same))[1].sentence.endswith(
+        " for mf and auto, the highest on the test part."
+    )
     mixed = result("knn", knn={"ndcg": 0.3, "score": 0.3, "by": "ndcg_at_10"},
                    als={"ndcg": 0.2, "score": 0.9, "by": "recall_at_5"})  # fmt: skip
     assert only(mixed).startswith("Models were chosen by ndcg_at_10 and recall_at_5, and none is named")
