@@ -3,14 +3,14 @@ rest: see `Model`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
-from recsys_ae.comparing import IN_MEMORY, Benchmark, Settings, benchmark, compare
+from recsys_ae.comparing import IN_MEMORY, Benchmark, Settings, benchmark, compare, listed, settings_of
 from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_ratings, load_table
@@ -35,9 +35,8 @@ from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.result import json_values
 from recsys_ae.results.trials import Trial, Validation
 from recsys_ae.serving import samples
-from recsys_ae.serving.asked import positions_of
-from recsys_ae.serving.lists import frame_of
-from recsys_ae.serving.lists import recommend as recommend_to
+from recsys_ae.serving.asked import check_at_least
+from recsys_ae.serving.lists import lists_of
 from recsys_ae.settings.configs import SearchConfig, ValidationConfig
 from recsys_ae.settings.explain import checked
 from recsys_ae.splitting.configs import PredefinedSplitConfig, SplitConfig
@@ -115,10 +114,23 @@ def load(
         "filters": filters or {},
     }
     config = checked(DataConfig, document, where="load")
-    if in_memory:
-        return load_table(source, config)
-    with watched(shown=progress) as line:
-        return load_ratings(config, line.reading)
+    with _in_python(), watched(shown=progress) as line:
+        return load_table(source, config) if in_memory else load_ratings(config, line.reading)
+
+
+@contextmanager
+def _in_python() -> Iterator[None]:
+    """What a sentence advises to say on a command line becomes an argument of `load`."""
+
+    def argument(match: re.Match[str]) -> str:
+        name, inner, value = match.groups()
+        return f'{name}={{"{inner}": "{value}"}}' if inner else f'{name}="{value}"'
+
+    try:
+        yield
+    except DataError as error:
+        error.args = (re.sub(r"--set data\.(\w+)(?:\.(\w+))?=([^\s;,]+)", argument, str(error)),)
+        raise
 
 
 def split(
@@ -131,8 +143,10 @@ def split(
     Raises ConfigError for a setting that does not hold.
     """
     _check_is(ratings, Ratings, "split: the ratings must come from ra.load")
+    check_at_least("seed", seed, 0)
     shared = {} if test_share is None else {"test_share": test_share}
-    config = checked(_Split, {"split": {**_settings(kind), **shared}}, where="split", within="split").split
+    document = {"split": {**settings_of(kind, "split"), **shared}}
+    config = checked(_Split, document, where="split", within="split").split
     if isinstance(config, PredefinedSplitConfig):
         raise ConfigError("split: a predefined split is made of two files; name them in an experiment file")
     return make_split(config, ratings, seed)
@@ -162,8 +176,11 @@ def fit(
     counts or events, unless `anyway`.
     """
     _check_is(split, Split, "fit: the split must come from ra.split")
-    config = checked(_Model, {"model": {**_settings(model), **settings}}, where="fit", within="model").model
+    document = {"model": {**settings_of(model, "fit"), **settings}}
+    config = checked(_Model, document, where="fit", within="model").model
     check_feedback(config, split.train, anyway=anyway)
+    seed = split.seed if seed is None else seed
+    check_at_least("seed", seed, 0)
     chosen_on = None
     if validation is not None:
         chosen_on = checked(ValidationConfig, {"share": validation, "refit": refit}, where="fit: validation")
@@ -173,7 +190,7 @@ def fit(
             config,
             split,
             validation=chosen_on,
-            seed=split.seed if seed is None else seed,
+            seed=seed,
             context=Context(device=device, on_epoch=bar),
         )
     return Model(fitted.model, Training.of(split), _info(config, split, fitted))
@@ -182,7 +199,6 @@ def fit(
 def _info(config: ModelConfig, split: Split, fitted: Fit) -> dict[str, Any]:
     """What a model says of its origin; JSON values."""
     chosen = None if fitted.metric is None else Validation(fitted.metric.key, (fitted.trial({}),))
-    known = split.train.feedback == "ratings" and split.train.n_observed > 0
     found = {
         "model": config.model_dump(mode="json"),
         "split": split.config.model_dump(mode="json"),
@@ -191,7 +207,7 @@ def _info(config: ModelConfig, split: Split, fitted: Fit) -> dict[str, Any]:
         "feedback": split.train.feedback,
         "validation": None if chosen is None else chosen.to_json(),
     }
-    return json_values(found | ({"scale": split.train.limits()} if known else {}))
+    return json_values(found | ({} if split.train.scale is None else {"scale": split.train.scale}))
 
 
 def load_model(folder: str | PathLike[str]) -> Model:
@@ -204,6 +220,7 @@ def load_model(folder: str | PathLike[str]) -> Model:
     """
     from recsys_ae.tracking.registry import resolve_model
 
+    _check_is(folder, (str, PathLike), "load_model: give a folder or an address")
     return Model.of_stored(read_model(resolve_model(str(folder))))
 
 
@@ -211,7 +228,7 @@ def evaluate(
     model: Model | Recommender,
     split: Split,
     *,
-    cutoffs: Sequence[int] = (10,),
+    cutoffs: int | Sequence[int] = (10,),
     relevant: float | str | None = None,
     anyway: bool = False,
     progress: bool | None = None,
@@ -224,7 +241,8 @@ def evaluate(
     nevertheless; `status` of the report says what it is worth.
     """
     _check_is(split, Split, "evaluate: the split must come from ra.split")
-    document = {"cutoffs": list(cutoffs), "relevant": relevant}
+    _check_is(model, Recommender, "evaluate: the model must come from ra.fit or ra.load_model")
+    document = {"cutoffs": listed(cutoffs), "relevant": relevant}
     config = checked(EvaluationConfig, document, where="evaluate")
     with watched(shown=progress) as line:
         if not isinstance(model, Model):
@@ -240,19 +258,28 @@ def recommend(
     *,
     n: int = 10,
     users: Any = None,
+    filter_items: Any = None,
+    items: Any = None,
     exclude_seen: bool = True,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Top-N lists from what the split lets the model read: columns user, rank (from 1), item, score. For the
     lists of a model's own users see `Model.recommend`.
 
-    `users`: an id or many, None takes all. Items that a user has rated are left out unless `exclude_seen` is
-    false. Raises UnknownIdError for users that are not there.
+    The other arguments, and what is raised, are those of `Model.recommend`.
     """
     _check_is(split, Split, "recommend: the split must come from ra.split")
-    histories = split.histories()
-    rows = None if users is None else positions_of(users, histories.users, "user")
-    blocks = recommend_to(_recommender_of(model), histories, rows=rows, n=n, exclude_seen=exclude_seen)
-    return frame_of(blocks, users=histories.users, items=model.items)
+    with watched(shown=progress) as line:
+        return lists_of(
+            _recommender_of(model, "recommend"),
+            split.histories(),
+            users,
+            n=n,
+            exclude_seen=exclude_seen,
+            filter_items=filter_items,
+            items=items,
+            on_listed=line.listing,
+        )
 
 
 def sample(model: Model | Recommender, n: int = 5, *, top: int = 10, seed: int = 0) -> pd.DataFrame:
@@ -262,7 +289,7 @@ def sample(model: Model | Recommender, n: int = 5, *, top: int = 10, seed: int =
 
     Raises CapabilityError for another model than mult-vae and u-autorec with a gaussian bottleneck.
     """
-    return samples.sample(_recommender_of(model), n, seed=seed, top=top).frame()
+    return samples.sample(_recommender_of(model, "sample"), n, seed=seed, top=top).frame()
 
 
 def walk(
@@ -275,24 +302,19 @@ def walk(
     """
     _check_is(split, Split, "walk: the split must come from ra.split")
     made_up = samples.walk(
-        _recommender_of(model), split.histories(), start=start, end=end, steps=steps, top=top
+        _recommender_of(model, "walk"), split.histories(), start=start, end=end, steps=steps, top=top
     )
     return made_up.frame()
 
 
-def _recommender_of(model: Model | Recommender) -> Recommender:
+def _recommender_of(model: Model | Recommender, where: str) -> Recommender:
+    _check_is(model, Recommender, f"{where}: the model must come from ra.fit or ra.load_model")
     return model.recommender if isinstance(model, Model) else model
 
 
 def _check_is(value: object, kind: type | tuple[type, ...], sentence: str) -> None:
     if not isinstance(value, kind):
         raise DataError(f"{sentence}, and this is a {type(value).__name__}")
-
-
-def _settings(given: Settings) -> dict[str, Any]:
-    if isinstance(given, str):
-        return {"kind": given}
-    return given.model_dump() if isinstance(given, BaseModel) else dict(given)
 
 
 def tune(
@@ -319,11 +341,11 @@ def tune(
     """
     _check_is(split, Split, "tune: the split must come from ra.split")
     document = {
-        "name": _settings(model).get("kind", "model"),
+        "name": settings_of(model, "tune").get("kind", "model"),
         "seed": split.seed if seed is None else seed,
         "data": {"source": IN_MEMORY},
         "validation": {"share": validation},
-        "model": _settings(model),
+        "model": settings_of(model, "tune"),
         "space": space,
         "trials": trials,
         "prune": prune,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -101,7 +101,7 @@ def benchmark(
     seeds: int | Sequence[int] = 0,
     reference: str | None = None,
     trials: int = 1,
-    cutoffs: Sequence[int] = (10,),
+    cutoffs: int | Sequence[int] = (10,),
     relevant: float | str | None = None,
     folder: str | PathLike[str] | None = None,
     device: str = "auto",
@@ -126,12 +126,12 @@ def benchmark(
         document = {
             "name": name,
             "data": {"source": IN_MEMORY},
-            "split": _mapping(split),
-            "seeds": [seeds] if isinstance(seeds, int) else list(seeds),
+            "split": settings_of(split, "benchmark"),
+            "seeds": listed(seeds),
             "models": (entries := _entries(models)),
             "reference": entries[0]["name"] if reference is None else reference,
             "trials": trials,
-            "evaluation": {"cutoffs": list(cutoffs), "relevant": relevant},
+            "evaluation": {"cutoffs": listed(cutoffs), "relevant": relevant},
         }
         config = checked(BenchmarkConfig, document, where="benchmark")
     elif isinstance(data, (str, PathLike)) and models is None:
@@ -179,6 +179,8 @@ def compare(
 
     Raises ConfigError for unknown names, DataError for reports of different splits or of another relevance.
     """
+    if not isinstance(reports, Mapping):
+        raise DataError("compare: give the reports as a mapping, each under its name")
     several = {name: list(own) if isinstance(own, Sequence) else [own] for name, own in reports.items()}
     for name, own in several.items():
         if not own or not all(isinstance(report, Report) for report in own):
@@ -218,15 +220,26 @@ def _entries(models: Sequence[Settings] | Mapping[str, Settings] | None) -> list
     if isinstance(models, Mapping):
         named = list(models.items())
     else:
-        named = [(str(_mapping(model).get("kind")), model) for model in models]
+        named = [(str(settings_of(model, "benchmark").get("kind")), model) for model in models]
     return [
         {"name": name, "model": settings, "grid": settings.pop("grid", {})}
         for name, model in named
-        for settings in (_mapping(model),)
+        for settings in (settings_of(model, "benchmark"),)
     ]
 
 
-def _mapping(given: Settings) -> dict[str, Any]:
+def settings_of(given: Settings, where: str) -> dict[str, Any]:
+    """Settings with a kind, as a file has them. Raises ConfigError, which begins with `where`, for what are
+    none."""
     if isinstance(given, str):
         return {"kind": given}
-    return given.model_dump() if isinstance(given, BaseModel) else dict(given)
+    if isinstance(given, BaseModel):
+        return given.model_dump()
+    if not isinstance(given, Mapping):
+        raise ConfigError(f'{where}: {brief(given)} names no kind; give one, or a mapping with a "kind"')
+    return dict(given)
+
+
+def listed(numbers: int | Sequence[int]) -> Any:
+    """One number is a list of it. What is no number at all is left to who checks."""
+    return list(numbers) if isinstance(numbers, Iterable) and not isinstance(numbers, str) else [numbers]

@@ -7,24 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from recsys_ae.data.configs import DataConfig, Feedback
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.load import declared_scale
-from recsys_ae.errors import CapabilityError, ConfigError, DataError, StorageError
+from recsys_ae.errors import CapabilityError, ConfigError, DataError, StorageError, brief
 from recsys_ae.evaluation.contamination import Training
-from recsys_ae.models.storage import StoredModel, save_model
+from recsys_ae.models.storage import StoredModel, save_model, strange_files
 from recsys_ae.recommender import Recommender
 from recsys_ae.reporting.progress import watched
 from recsys_ae.reporting.tables import figure_text
-from recsys_ae.serving.asked import distinct, positions_of
+from recsys_ae.serving.asked import check_at_least, distinct, positions_of
 from recsys_ae.serving.explanation import contributions, explanation
 from recsys_ae.serving.like_implicit import LikeImplicit
-from recsys_ae.serving.lists import allowed_items, frame_of, passing, rows_of
-from recsys_ae.serving.lists import recommend as recommend_to
+from recsys_ae.serving.lists import allowed_items, frame_of, lists_of, passing, scores_of_pairs
 from recsys_ae.serving.newcomers import column_names, histories_of
 from recsys_ae.serving.similar import SIMILAR_COLUMNS
 from recsys_ae.serving.similar import similar_items as similar_to
@@ -130,19 +129,17 @@ class Model:
         Raises UnknownIdError for users and items that are not there, CapabilityError for a model that does
         not rank.
         """
-        histories = self.training.histories
-        rows = np.arange(len(histories)) if users is None else rows_of(histories.users, users)
-        blocks = recommend_to(
-            self.recommender,
-            histories,
-            rows=rows,
-            n=n,
-            exclude_seen=exclude_seen,
-            allowed=allowed_items(self.items, only=items, without=filter_items),
-        )
         with watched(shown=progress) as line:
-            counted = passing(blocks, len(rows), line.listing)
-            return frame_of(counted, users=histories.users, items=self.items)
+            return lists_of(
+                self.recommender,
+                self.training.histories,
+                users,
+                n=n,
+                exclude_seen=exclude_seen,
+                filter_items=filter_items,
+                items=items,
+                on_listed=line.listing,
+            )
 
     def recommend_for(
         self,
@@ -152,6 +149,7 @@ class Model:
         filter_items: Any = None,
         items: Any = None,
         exclude_seen: bool = True,
+        progress: bool | None = None,
     ) -> pd.DataFrame:
         """Top-N lists for people whom training has not seen, by what they have rated: columns rank (from 1),
         item, score, and user where the ratings name users.
@@ -164,24 +162,38 @@ class Model:
         Raises CapabilityError for a model that does not fold in, DataError for ratings that do not hold,
         UnknownIdError where the model knows none of the items.
         """
-        new = histories_of(ratings, self.items, feedback=self.feedback, limits=self._limits())
-        allowed = allowed_items(self.items, only=items, without=filter_items)
-        blocks = recommend_to(self.recommender, new, n=n, exclude_seen=exclude_seen, allowed=allowed)
-        lists = frame_of(blocks, users=new.users, items=self.items)
+        known = self.training.histories.matrix.data
+        new = histories_of(
+            ratings,
+            self.items,
+            feedback=self.feedback,
+            scale=self._scale(),
+            known=(float(known.min()), float(known.max())) if len(known) else None,
+        )
+        with watched(shown=progress) as line:
+            lists = lists_of(
+                self.recommender,
+                new,
+                n=n,
+                exclude_seen=exclude_seen,
+                filter_items=filter_items,
+                items=items,
+                on_listed=line.listing,
+            )
         return lists if "user" in column_names(ratings) else lists.drop(columns="user")
 
-    def predict(self, users: Any, items: Any) -> FloatVector:
+    def predict(self, users: Any, items: Any, *, progress: bool | None = None) -> FloatVector:
         """(m,) float32 predicted ratings of pairs, within the scale: of the j-th user and the j-th item, of
-        one user and many items, or of many users and one item.
+        one user and many items, or of many users and one item. `progress`: see `recommend`.
 
         Raises UnknownIdError for users and items that are not there, DataError for lists of different
         lengths, CapabilityError for a model that does not predict ratings.
         """
         if not self.predicts_ratings:
-            raise CapabilityError(
-                f"{self.name} ranks, and its scores are no ratings; take them from recommend, or fit a model "
-                "that predicts ratings, such as i-autorec"
-            )
+            other = "; take them from recommend"
+            if self.feedback == "ratings":
+                other += ", or fit a model that predicts ratings, such as i-autorec"
+            raise CapabilityError(f"{self.name} ranks, and its scores are no ratings{other}")
         histories = self.training.histories
         rows, places = positions_of(users, histories.users, "user"), positions_of(items, self.items, "item")
         if len(rows) != len(places) and 1 not in (len(rows), len(places)):
@@ -189,22 +201,17 @@ class Model:
                 f"{len(rows)} users and {len(places)} items are no pairs; give as many, or one of either"
             )
         rows, places = np.broadcast_arrays(rows, places)
-        distinct, of_pairs = np.unique(rows, return_inverse=True)
-        order = np.argsort(of_pairs, kind="stable")
-        predicted, start, done = np.empty(len(rows), dtype=np.float32), 0, 0
-        for block, batch in histories.batches(rows=distinct):
-            end = int(np.searchsorted(of_pairs[order], start + len(block)))
-            here = order[done:end]
-            predicted[here] = self.score_pairs(batch, of_pairs[here] - start, places[here])
-            start, done = start + len(block), end
-        return predicted
+        with watched(shown=progress) as line:
+            return scores_of_pairs(self.recommender, histories, rows, places, line.listing)
 
-    def similar_items(self, items: Any, n: int = 10, *, filter_items: Any = None) -> pd.DataFrame:
+    def similar_items(
+        self, items: Any, n: int = 10, *, filter_items: Any = None, progress: bool | None = None
+    ) -> pd.DataFrame:
         """The items most like each of `items`, itself left out: columns item, rank (from 1), similar, score.
 
         The score is the cosine, from -1 to 1, between what the model has learnt of two items: their factors
         or codes, their columns of a linear model, their weights in a network's last layer. `filter_items`:
-        are in no list.
+        are in no list. `progress`: see `recommend`.
 
         Raises UnknownIdError for items that are not there, CapabilityError for a model that has learnt
         nothing of items but how much they are liked.
@@ -212,7 +219,9 @@ class Model:
         places = distinct(positions_of(items, self.items, "item"))
         allowed = allowed_items(self.items, without=filter_items)
         blocks = similar_to(self.recommender, places, n=n, allowed=allowed)
-        return frame_of(blocks, users=self.items, items=self.items, names=SIMILAR_COLUMNS)
+        with watched(shown=progress) as line:
+            counted = passing(blocks, len(places), line.comparing)
+            return frame_of(counted, users=self.items, items=self.items, names=SIMILAR_COLUMNS)
 
     def explain(self, user: Any, item: Any, n: int = 10) -> pd.DataFrame:
         """The `n` ratings of a user that speak most for an item: columns item, rating, contribution, the
@@ -231,16 +240,22 @@ class Model:
             raise DataError(
                 f"{len(rows)} users and {len(places)} items cannot be explained at once; give one of each"
             )
-        if n < 1:
-            raise ConfigError(f"n is {n}, but must be at least 1; give a positive number")
+        check_at_least("n", n, 1)
         batch = histories.batch(rows)
         found = contributions(self.recommender, batch, int(places[0]))
         return explanation(batch, found, items=self.items, n=n)
 
-    def as_implicit(self) -> LikeImplicit:
-        """The model as one of the library implicit: `recommend` and `similar_items` with its arguments, by
-        positions, so that code written for implicit runs unchanged."""
-        return LikeImplicit(self.recommender, self.training.histories)
+    def as_implicit(self, by: Literal["ids", "positions"] | None = None) -> LikeImplicit:
+        """The model as one of the library implicit: `recommend` and `similar_items` with its arguments, so
+        that code written for implicit runs unchanged.
+
+        `by`: what the numbers of users and items are, which are rows and columns of the matrices that such
+        code has. "ids": those of the matrix that the ratings were loaded from, whose empty rows and columns
+        are nobody and nothing here; "positions": places in `users.ids` and `items.ids`. None: either, where
+        they are the same, or where ids are texts and so have positions alone. Raises ConfigError where it
+        must be said, and for "ids" that are no places of a matrix.
+        """
+        return LikeImplicit.of(self.recommender, self.training.histories, by)
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write a model folder, which `ra.load_model` and the command line read: the model, its histories and
@@ -248,20 +263,19 @@ class Model:
 
         Raises StorageError where the folder holds something else, or cannot be written.
         """
+        if not isinstance(folder, (str, PathLike)):
+            raise ConfigError(f"save: a model goes to a folder, and {brief(folder)} is the name of none")
         path = Path(folder).expanduser()
-        is_empty = path.is_dir() and not any(path.iterdir())
-        if path.exists() and not is_empty and not (path / "model.json").is_file():
-            raise StorageError(f"{path}: is there and no model; choose another folder")
+        if path.exists() and (not path.is_dir() or (strange := strange_files(path))):
+            what = f"holds {brief(strange[0])}, which is no part of a model" if path.is_dir() else "is a file"
+            raise StorageError(f"{path}: {what}; choose another folder")
         save_model(path, self.recommender, histories=self.training.histories, info=self.info)
 
-    def _limits(self) -> tuple[float, float] | None:
-        """Between which the ratings of users lie: on the scale that was declared, else as in training."""
+    def _scale(self) -> tuple[float, float] | None:
+        """The scale that was declared for the ratings of the training."""
         if "scale" in self.info:
             low, high = self.info["scale"]
             return low, high
         if "config" in self.info:
-            config = checked(DataConfig, self.info["config"]["data"], where="model.json")
-            if (declared := declared_scale(config)) is not None:
-                return declared
-        known = self.training.histories.matrix.data
-        return (float(known.min()), float(known.max())) if len(known) else None
+            return declared_scale(checked(DataConfig, self.info["config"]["data"], where="model.json"))
+        return None

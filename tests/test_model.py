@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -254,8 +255,11 @@ def test_folders_that_are_no_model_are_told(model, tmp_path):
         ra.load_model(tmp_path / "absent")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "precious.csv").write_text("1")
-    for place in ("data", "data/precious.csv"):
-        with pytest.raises(StorageError, match="is there and no model; choose another folder"):
+    for place, words in {
+        "data": "holds 'precious.csv', which is no",
+        "data/precious.csv": "is a file",
+    }.items():
+        with pytest.raises(StorageError, match=words):
             model.save(tmp_path / place)
     assert (tmp_path / "data" / "precious.csv").read_text() == "1"
 
@@ -271,6 +275,16 @@ UNKNOWN = [
     (lambda m: m.predict("u001", 7), "1 of 1 items are unknown: 7; ask only for items that the model knows"),
     (lambda m: m.recommend_for({"item": ["zz"], "rating": [3]}), "the model knows none of these items: 'zz'"),
 ]
+
+
+def ratings_():
+    return ra.load(pd.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": [1, 2, 3, 4]}))
+
+
+def halves():
+    return ra.split(ratings_(), test_share=0.5)
+
+
 WRONG = [
     (lambda m: m.recommend([["u001"]]), r"\['u001'\] is no id of a user or an item: ids are integers"),
     (lambda m: m.recommend({"user": "u001"}), "users are asked for by their ids, and this is a dict"),
@@ -283,17 +297,86 @@ WRONG = [
     (lambda m: m.recommend("u001", filter_items=[{}]), "{} is no id"),
     (lambda m: m.predict(["u001", "u002"], [103, 104, 105]), "2 users and 3 items are no pairs"),
     (lambda m: m.recommend_for({"item": [103]}), "the model was trained on ratings, and these items have"),
-    (lambda m: m.recommend_for({"item": [103], "rating": [9]}), "item 103: the rating is 9, outside the"),
+    (lambda m: m.recommend_for({"item": [103], "rating": [[1, 2]]}), "ratings have 2 dimensions"),
     (lambda m: m.recommend_for({"item": [103], "rating": ["x"]}), "ratings must be numbers"),
-    (lambda m: m.recommend_for({"item": [103, 103], "rating": [1, 2]}), "item 103 is there twice"),
-    (lambda m: m.recommend_for({"item": [103, 104], "rating": [1]}), "2 users, 2 items and 1 ratings are"),
+    (lambda m: m.recommend_for({"item": [103, "103"], "rating": [1, 2]}), "item '103' is there twice"),
+    (lambda m: m.recommend_for({"item": [103, 104], "rating": [1]}), "^2 items and 1 ratings are not as"),
+    (lambda m: m.recommend_for({"user": [1], "item": [103, 104], "rating": [1]}), "^1 users, 2 items and"),
     (lambda m: m.recommend_for({"item": [103], "stars": [1]}), "there is no place for 'stars'"),
     (lambda m: m.recommend_for([103]), r"known by what they rated, and this is \[103\]; give \{\"item\""),
     (lambda m: ra.load(pd.DataFrame({"user": [["a"]], "item": 1, "rating": 3})), "'user': holds list"),
     (lambda m: ra.load(pd.DataFrame({"user": [1, ["a"]], "item": 1, "rating": 3})), "'user': holds list"),
     (lambda m: ra.load(pd.DataFrame({"user": [], "item": [], "rating": []})), "holds no ratings"),
     (lambda m: ra.load([pd.DataFrame({"user": [1]})]), "load: a list of ratings is a list of paths"),
+    (lambda m: ra.load(pd.Series([1, 2])), "a Series has no columns; give a table with users, items and"),
+    (lambda m: ra.load(pd.DataFrame({"user": [1], "item": [1], "plays": [7]})),
+     r'columns={"rating": "plays"} feedback="counts"'),
+    (lambda m: ra.evaluate(3, None), "the split must come from ra.split, and this is a NoneType"),
+    (lambda m: ra.recommend(3, halves()), "the model must come from ra.fit or ra.load_model, and this"),
+    (lambda m: ra.evaluate("mf", halves()), "the model must come from ra.fit or ra.load_model"),
+    (lambda m: ra.load_model(None), "load_model: give a folder or an address, and this is a NoneType"),
+    (lambda m: ra.compare([1]), "compare: give the reports as a mapping"),
 ]  # fmt: skip
+
+
+UNSETTLED = [
+    (lambda m: m.recommend("u001", n=2.5), "n must be a whole number, and is 2.5"),
+    (lambda m: m.recommend("u001", n="3"), "n must be a whole number, and is '3'"),
+    (lambda m: m.recommend("u001", n=True), "n must be a whole number, and is True"),
+    (lambda m: m.similar_items(103, n=None), "n must be a whole number, and is None"),
+    (lambda m: m.explain("u001", 103, n=2.5), "n must be a whole number, and is 2.5"),
+    (lambda m: m.recommend("u001", exclude_seen="no"), "exclude_seen must be True or False, and is 'no'"),
+    (lambda m: m.save(None), "save: a model goes to a folder, and None is the name of none"),
+    (lambda m: ra.split(ratings_(), seed="a"), "seed must be a whole number, and is 'a'"),
+    (lambda m: ra.split(ratings_(), seed=-1), "seed is -1, but must be at least 0"),
+    (lambda m: ra.fit("biases", halves(), seed="a"), "seed must be a whole number, and is 'a'"),
+    (lambda m: ra.fit(3, halves()), "fit: 3 names no kind; give one, or a mapping"),
+    (lambda m: ra.tune(None, halves(), {}), "tune: None names no kind; give one"),
+    (lambda m: ra.benchmark(ratings_(), [3]), "benchmark: 3 names no kind; give one"),
+    (lambda m: ra.fit("als", halves(), device="gpu"), "device 'gpu' is unknown; use auto, cpu"),
+    (lambda m: m.as_implicit("names"), 'as_implicit: by is \'names\'; give "ids" or "positions"'),
+    (lambda m: m.as_implicit("ids"), "needs ids that are numbers"),
+]
+
+
+@pytest.mark.parametrize(("ask", "sentence"), UNSETTLED)
+def test_a_setting_that_does_not_hold_is_a_sentence(model, ask, sentence):
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        ask(model)
+
+
+def test_one_number_is_a_list_of_it(model, split):
+    assert (
+        ra.evaluate(model, split, cutoffs=5).metrics.keys()
+        == ra.evaluate(model, split, cutoffs=[5]).metrics.keys()
+    )
+
+
+def test_new_people_may_rate_as_nobody_of_the_training_did(model, caplog):
+    """Where no scale is declared: the training may just hold no 9."""
+    with pytest.raises(DataError, match="item 103: the rating is 9, outside the scale 1 to 5"):
+        model.recommend_for({"item": [103], "rating": [9]})
+    undeclared = ra.fit("biases", halves())
+    with caplog.at_level("WARNING"):
+        assert len(undeclared.recommend_for({"item": [1], "rating": [9]})) == 1
+    assert "1 of 1 ratings lie outside those of the training" in caplog.text
+
+
+def test_whom_nothing_is_known_of_gets_what_anybody_would_and_is_told(model, caplog):
+    with caplog.at_level("WARNING"):
+        assert len(model.recommend_for({"item": [], "rating": []}, n=3)) == 3
+        assert model.recommend_for({"user": [], "item": [], "rating": []}).empty
+    assert caplog.text.count("nothing is known of whom has rated nothing") == 1
+
+
+def test_files_that_are_no_part_of_a_model_stay(model, tmp_path):
+    model.save(tmp_path / "kept")
+    (tmp_path / "kept" / "notes.txt").write_text("mine")
+    with pytest.raises(StorageError, match=r"kept: holds 'notes.txt', which is no part of a model; choose"):
+        model.save(tmp_path / "kept")
+    assert (tmp_path / "kept" / "notes.txt").read_text() == "mine"
+    (tmp_path / "kept" / "notes.txt").unlink()
+    model.save(tmp_path / "kept")
 
 
 @pytest.mark.parametrize(("ask", "sentence"), UNKNOWN)
@@ -321,6 +404,8 @@ def test_values_have_a_short_face(model, split):
     assert repr(model).startswith("Model(i-autorec of 40 users and 25 items, validation rmse ")
     report = ra.evaluate(model, split)
     assert repr(report).startswith("Report(random, seed 1, clean: ")
+    assert repr(model.users) == "IdMap(40 ids: 'u000', 'u001', 'u002', …)"
+    assert repr(model.as_implicit()) == "LikeImplicit(40 users and 25 items by positions)"
     for value in (model, split, report, split.train):
         assert len(repr(value)) < 100
 

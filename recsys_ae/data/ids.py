@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys_ae.errors import DataError, UnknownIdError
+from recsys_ae.errors import DataError, UnknownIdError, brief
 from recsys_ae.types import IdVector, PositionVector
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
@@ -46,6 +46,10 @@ class IdMap:
         if len(empty := column.empty_rows()):
             raise DataError(f"the id at place {empty[0]} is empty; give every row an id")
         return column.mapped()[0]
+
+    def __repr__(self) -> str:
+        first = ", ".join(brief(id) for id in self.ids[:3].tolist())
+        return f"IdMap({len(self.ids)} ids: {first}{', …' if len(self.ids) > 3 else ''})"
 
     def __len__(self) -> int:
         return len(self.ids)

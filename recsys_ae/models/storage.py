@@ -71,6 +71,14 @@ class StoredModel:
         return replace(known, positions=seen[known.positions])
 
 
+_FILES = ("arrays.safetensors", "history.safetensors", "items.parquet", "model.json", "users.parquet")
+
+
+def strange_files(folder: Path) -> list[str]:
+    """Names in a folder that are of no model's files."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in _FILES)
+
+
 def save_model(
     folder: Path, recommender: Recommender, *, histories: Histories, info: Mapping[str, Any]
 ) -> None:

@@ -148,6 +148,10 @@ class Line:
         """Show how many users have their lists."""
         self.show("users", done, total)
 
+    def comparing(self, done: int, total: int) -> None:
+        """Show how many items have been compared with the others."""
+        self.show("items", done, total)
+
     def _bytes(self, what: str, done: int, total: int) -> None:
         of_all = f"/{total / 1e6:.1f}" if total else ""
         self.show(what, done, total or None, count=f"{done / 1e6:.1f}{of_all} MB")

@@ -190,10 +190,11 @@ class _Words:
         why = f"Models were chosen by {_listed(keys)}" if keys else f"No model was chosen by {what}"
         values = list(self.values.values())
         best = values[self.metric.best(values) or 0]
-        names = [name for name, value in self.values.items() if value == best]
+        names = _listed([name for name, value in self.values.items() if value == best])
+        extreme = "highest" if self.metric.higher_is_better else "lowest"
         return (
-            f"{why}, and none is named as the best: {self.metric.label} is {self._figure(best)} for "
-            f"{_listed(names)}, the {'highest' if self.metric.higher_is_better else 'lowest'} on the test part."
+            f"{why}, and none is named as the best: {self.metric.label} is {self._figure(best)} for {names}, "
+            f"the {extreme} on the test part."
         )
 
     def _standing(self, first: str, scores: Mapping[str, tuple[str, float]]) -> str:

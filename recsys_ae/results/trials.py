@@ -61,6 +61,9 @@ class Validation:
     edges: dict[str, Edge] = field(default_factory=dict)
     importances: dict[str, float] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Validation({len(self.trials)} trials, {self.metric} {self.score} of trial {self.chosen + 1})"
+
     @property
     def winner(self) -> Trial:
         return self.trials[self.chosen]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from recsys_ae.data.ids import IdMap
-from recsys_ae.errors import DataError, UnknownIdError, brief
+from recsys_ae.errors import ConfigError, DataError, UnknownIdError, brief
 from recsys_ae.types import PositionVector
 
 _ADVICE = {
@@ -51,6 +51,20 @@ def positions_of(given: Any, known: IdMap, what: str) -> PositionVector:
             f"{len(unknown)} of {len(dict.fromkeys(ids))} {what}s are unknown: {shown}; {_ADVICE[what]}"
         )
     return positions
+
+
+def check_at_least(name: str, number: Any, least: int) -> None:
+    """Raises ConfigError for what is no whole number, or one below `least`."""
+    if not isinstance(number, Integral) or isinstance(number, bool):
+        raise ConfigError(f"{name} must be a whole number, and is {brief(number)}")
+    if number < least:
+        raise ConfigError(f"{name} is {brief(number)}, but must be at least {least}")
+
+
+def check_is_bool(name: str, value: Any) -> None:
+    """Raises ConfigError for what is neither true nor false."""
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(f"{name} must be True or False, and is {brief(value)}")
 
 
 def distinct(positions: PositionVector) -> PositionVector:

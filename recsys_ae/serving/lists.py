@@ -17,8 +17,8 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError, cut
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import Recommender
-from recsys_ae.serving.asked import distinct, ids_of, positions_of
-from recsys_ae.types import BoolVector, FloatMatrix, PositionVector, Progress
+from recsys_ae.serving.asked import check_at_least, check_is_bool, distinct, ids_of, positions_of
+from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, PositionVector, Progress, unwatched
 
 LONGEST_NAME = 255  # bytes that a file system allows; a longer text is a list of users
 LIST_COLUMNS = ("user", "rank", "item", "score")
@@ -54,9 +54,8 @@ def recommend(
     unseen in training and does not fold in; ConfigError for `n` or `batch_size` below 1; DataError for
     histories on other items than the model's.
     """
-    for name, value in (("n", n), ("batch_size", batch_size)):
-        if value < 1:
-            raise ConfigError(f"{name} is {value}, but must be at least 1; give a positive number")
+    check_at_least("n", n, 1)
+    check_at_least("batch_size", batch_size, 1)
     if histories.matrix.shape[1] != len(recommender.items):
         raise DataError(
             f"histories of {histories.matrix.shape[1]} items for a model of {len(recommender.items)}; align "
@@ -68,6 +67,50 @@ def recommend(
         for chosen, batch in histories.batches(batch_size, rows=rows)
         for scores in (among(recommender.score(batch), allowed),)
     )
+
+
+def lists_of(
+    recommender: Recommender,
+    histories: Histories,
+    users: Any = None,
+    *,
+    n: int,
+    exclude_seen: bool,
+    filter_items: Any = None,
+    items: Any = None,
+    on_listed: Progress = unwatched,
+) -> pd.DataFrame:
+    """The lists of `recommend` in a table: columns user, rank (from 1), item, score. Users and items are
+    named by ids, one or many; `users` None: all, `items`: nothing else is listed, `filter_items`: are not.
+
+    Raises, besides what `recommend` does, UnknownIdError for users and `items` who are not there.
+    """
+    check_is_bool("exclude_seen", exclude_seen)
+    rows = np.arange(len(histories)) if users is None else rows_of(histories.users, users)
+    allowed = allowed_items(recommender.items, only=items, without=filter_items)
+    blocks = recommend(recommender, histories, rows=rows, n=n, exclude_seen=exclude_seen, allowed=allowed)
+    return frame_of(passing(blocks, len(rows), on_listed), users=histories.users, items=recommender.items)
+
+
+def scores_of_pairs(
+    recommender: Recommender,
+    histories: Histories,
+    rows: PositionVector,
+    items: PositionVector,
+    on_scored: Progress = unwatched,
+) -> FloatVector:
+    """(m,) float32 scores of the users in `rows` (m,) of the histories for the items at `items` (m,), pair
+    by pair. `on_scored`: told how many users are done, of how many."""
+    distinct_rows, of_pairs = np.unique(rows, return_inverse=True)
+    order = np.argsort(of_pairs, kind="stable")
+    scores, start, done = np.empty(len(rows), dtype=np.float32), 0, 0
+    for block, batch in histories.batches(rows=distinct_rows):
+        end = int(np.searchsorted(of_pairs[order], start + len(block)))
+        here = order[done:end]
+        scores[here] = recommender.score_pairs(batch, of_pairs[here] - start, items[here])
+        start, done = start + len(block), end
+        on_scored(start, len(distinct_rows))
+    return scores
 
 
 def passing(blocks: Iterable[TopNBlock], n_users: int, on_listed: Progress) -> Iterator[TopNBlock]:
@@ -108,8 +151,8 @@ def _check_capable(recommender: Recommender, positions: PositionVector) -> None:
     if n_unseen and not recommender.folds_in:
         raise CapabilityError(
             f"{n_unseen} of {len(positions)} users were not seen in training, and this model does not fold "
-            "them in; leave them out, choose a model that does (u-autorec, i-autorec, item-knn), or train "
-            "again with them"
+            "them in; leave them out, choose a model that does (als, ease, item-knn; of ratings u-autorec "
+            "and i-autorec, too), or train again with them"
         )
 
 

@@ -14,6 +14,7 @@ from recsys_ae.data.configs import Feedback
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
+from recsys_ae.data.schema import outside
 from recsys_ae.errors import DataError, UnknownIdError, brief
 from recsys_ae.serving.asked import ids_of
 
@@ -23,37 +24,55 @@ log = logging.getLogger(__name__)
 
 
 def histories_of(
-    given: Any, items: IdMap, *, feedback: Feedback, limits: tuple[float, float] | None
+    given: Any,
+    items: IdMap,
+    *,
+    feedback: Feedback,
+    scale: tuple[float, float] | None = None,
+    known: tuple[float, float] | None = None,
 ) -> Histories:
     """The histories of new people on the `items` of a model, all at position -1, in the order of their ids.
 
     `given`: a mapping or a table with the columns item, rating and, where there are several people, user;
-    without it there is one, who may have rated nothing. Ratings of events may be left out. `feedback` and
-    `limits`: of the ratings that the model was trained on; limits None: any value. Items that the model does
-    not know are left out, with a warning that names the first of them.
+    without it there is one, who may have rated nothing. Ratings of events may be left out. `feedback`: what
+    the model was trained on; of ratings `scale` is the one that was declared, outside which there is none,
+    and `known` the range of those of the training, outside which is a warning. Items that the model does not
+    know are left out, with a warning that names the first of them.
 
     Raises DataError for other columns, an item twice, and values that do not hold; UnknownIdError where the
     model knows none of the items.
     """
     users, names, values = _columns(given, feedback)
-    twice = [pair for pair, n in Counter(zip(users, names, strict=True)).items() if n > 1]
-    if twice:
+    pairs = zip(map(str, users), map(str, names), strict=True)  # 1 and "1" are one id
+    if twice := [pair for pair, n in Counter(pairs).items() if n > 1]:
         raise DataError(f"item {brief(twice[0][1])} is there twice; give each item one rating")
     if not names:
-        return Histories(IdMap.of([0]), np.array([-1]), csr_array((1, len(items)), dtype=np.float32))
+        return _of_nobody(len(items), n_people=0 if "user" in column_names(given) else 1)
     ratings = Ratings.from_triples(
         users,
         names,
         values,
-        scale=limits if feedback == "ratings" else None,
+        scale=scale if feedback == "ratings" else None,
         feedback=feedback,
         where=lambda row: f"item {brief(names[row])}",
     )
+    if feedback == "ratings" and known is not None and (n := int(outside(ratings.values, known).sum())):
+        log.warning(
+            "%d of %d ratings lie outside those of the training, %g to %g", n, len(names), known[0], known[1]
+        )
     nobody = IdMap(np.empty(0, dtype=np.int64))
     found = Histories.of(ratings, users=nobody, items=items)
     if found.n_unknown_items:
         _tell_unknown(names, items)
     return found
+
+
+def _of_nobody(n_items: int, *, n_people: int) -> Histories:
+    """People who have rated nothing."""
+    if n_people:
+        log.warning("nothing is known of whom has rated nothing: the lists are those for anybody")
+    nothing = csr_array((n_people, n_items), dtype=np.float32)
+    return Histories(IdMap(np.arange(n_people)), np.full(n_people, -1), nothing)
 
 
 def column_names(given: Any) -> list[Any]:
@@ -76,14 +95,15 @@ def _columns(given: Any, feedback: Feedback) -> tuple[list[str | int], list[str 
         users = ids_of(given["user"], "user")
     if "rating" in known:
         values = np.atleast_1d(np.asarray(given["rating"]))
+        if values.ndim > 1:
+            raise DataError(f"the ratings have {values.ndim} dimensions; give each item one rating")
     elif feedback == "events":
         values = np.ones(len(names))
     else:
         raise DataError(f"the model was trained on {feedback}, and these items have none; {_FORM}")
     if not len(users) == len(names) == len(values):
-        raise DataError(
-            f"{len(users)} users, {len(names)} items and {len(values)} ratings are not as many; {_FORM}"
-        )
+        people = f"{len(users)} users, " if "user" in known else ""
+        raise DataError(f"{people}{len(names)} items and {len(values)} ratings are not as many; {_FORM}")
     return users, names, values
 
 

@@ -16,6 +16,7 @@ from recsys_ae.errors import CapabilityError, ConfigError, UnknownIdError, brief
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import Codes, Recommender, SamplesRows
 from recsys_ae.rng import numpy_generator
+from recsys_ae.serving.asked import check_at_least
 from recsys_ae.serving.lists import TopNBlock, frame_of
 
 MOST_ROWS = 100_000  # that are made up at once: more are cut to as many
@@ -63,7 +64,7 @@ def sample(recommender: Recommender, n: int, *, seed: int = 0, top: int = 10) ->
     seed.
     """
     model, code_size = _drawing(recommender)
-    _check_at_least("seed", seed, 0)
+    check_at_least("seed", seed, 0)
     n = _bounded("n", n, 1)
     generator = numpy_generator(seed, "samples")
 
@@ -122,7 +123,7 @@ def _drawing(recommender: Recommender) -> tuple[SamplesRows, int]:
 
 def _made_up(model: SamplesRows, n: int, top: int, codes: Callable[[np.ndarray], Codes], row: str) -> MadeUp:
     """`codes`: of rows with these numbers from 0, asked for in ascending order; `row`: what one is called."""
-    _check_at_least("top", top, 1)
+    check_at_least("top", top, 1)
     top = min(top, len(model.items))
     size = max(1, _CELLS_AT_ONCE // max(1, len(model.items)))
 
@@ -138,14 +139,7 @@ def _made_up(model: SamplesRows, n: int, top: int, codes: Callable[[np.ndarray],
 
 def _bounded(name: str, number: int, least: int) -> int:
     """The number, at most `MOST_ROWS`."""
-    _check_at_least(name, number, least)
+    check_at_least(name, number, least)
     if number > MOST_ROWS:
         log.warning("%s is %s: cut to %d", name, brief(number), MOST_ROWS)
     return min(number, MOST_ROWS)
-
-
-def _check_at_least(name: str, number: int, least: int) -> None:
-    if not isinstance(number, int | np.integer):
-        raise ConfigError(f"{name} must be a whole number, and is {brief(number)}")
-    if number < least:
-        raise ConfigError(f"{name} is {brief(number)}, but must be at least {least}")

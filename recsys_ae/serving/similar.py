@@ -6,13 +6,14 @@ import logging
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from recsys_ae.data.histories import blocks_of
 from recsys_ae.data.ratings import entry_rows
-from recsys_ae.errors import CapabilityError, ConfigError, brief
+from recsys_ae.errors import CapabilityError, brief
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import ComparesItems, ItemVectors, Recommender
+from recsys_ae.serving.asked import check_at_least
 from recsys_ae.serving.lists import TopNBlock, among
 from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, PositionVector
 
@@ -35,8 +36,7 @@ def similar_items(
     Raises, before the first block, CapabilityError for a model without such vectors, and ConfigError for `n`
     below 1.
     """
-    if n < 1:
-        raise ConfigError(f"n is {n}, but must be at least 1; give a positive number")
+    check_at_least("n", n, 1)
     if not isinstance(recommender, ComparesItems):
         raise CapabilityError(
             f"this {recommender.kind} model has learnt nothing by which items could be compared; choose a "
@@ -45,7 +45,11 @@ def similar_items(
     vectors = recommender.item_vectors()
     lengths = _lengths(vectors)
     known = lengths > 0
-    if n_unknown := np.count_nonzero(~known[places]):
+    if not known.any():
+        log.warning(
+            "nothing was learnt of any item, as where training kept what it began with; none is like another"
+        )
+    elif n_unknown := np.count_nonzero(~known[places]):
         first = recommender.items.ids.item(int(places[~known[places]][0]))
         log.warning("nothing was learnt of %d of the items, such as %s", n_unknown, brief(first))
     listed = known if allowed is None else known & allowed
@@ -70,7 +74,7 @@ def _cosines(vectors: ItemVectors, lengths: FloatVector, block: PositionVector) 
 
 
 def _dense(rows: FloatMatrix | csr_array) -> FloatMatrix:
-    return rows.toarray() if issparse(rows) else np.asarray(rows)
+    return rows.toarray() if isinstance(rows, csr_array) else np.asarray(rows)
 
 
 def _lengths(vectors: ItemVectors) -> FloatVector:

@@ -20,7 +20,7 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import RecsysError, UnknownIdError, brief
 from recsys_ae.models.storage import StoredModel, load_model, needs_torch
 from recsys_ae.provenance import installed
-from recsys_ae.serving.lists import frame_of, recommend
+from recsys_ae.serving.lists import frame_of, recommend, scores_of_pairs
 from recsys_ae.tracking.package import requirements, write_code
 from recsys_ae.tracking.request import DEFAULT_N, read_request
 from recsys_ae.types import PositionVector
@@ -113,13 +113,7 @@ def score_pairs(stored: StoredModel, users: pd.Series, items: pd.Series) -> pd.D
     """Columns user, item, score (float32): the score of each pair, in the given order."""
     recommender, histories = stored.recommender, stored.histories
     rows, columns = _positions(histories.users, users, "user"), _positions(recommender.items, items, "item")
-    order = np.argsort(rows, kind="stable")
-    ordered = rows[order]
-    scores = np.empty(len(rows), dtype=np.float32)
-    for chosen, batch in histories.batches(rows=np.unique(rows)):
-        pairs = slice(*np.searchsorted(ordered, [chosen[0], chosen[-1] + 1]))
-        of_batch = np.searchsorted(chosen, ordered[pairs])
-        scores[order[pairs]] = recommender.score_pairs(batch, of_batch, columns[order[pairs]])
+    scores = scores_of_pairs(recommender, histories, rows, columns)
     return pd.DataFrame({"user": users.to_numpy(), "item": items.to_numpy(), "score": scores})
 
 

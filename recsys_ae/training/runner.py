@@ -13,7 +13,7 @@ from math import isnan
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from recsys_ae.errors import StorageError
+from recsys_ae.errors import ConfigError, StorageError, brief
 from recsys_ae.training.checkpoints import Arrays, Checkpoint, TrainingState
 from recsys_ae.training.interrupts import deferred_interrupt
 from recsys_ae.types import Epoch, Progress, unwatched
@@ -26,6 +26,7 @@ Compared = TypeVar("Compared", contravariant=True)
 
 
 BEFORE_TRAINING = Epoch(0, {}, None, 0.0, 0)
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def ignore(event: object) -> None:
@@ -52,6 +53,11 @@ class Context:
     on_read: Progress = unwatched
     on_tested: Progress = unwatched
     anyway: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a device that no machine has, for models that use none, too."""
+        if self.device not in DEVICES:
+            raise ConfigError(f"device {brief(self.device)} is unknown; use auto, cpu or cuda")
 
 
 class Validator(Protocol[Compared]):

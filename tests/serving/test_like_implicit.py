@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, csr_matrix
 from synthetic import low_rank
 
 import recsys_ae as ra
-from recsys_ae.errors import CapabilityError, DataError, UnknownIdError
+from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError
 from recsys_ae.serving.like_implicit import NO_SCORE
 
 K = 5
@@ -69,6 +69,7 @@ def test_the_same_factors_answer_as_implicits_own(split):
         {"filter_items": [2, 5, 9]},
         {"items": np.array([8, 1, 4]), "N": 2},
         {"items": np.array([8, 1, 4])},
+        {"N": 40},
     ):
         found = model.as_implicit().recommend(asked, train[asked], **options)
         expected = own.recommend(asked, train[asked], **options)
@@ -93,6 +94,79 @@ def test_the_adapter_answers_as_the_model(model):
     assert model.items.ids[ids.ravel()].tolist() == lists["item"].tolist()
     np.testing.assert_allclose(scores.ravel(), lists.score)
     assert (ids.shape, ids.dtype, scores.dtype) == ((2, 4), np.int32, np.float32)
+
+
+def with_gaps() -> csr_matrix:
+    """Rows 0 and 7 and columns 0 and 5 are empty, as those of one half of a split may be."""
+    matrix = matrices(ra.split(low_rank(40, 20, density=0.4, seed=5), kind="all"))[0].tolil()
+    matrix[[0, 7]] = 0
+    matrix[:, [0, 5]] = 0
+    found = matrix.tocsr()
+    found.eliminate_zeros()
+    return found
+
+
+@pytest.mark.parametrize("kind", ["als", "item-knn"])
+def test_by_ids_the_rows_and_columns_are_those_of_the_matrix(kind):
+    """What is empty is nobody: the answers are those of the same model of the matrix without the gaps."""
+    matrix = with_gaps()
+    users, items = np.delete(np.arange(40), [0, 7]), np.delete(np.arange(20), [0, 5])
+    model = ra.fit(kind, ra.split(ra.load(matrix), kind="all"))
+    dense = ra.fit(kind, ra.split(ra.load(matrix[users][:, items]), kind="all")).as_implicit()
+    adapter = model.as_implicit(by="ids")
+    assert repr(adapter) == "LikeImplicit(38 users and 18 items by ids)"
+    ids, scores = adapter.recommend(users, matrix[users], N=6)
+    expected, theirs_scores = dense.recommend(np.arange(38), matrix[users][:, items], N=6)
+    np.testing.assert_array_equal(ids, np.append(items, -1)[expected])
+    np.testing.assert_allclose(scores, theirs_scores)
+    assert adapter.recommend(39, items=[9, 4, 1], N=1)[0].tolist() == ids_of(model, 39, [4, 9, 1], 1)
+    assert adapter.recommend(39, filter_items=[0, 4, 1_000])[0].tolist().count(4) == 0
+    assert adapter.similar_items(6, N=3)[0][0] == 6
+    nobody = adapter.recommend([0, 39], matrix[[0, 39]], N=6)  # folded in with an empty history
+    assert nobody[0][1].tolist() == adapter.recommend(39, matrix[39], N=6)[0].tolist()
+    wider = csr_matrix((np.ones(2), ([0, 0], [4, 99])), shape=(1, 100))  # 99: what the model does not know
+    narrow = csr_matrix((np.ones(1), ([0], [4])), shape=(1, 20))
+    one, other = (adapter.recommend(39, row, N=6, recalculate_user=True) for row in (wider, narrow))
+    assert one[0].tolist() == other[0].tolist()
+    found = theirs.ranking_metrics_at_k(adapter, matrix, matrices_of_test(), K=K, show_progress=False)
+    assert 0 <= found["precision"] <= 1
+
+
+def ids_of(model, user, items, n):
+    return model.recommend(user, n=n, items=items)["item"].tolist()
+
+
+def matrices_of_test() -> csr_matrix:
+    rng = np.random.default_rng(0)
+    return csr_matrix((rng.random((40, 20)) < 0.2).astype(np.float32))
+
+
+def test_ids_that_may_be_places_or_not_are_asked_for():
+    model = ra.fit("als", ra.split(ra.load(with_gaps()), kind="all"), factors=2)
+    with pytest.raises(ConfigError, match='by="ids", or their places in users'):
+        model.as_implicit()
+    places = model.as_implicit(by="positions").recommend(0, N=3)
+    assert model.items.ids[places[0]].tolist() == model.recommend(1, n=3)["item"].tolist()
+    by_ids = model.as_implicit(by="ids")
+    with pytest.raises(UnknownIdError, match="there is no user 7: the model was trained without it"):
+        by_ids.recommend(7)
+    with pytest.raises(UnknownIdError, match="there is no item 5: the model was trained without it"):
+        by_ids.similar_items(5)
+
+
+def test_anybody_may_be_recalculated(split):
+    """As in implicit: `userid` says only how many there are."""
+    train = matrices(split)[0]
+    new = csr_matrix((np.random.default_rng(0).random((200, 30)) < 0.2).astype(np.float32))
+    adapter = ra.fit("als", split, factors=4, positive=None).as_implicit()
+    own = AlternatingLeastSquares(factors=4, num_threads=1)
+    own.fit(train, show_progress=False)
+    found = adapter.recommend(np.arange(200), new, N=3, recalculate_user=True)
+    assert found[0].shape == own.recommend(np.arange(200), new, N=3, recalculate_user=True)[0].shape
+    assert (
+        found[0][:5].tolist()
+        == adapter.recommend(np.arange(5), new[:5], N=3, recalculate_user=True)[0].tolist()
+    )
 
 
 def test_what_may_be_read_is_the_matrix_that_is_given(split):

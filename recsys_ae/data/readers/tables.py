@@ -99,7 +99,13 @@ def read_table(table: Any, columns: ColumnsConfig, feedback: Feedback | None) ->
     if isinstance(table, pd.DataFrame):
         table = _of_pandas(table)
     elif not isinstance(table, pa.Table):
-        table = pa.table(table)
+        try:
+            table = pa.table(table)
+        except pa.ArrowInvalid:
+            raise DataError(
+                f"{IN_MEMORY}: a {type(table).__name__} has no columns; give a table with users, items and "
+                "ratings"
+            ) from None
     reading = reading_of(table.schema, columns, feedback, IN_MEMORY, "table", first=table.column)
     return triples_of(table, reading, IN_MEMORY, first=0)
 
