@@ -19,6 +19,7 @@ from recsys_ae.experiments.trial import Proposals, Task, origin, run_trial
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.search import settings_text
+from recsys_ae.results.tracking import track_trials
 from recsys_ae.results.trials import Edge, Trial, Validation, edges_of
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig, SearchConfig
 from recsys_ae.settings.spaces import axes_of, changed, start_of
@@ -121,8 +122,8 @@ def tune(
     """Fit every combination that is proposed on a part of the training ratings and score it on the rest; the
     test part stays unread. A combination that fails loses; where all fail, the last error is raised.
 
-    `tracker`: gets a nested run for each trial; None tells nobody. `study`: the file that keeps the trials of
-    a search, and has those of an earlier process. `on_trials`: told of all finished trials, before the first
+    `tracker`: gets a nested run for each trial, those of an earlier process too; None tells nobody. `study`:
+    the file that keeps the trials of a search, and has those of an earlier process. `on_trials`: told of all finished trials, before the first
     and after each.
 
     A model with nothing to choose is scored like the others. Where it has no epochs either, nothing depends
@@ -197,6 +198,7 @@ def _tried(
     best: Fit | None = None
     failure: RecsysError | None = None
     trials = proposals.trials
+    track_trials(task.tracker, trials, task.metric.key)
     on_trials(tuple(trials))
     while sum(trial.seconds for trial in trials) < most_seconds or not trials:
         settings = proposals.propose()

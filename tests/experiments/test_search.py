@@ -243,6 +243,20 @@ def test_each_trial_is_a_nested_run_with_settings_and_score(networks):
     assert tracker.logged_params["search"]["trials"] == 14
 
 
+def test_trials_of_an_earlier_process_are_nested_runs_of_the_same_parent():
+    """Whoever looks at a search sees all of its trials, however often it was stopped."""
+    stopped, whole = RecordingTracker(), RecordingTracker()
+    with pytest.raises(KeyboardInterrupt):
+        found(search(trials=6), tracker=stopped, on_trials=stop_after(4))
+    result = found(search(trials=6), tracker=whole)
+    assert len(stopped.children) == 4
+    assert [child.name for child in whole.children] == [f"trial-{number}" for number in range(1, 7)]
+    for child, trial in zip(whole.children, result.validation.trials, strict=True):
+        assert ("validated/rmse", trial.score, None) in child.logged_metrics
+        assert child.logged_params == {f"model.{name}": value for name, value in trial.settings.items()}
+        assert child.status == "FINISHED"
+
+
 def test_the_first_trial_is_the_model_of_the_file():
     model = {"kind": "biases", "item_damping": 3, "user_damping": 7}
     first = tuned(search(model=model, trials=1)).trials[0]
