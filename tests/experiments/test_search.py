@@ -274,7 +274,7 @@ def test_a_space_of_few_combinations_is_tried_whole_as_a_grid_is():
     ]
     config = BenchmarkConfig.model_validate(
         {"name": "b", "data": {"source": "ratings.csv"}, "models": entries, "reference": "grid"}
-        | {"tuning": {"trials": 12}}
+        | {"trials": 12}
     )
     split = prepare(config.data, config.split, 0)
     grid, space = (tune(e, split, config, seed=0, context=Context()).validation for e in config.models)
