@@ -101,6 +101,7 @@ def benchmark(
     seeds: int | Sequence[int] = 0,
     reference: str | None = None,
     trials: int = 1,
+    prune: bool = True,
     cutoffs: Sequence[int] = (10,),
     relevant: float | str | None = None,
     folder: str | PathLike[str] | None = None,
@@ -113,7 +114,8 @@ def benchmark(
     `data`: ratings of `ra.load`, or a benchmark file, which says all but where the results go. `models`:
     kinds, or mappings with a `kind` and its settings; under names of their own in a mapping. A "grid" among
     the settings, such as {"l2": [1, 10]}, holds what is tried on validation ratings: `trials` combinations
-    for each model at most. `reference`: what the others are compared with; None: the first. `relevant`: see
+    for each model at most. So does a "space" as that of `tune`, where `prune` ends early what falls behind.
+    `reference`: what the others are compared with; None: the first. `relevant`: see
     `evaluate`. `folder`: gets page, tables and models; None: runs/NAME-TIME. `progress`: a bar on stderr;
     None shows one after two seconds.
 
@@ -131,6 +133,7 @@ def benchmark(
             "models": (entries := _entries(models)),
             "reference": entries[0]["name"] if reference is None else reference,
             "trials": trials,
+            "prune": prune,
             "evaluation": {"cutoffs": list(cutoffs), "relevant": relevant},
         }
         config = checked(BenchmarkConfig, document, where="benchmark")
@@ -220,7 +223,8 @@ def _entries(models: Sequence[Settings] | Mapping[str, Settings] | None) -> list
     else:
         named = [(str(_mapping(model).get("kind")), model) for model in models]
     return [
-        {"name": name, "model": settings, "grid": settings.pop("grid", {})}
+        {"name": name, "model": settings}
+        | {tried: settings.pop(tried) for tried in ("grid", "space") if tried in settings}
         for name, model in named
         for settings in (_mapping(model),)
     ]
