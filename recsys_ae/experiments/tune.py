@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import product
-from math import inf, isnan, prod
+from math import inf, prod
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from recsys_ae.models.configs import ModelConfig
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.search import settings_text
 from recsys_ae.results.tracking import track_trials
-from recsys_ae.results.trials import Edge, Trial, Validation, edges_of
+from recsys_ae.results.trials import Edge, Trial, Validation, best_of, edges_of
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig, SearchConfig
 from recsys_ae.settings.spaces import axes_of, changed, start_of
 from recsys_ae.splitting.make import validation_split
@@ -123,8 +123,8 @@ def tune(
     test part stays unread. A combination that fails loses; where all fail, the last error is raised.
 
     `tracker`: gets a nested run for each trial, those of an earlier process too; None tells nobody. `study`:
-    the file that keeps the trials of a search, and has those of an earlier process. `on_trials`: told of all finished trials, before the first
-    and after each.
+    the file that keeps the trials of a search, and has those of an earlier process. `on_trials`: told of all
+    finished trials, before the first and after each.
 
     A model with nothing to choose is scored like the others. Where it has no epochs either, nothing depends
     on its score, and it may go without one: a model of lists has no rmse.
@@ -209,10 +209,10 @@ def _tried(
         trials = proposals.trials
         if isinstance(outcome, RecsysError):
             failure = outcome
-        elif _winner(trials, task.validator) == len(trials) - 1:
+        elif best_of(trials, task.metric) == len(trials) - 1:
             best = outcome
         on_trials(tuple(trials))
-    winner = _winner(trials, task.validator)
+    winner = best_of(trials, task.metric)
     if winner is None:
         raise failure or ConfigError(f"{origin(task.entry)}: no trial has a score; {trials[-1].error}")
     settings = trials[winner].settings
@@ -221,15 +221,3 @@ def _tried(
     )
     model = changed(task.entry.model, settings, where=origin(task.entry))
     return Tuned(model, validation, best if model.trains_in_epochs else None)
-
-
-def _winner(trials: Sequence[Trial], validator: Validator) -> int | None:
-    """The place of the first of the best trials that came to their end; None where none has a score."""
-    best: int | None = None
-    for place, trial in enumerate(trials):
-        if trial.score is None or trial.pruned:
-            continue
-        score = None if best is None else trials[best].score
-        if score is None or isnan(score) or validator.is_better(trial.score, score):
-            best = place
-    return best

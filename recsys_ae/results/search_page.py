@@ -13,7 +13,7 @@ from recsys_ae.reporting.page import Facts, Figures, Fold, Lead, Section, Text, 
 from recsys_ae.reporting.tables import Table, figure_text
 from recsys_ae.reporting.trial_figures import Scored, setting_figure, shares_figure, trials_figure
 from recsys_ae.results.readable import settings_of, unusual, value_text
-from recsys_ae.results.trials import Trial, Validation
+from recsys_ae.results.trials import Trial, Validation, number_of
 from recsys_ae.settings.configs import ExperimentConfig, SearchConfig
 from recsys_ae.settings.spaces import Choices
 
@@ -104,7 +104,7 @@ def _settings(
             if places:
                 yield setting_figure(name, places, reach=(0.0, 0.0), names=names, **words)
             continue
-        numbers = [(_number(value), each) for value, each in values]
+        numbers = [(number_of(value), each) for value, each in values]
         known = [(number, each) for number, each in numbers if number is not None]
         if domain.log:
             known = [(number, each) for number, each in known if number > 0]
@@ -112,12 +112,6 @@ def _settings(
             low = min(domain.low, *(number for number, _ in known))
             high = max(domain.high, *(number for number, _ in known))
             yield setting_figure(name, known, reach=(low, high), log=domain.log, **words)
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, list | tuple) and len(value) == 1:
-        (value,) = value
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _axis(metric: Metric) -> str:

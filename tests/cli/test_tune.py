@@ -45,7 +45,10 @@ def test_trials_are_told_one_by_one_and_the_end_says_what_mattered(config):
     outcome = succeed("tune", config, "--no-tracking", "--out", "out")
     lines = [line for line in outcome.err.splitlines() if line.startswith("trial ")]
     assert [line.split(":")[0] for line in lines] == [f"trial {n}" for n in range(1, 10)]
-    assert "the best so far" in lines[0]
+    scores = [float(line.split()[3].strip(",")) for line in lines]
+    told = [number for number, line in enumerate(lines) if "the best so far" in line]
+    assert told == [n for n, score in enumerate(scores) if all(score < other for other in scores[:n])]
+    assert len(told) > 1
     assert "9 trials in" in outcome.out
     assert "what mattered: " in outcome.out
     assert "out/best.yaml" in outcome.out
