@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recsys_ae.errors import ConfigError, RecsysError
+from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.fit import device_of
 from recsys_ae.experiments.prepare import check_feedback, prepare
 from recsys_ae.experiments.run import run_on
@@ -55,8 +56,8 @@ def run_search(
         )
         best = config.experiment(tuned.model)
 
-        def write_more(place: Path) -> None:
-            write_search(place, config, best, tuned.validation, study)
+        def write_more(place: Path, report: Report) -> None:
+            write_search(place, config, best, tuned.validation, report, study)
 
         return run_on(best, split, folder, context, tracker, tuned=tuned, write_more=write_more)
 

@@ -227,6 +227,8 @@ def test_files_say_what_was_tried(networks):
     assert [trial["score"] for trial in document["trials"]] == [trial.score for trial in trials]
     assert document["importances"].keys() == NETWORK["space"].keys()
     assert load_search(result.folder / "search.yaml").trials == 14
+    page = (result.folder / "page.html").read_text()
+    assert f"its settings reach RMSE {result.report.metrics['rmse']:.4f}" in page
     assert RunResult.from_folder(result.folder).validation == result.validation
 
 
