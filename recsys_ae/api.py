@@ -315,7 +315,8 @@ def tune(
     `space`: dotted name of a setting -> {"low": 1, "high": 100}, with "log": True where ratios count, or
     {"values": [...]}. `study`: a SQLite file that keeps the trials, from which the same call goes on; None
     keeps none. `progress`: a bar on stderr; None shows one after two seconds. The other arguments are those
-    of `fit`. Raises ConfigError for a space that does not hold.
+    of `fit`. Raises ConfigError for a space that does not hold, StorageError for a study with which another
+    search is at work.
     """
     _check_is(split, Split, "tune: the split must come from ra.split")
     document = {

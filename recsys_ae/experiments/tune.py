@@ -12,10 +12,11 @@ from math import inf, prod
 from pathlib import Path
 from typing import Any
 
-from recsys_ae.errors import ConfigError, RecsysError
+from recsys_ae.errors import ConfigError, RecsysError, StorageError
 from recsys_ae.evaluation.validation import Validator, validation_metric
 from recsys_ae.experiments.fit import Fit
 from recsys_ae.experiments.trial import Proposals, Task, origin, run_trial
+from recsys_ae.files import sole_holder
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.search import settings_text
@@ -123,8 +124,9 @@ def tune(
     test part stays unread. A combination that fails loses; where all fail, the last error is raised.
 
     `tracker`: gets a nested run for each trial, those of an earlier process too; None tells nobody. `study`:
-    the file that keeps the trials of a search, and has those of an earlier process. `on_trials`: told of all
-    finished trials, before the first and after each.
+    the file that keeps the trials of a search, and has those of an earlier process; StorageError is raised
+    where another search is at work with it. `on_trials`: told of all finished trials, before the first and
+    after each.
 
     A model with nothing to choose is scored like the others. Where it has no epochs either, nothing depends
     on its score, and it may go without one: a model of lists has no rmse.
@@ -164,13 +166,11 @@ def _proposals(
 
     axes = axes_of(entry.model, entry.space, where=origin(entry))
     with ExitStack() as stack:
-        storage = (
-            None
-            if study is None
-            else stack.enter_context(
-                study_file(study, fingerprints(config) | {"ratings": split.fingerprint()})
-            )
-        )
+        storage = None
+        if study is not None:
+            stack.enter_context(_alone(study))
+            known_by = fingerprints(config) | {"ratings": split.fingerprint()}
+            storage = stack.enter_context(study_file(study, known_by))
         yield Study(
             axes,
             n_trials=config.trials,
@@ -180,6 +180,22 @@ def _proposals(
             max_epochs=entry.model.max_epochs if config.prune else None,
             storage=storage,
         )
+
+
+def lock_of(study: Path) -> Path:
+    """The lock file of who works with a study."""
+    return study.with_name(f".{study.name}.lock")
+
+
+@contextmanager
+def _alone(study: Path) -> Iterator[None]:
+    """Two at once would count and keep each other's trials."""
+    with sole_holder(lock_of(study)) as alone:
+        if not alone:
+            raise StorageError(
+                f"{study}: another search is at work with it; try again once that is done, or name another"
+            )
+        yield
 
 
 def fingerprints(config: BenchmarkConfig | SearchConfig) -> dict[str, str]:

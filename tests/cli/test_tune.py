@@ -87,6 +87,26 @@ def test_a_stopped_search_goes_on_with_the_same_folder_or_with_resume(config, mo
     assert (other.code, "other settings" in other.err) == (2, True)
 
 
+def test_a_search_that_is_at_work_is_left_alone(config, monkeypatch):
+    """By the same command and by --resume, which would both go on with it if it were stopped."""
+    from recsys_ae.experiments import tune as tuning
+
+    trial, outcomes = tuning.run_trial, []
+    words = ("tune", config, "--no-tracking", "--quiet", "--trials", "2")
+
+    def with_another_beside(*given, **options):
+        place = next(Path("runs").iterdir())
+        outcomes.extend(call(*words, *more) for more in (("--out", place), ("--resume",)))
+        return trial(*given, **options)
+
+    monkeypatch.setattr(tuning, "run_trial", with_another_beside)
+    assert call(*words).code == 0
+    assert [outcome.code for outcome in outcomes] == [2] * 4
+    for outcome in outcomes:
+        assert outcome.err.count("\n") == 1
+        assert "another run writes there now" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("space", "sentence"),
     [

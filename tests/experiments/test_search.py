@@ -332,6 +332,40 @@ def test_the_latest_unfinished_search_is_found():
     assert unfinished(config) == Path("runs/s-20260102T000000Z")
 
 
+def test_two_searches_do_not_share_a_study(monkeypatch):
+    """The second is refused while the first is at work, and disturbs nothing."""
+    from recsys_ae.experiments import tune as tuning
+
+    trial, refused = tuning.run_trial, []
+
+    def with_another_beside(*given, **options):
+        with pytest.raises(StorageError, match=r"study\.db: another search is at work with it") as caught:
+            tuned(search(trials=4), study=Path("study.db"))
+        refused.append(caught.value)
+        return trial(*given, **options)
+
+    monkeypatch.setattr(tuning, "run_trial", with_another_beside)
+    first = tuned(search(trials=3), study=Path("study.db"))
+    assert len(refused) == 3
+    monkeypatch.setattr(tuning, "run_trial", trial)
+    assert settings_and_scores(first) == settings_and_scores(tuned(search(trials=3)))
+    assert len(tuned(search(trials=4), study=Path("study.db")).trials) == 4
+    assert sorted(path.name for path in Path().iterdir()) == ["ratings.csv", "study.db"]
+
+
+def test_what_a_search_left_before_its_first_trial_is_nothing():
+    """The lock and half a study of a process that was killed; anything else is somebody's."""
+    folder = Path("runs/s-20260101T000000Z")
+    folder.mkdir(parents=True)
+    for name in (".study.db.lock", ".study.db.0123abcd.tmp"):
+        (folder / name).touch()
+    assert goes_on(folder, search())
+    with pytest.raises(ConfigError, match="no unfinished search"):
+        unfinished(search())
+    (folder / "notes.txt").touch()
+    assert not goes_on(folder, search())
+
+
 def test_a_damaged_study_is_said():
     with pytest.raises(KeyboardInterrupt):
         found(search(), on_trials=stop_after(2))
