@@ -33,7 +33,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from recsys_ae.errors import ConfigError, StorageError, reason
-from recsys_ae.files import replaced
+from recsys_ae.files import added
 from recsys_ae.results.trials import Edge, Trial, edges_of, end_of_range
 from recsys_ae.rng import derived_seed
 from recsys_ae.settings.spaces import Axis, Choices, Range
@@ -236,8 +236,8 @@ def study_file(path: Path, fingerprints: Mapping[str, str]) -> Iterator[RDBStora
     """The SQLite file of a search while the block lasts, made where it is missing. `fingerprints`: of all
     that decides its trials. Raises as `check_study` does, and StorageError where it cannot be made."""
     if not path.exists():
-        with replaced(path) as temporary:  # so that no half of a file is ever found
-            _make(temporary, fingerprints)
+        with added(path) as new:  # so that no half of a file is ever found, nor SQLite's journal of it
+            _make(new, fingerprints)
     with _opened(path) as storage:
         _check(path, storage, fingerprints)
         yield storage
@@ -262,7 +262,6 @@ def _check(path: Path, storage: RDBStorage, fingerprints: Mapping[str, str]) -> 
 
 
 def _make(path: Path, fingerprints: Mapping[str, str]) -> None:
-    path.unlink()  # SQLite makes its own
     with _opened(path) as storage, _told(path):
         study = optuna.create_study(study_name=_NAME, storage=storage)
         for what, fingerprint in fingerprints.items():

@@ -357,8 +357,9 @@ def test_what_a_search_left_before_its_first_trial_is_nothing():
     """The lock and half a study of a process that was killed; anything else is somebody's."""
     folder = Path("runs/s-20260101T000000Z")
     folder.mkdir(parents=True)
-    for name in (".study.db.lock", ".study.db.0123abcd.tmp"):
-        (folder / name).touch()
+    (folder / ".study.db.lock").touch()
+    (folder / ".study.db.0123abcd.tmp").mkdir()
+    (folder / ".study.db.0123abcd.tmp" / "study.db-journal").touch()
     assert goes_on(folder, search())
     with pytest.raises(ConfigError, match="no unfinished search"):
         unfinished(search())
