@@ -143,10 +143,7 @@ def benchmark(
         raise ConfigError("benchmark: give ratings of ra.load with models, or a benchmark file alone")
     check_budgets(config)
     out = None if folder is None else Path(folder).expanduser()
-    with (
-        new_folder(config, out) as place,
-        run_bar(planned(config), shown=progress) as bar,
-    ):
+    with new_folder(config, out) as place, run_bar(planned(config), shown=progress) as bar:
         context = Context(
             device=device,
             on_epoch=bar.epoch,
