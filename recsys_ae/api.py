@@ -33,7 +33,7 @@ from recsys_ae.recommender import Recommender
 from recsys_ae.reporting.progress import count_bar, epoch_bar, watched
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.result import json_values
-from recsys_ae.results.trials import Trial, Validation
+from recsys_ae.results.trials import Trial, Validation, best_of
 from recsys_ae.serving import samples
 from recsys_ae.serving.asked import check_at_least
 from recsys_ae.serving.lists import lists_of
@@ -337,7 +337,8 @@ def tune(
     `space`: dotted name of a setting -> {"low": 1, "high": 100}, with "log": True where ratios count, or
     {"values": [...]}. `study`: a SQLite file that keeps the trials, from which the same call goes on; None
     keeps none. `progress`: a bar on stderr; None shows one after two seconds. The other arguments are those
-    of `fit`. Raises ConfigError for a space that does not hold.
+    of `fit`. Raises ConfigError for a space that does not hold, StorageError for a study with which another
+    search is at work.
     """
     _check_is(split, Split, "tune: the split must come from ra.split")
     document = {
@@ -374,8 +375,6 @@ def tune(
 
 
 def _best_so_far(trials: Sequence[Trial], metric: Metric) -> str:
-    scores = [trial.score for trial in trials if trial.score is not None and not trial.pruned]
-    if not scores:
-        return ""
-    best = max(scores) if metric.higher_is_better else min(scores)
-    return f"best {metric.key} {figure_text(metric.key, best)}"
+    best = best_of(trials, metric)
+    score = None if best is None else trials[best].score
+    return "" if score is None else f"best {metric.key} {figure_text(metric.key, score)}"

@@ -101,6 +101,7 @@ def benchmark(
     seeds: int | Sequence[int] = 0,
     reference: str | None = None,
     trials: int = 1,
+    prune: bool = True,
     cutoffs: int | Sequence[int] = (10,),
     relevant: float | str | None = None,
     folder: str | PathLike[str] | None = None,
@@ -113,7 +114,8 @@ def benchmark(
     `data`: ratings of `ra.load`, or a benchmark file, which says all but where the results go. `models`:
     kinds, or mappings with a `kind` and its settings; under names of their own in a mapping. A "grid" among
     the settings, such as {"l2": [1, 10]}, holds what is tried on validation ratings: `trials` combinations
-    for each model at most. `reference`: what the others are compared with; None: the first. `relevant`: see
+    for each model at most. So does a "space" as that of `tune`, where `prune` ends early what falls behind.
+    `reference`: what the others are compared with; None: the first. `relevant`: see
     `evaluate`. `folder`: gets page, tables and models; None: runs/NAME-TIME. `progress`: a bar on stderr;
     None shows one after two seconds.
 
@@ -131,6 +133,7 @@ def benchmark(
             "models": (entries := _entries(models)),
             "reference": entries[0]["name"] if reference is None else reference,
             "trials": trials,
+            "prune": prune,
             "evaluation": {"cutoffs": listed(cutoffs), "relevant": relevant},
         }
         config = checked(BenchmarkConfig, document, where="benchmark")
@@ -140,10 +143,7 @@ def benchmark(
         raise ConfigError("benchmark: give ratings of ra.load with models, or a benchmark file alone")
     check_budgets(config)
     out = None if folder is None else Path(folder).expanduser()
-    with (
-        new_folder(config, out) as place,
-        run_bar(planned(config), shown=progress) as bar,
-    ):
+    with new_folder(config, out) as place, run_bar(planned(config), shown=progress) as bar:
         context = Context(
             device=device,
             on_epoch=bar.epoch,
@@ -222,7 +222,8 @@ def _entries(models: Sequence[Settings] | Mapping[str, Settings] | None) -> list
     else:
         named = [(str(settings_of(model, "benchmark").get("kind")), model) for model in models]
     return [
-        {"name": name, "model": settings, "grid": settings.pop("grid", {})}
+        {"name": name, "model": settings}
+        | {tried: settings.pop(tried) for tried in ("grid", "space") if tried in settings}
         for name, model in named
         for settings in (settings_of(model, "benchmark"),)
     ]

@@ -39,6 +39,39 @@ def found(ratings, tmp_path_factory):
     )
 
 
+@pytest.mark.parametrize("prune", [True, False])
+def test_spaces_are_searched_as_those_of_a_file(prune, ratings, file, tmp_path):
+    """The same trials for a model with a space beside one with a grid."""
+    tried = {
+        "space": {"item_damping": {"low": 0.1, "high": 100, "log": True}},
+        "grid": {"item_damping": [1, 10]},
+    }
+    entries = [{"name": name, "model": {"kind": "biases"}, name: tried[name]} for name in tried]
+    document = {"name": "b", "data": {"source": str(file)}, "models": entries, "reference": "grid"}
+    (tmp_path / "b.yaml").write_text(json.dumps(document | {"tuning": {"trials": 4}, "prune": prune}))
+    models = {name: {"kind": "biases", name: tried[name]} for name in tried}
+    results = [
+        ra.benchmark(tmp_path / "b.yaml", folder=tmp_path / "file").result,
+        ra.benchmark(
+            ratings, models, folder=tmp_path / "python", trials=4, reference="grid", prune=prune
+        ).result,
+    ]
+    assert results[0].config.models == results[1].config.models
+    assert [result.config.prune for result in results] == [prune, prune]
+    trials = [
+        [[(t.settings, t.score) for t in entry.runs[0].validation.trials] for entry in result.entries]
+        for result in results
+    ]
+    assert trials[0] == trials[1]
+    assert [len(each) for each in trials[0]] == [4, 2]
+
+
+def test_a_model_has_a_grid_or_a_space(ratings):
+    both = {"grid": {"item_damping": [1]}, "space": {"item_damping": {"values": [1]}}}
+    with pytest.raises(ConfigError, match="a grid and a space"):
+        ra.benchmark(ratings, [{"kind": "biases", **both}])
+
+
 def test_a_benchmark_of_ratings_is_that_of_their_file(found, file, tmp_path):
     (tmp_path / "mine.yaml").write_text(
         f"""

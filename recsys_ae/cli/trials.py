@@ -13,7 +13,7 @@ from recsys_ae.metrics import Metric
 from recsys_ae.reporting.progress import Line, can_watch, watched
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.search import settings_text
-from recsys_ae.results.trials import Trial
+from recsys_ae.results.trials import Trial, best_of
 from recsys_ae.settings.configs import SearchConfig
 from recsys_ae.types import Epoch
 
@@ -35,7 +35,6 @@ class TrialBar:
     line: Line
     quiet: bool
     shown: int | None = None
-    best: float | None = None
     finished: Sequence[Trial] = ()
     began: float = field(default_factory=monotonic)
 
@@ -56,8 +55,10 @@ class TrialBar:
         self._show(f"epoch {epoch.number}" + (" of the best settings" if last else ""))
 
     def _show(self, doing: str) -> None:
-        best = "" if self.best is None else f"best {figure_text(self.metric.key, self.best)}"
-        words = "  ".join(filter(None, (doing, best)))
+        best = best_of(self.finished, self.metric)
+        score = None if best is None else self.finished[best].score
+        told = "" if score is None else f"best {figure_text(self.metric.key, score)}"
+        words = "  ".join(filter(None, (doing, told)))
         self.line.show("trial", len(self.finished), self.config.trials, words=words, left=self._left)
 
     def _text(self, number: int, trial: Trial) -> str:
@@ -68,15 +69,9 @@ class TrialBar:
             how = f"{self.metric.key} {figure_text(self.metric.key, trial.score)}"
             if trial.pruned:
                 how += f", ended after {trial.epochs_run} epochs"
-            elif self._is_best(trial.score):
-                self.best = trial.score
+            elif best_of(self.finished[:number], self.metric) == number - 1:
                 how += ", the best so far"
         return f"trial {number}: {how} ({settings_text(trial.settings)})"
-
-    def _is_best(self, score: float) -> bool:
-        if self.best is None:
-            return True
-        return score > self.best if self.metric.higher_is_better else score < self.best
 
     def _left(self) -> float | None:
         """The seconds that the trials to come will take, if they take as long as those before; None where

@@ -50,11 +50,11 @@ def run_on(
     tracker: Tracker,
     *,
     tuned: Tuned | None = None,
-    write_more: Callable[[Path], None] | None = None,
+    write_more: Callable[[Path, Report], None] | None = None,
 ) -> RunResult:
     """The same on a split that is made already, for a tracker that is open. `tuned`: how the settings were
-    chosen, where they were. `write_more`: writes further files of the results into the folder that it is
-    given, before that takes its place."""
+    chosen, where they were. `write_more`: writes further files of the results, whose report it is told, into
+    the folder that it is given, before that takes its place."""
     track_origin(tracker, config, split)
     fit = _fit(config, split, context, tracker, tuned)
     with measured() as testing:

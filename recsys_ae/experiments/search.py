@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recsys_ae.errors import ConfigError, RecsysError
+from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.fit import device_of
 from recsys_ae.experiments.prepare import check_feedback, prepare
 from recsys_ae.experiments.run import run_on
-from recsys_ae.experiments.tune import check_settings, fingerprints, tune
+from recsys_ae.experiments.tune import check_settings, fingerprints, lock_of, tune
+from recsys_ae.files import recover
 from recsys_ae.results.folder import RUNS, STUDY
 from recsys_ae.results.result import RunResult
 from recsys_ae.results.search import is_finished, write_search
@@ -55,19 +57,22 @@ def run_search(
         )
         best = config.experiment(tuned.model)
 
-        def write_more(place: Path) -> None:
-            write_search(place, config, best, tuned.validation, study)
+        def write_more(place: Path, report: Report) -> None:
+            write_search(place, config, best, tuned.validation, report, study)
 
         return run_on(best, split, folder, context, tracker, tuned=tuned, write_more=write_more)
 
 
 def goes_on(folder: Path, config: SearchConfig) -> bool:
-    """Whether a folder holds this very search, unfinished. Raises ConfigError where it is another one."""
-    if not (folder / STUDY).is_file():
-        return False
+    """Whether a folder holds this very search, unfinished, or only what one left that was killed before its
+    first trial. Raises ConfigError where it is another one."""
+    study = folder / STUDY
+    recover(study)
+    if not study.is_file():
+        return all(path == lock_of(study) for path in folder.iterdir())
     from recsys_ae.experiments.study import check_study  # loads Optuna
 
-    check_study(folder / STUDY, fingerprints(config))
+    check_study(study, fingerprints(config))
     return not is_finished(folder)
 
 
@@ -76,7 +81,7 @@ def unfinished(config: SearchConfig) -> Path:
     its own has made. Raises ConfigError where there is none."""
     for folder in sorted(RUNS.glob(f"{config.name}-*"), reverse=True):
         try:
-            if goes_on(folder, config):
+            if (folder / STUDY).is_file() and goes_on(folder, config):
                 return folder
         except RecsysError:  # of another search
             continue

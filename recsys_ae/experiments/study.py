@@ -33,7 +33,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from recsys_ae.errors import ConfigError, StorageError, reason
-from recsys_ae.files import replaced
+from recsys_ae.files import added
 from recsys_ae.results.trials import Edge, Trial, edges_of, end_of_range
 from recsys_ae.rng import derived_seed
 from recsys_ae.settings.spaces import Axis, Choices, Range
@@ -41,8 +41,8 @@ from recsys_ae.types import Epoch
 
 _NAME, _TRIAL = "search", "trial"
 _GUIDED, _DRAWS = 5, 50  # at settings that were not tried before: by what was learnt, and in all
-_BEFORE_PRUNING = 5  # trials that are trained to their end
-_TO_COMPARE = 3  # trials with a score at the same epoch
+_BEFORE_PRUNING = 5  # trials that came to their end
+_TO_COMPARE = 3  # of them, with a score at the same epoch
 _WARM_UP = 5  # a fifth of the epochs is never pruned: some settings begin slowly
 _BEST = 0.25  # the share of the trials which an important setting tells from the others
 
@@ -52,10 +52,10 @@ class Study:
     """The trials of one search, one after another: `propose`, then `is_hopeless` after each epoch, then
     `keep`.
 
-    `n_trials`: how many there will be. Where there are no more combinations than that, each is tried once, in
-    their order; else the first trial has the settings `start`, where there are any. `max_epochs`: of the
-    model; None prunes nothing. `storage`: keeps the trials on disk, each once it is finished; None keeps them
-    in memory alone.
+    `n_trials`: how many there will be. Where there are no more combinations than that, each that was not
+    tried before is tried once, in their order; else the first trial has the settings `start`, where there are
+    any. `max_epochs`: of the model; None prunes nothing. `storage`: keeps the trials on disk, each once it is
+    finished; None keeps them in memory alone.
     """
 
     axes: Sequence[Axis]
@@ -82,22 +82,24 @@ class Study:
     def propose(self) -> dict[str, Any] | None:
         """The settings of the next trial, None where there is none. Settings that were tried already are
         drawn again, in the end at random."""
-        combinations = self._combinations()
-        number, budget = len(self._finished), self.n_trials if combinations is None else len(combinations)
-        if number >= budget:
+        left, self._best = self._left(), None
+        if len(self._finished) >= self.n_trials or left == []:
             return None
-        fixed = combinations[number] if combinations is not None else self._start() if number == 0 else None
-        tried, self._best = [trial.settings for trial in self.trials], None
+        if left is not None:
+            return self._ask(0, left[0])
+        if not self._finished and (start := self._start()) is not None:
+            return self._ask(0, start)
+        tried = [_text(trial.settings) for trial in self.trials]
         for draw in range(_DRAWS):
-            self._asked = self._ask(draw, fixed)
-            settings = {axis.name: _setting(axis, self._asked.params[axis.name]) for axis in self.axes}
-            if settings not in tried:
+            settings = self._ask(draw)
+            if _text(settings) not in tried:
                 break
         return settings
 
     def is_hopeless(self, epoch: Epoch) -> bool:
-        """Whether the best score so far of the trial under way is worse than the median of those that the
-        trials before it had after as many epochs. The best counts, as it is the best epoch that is kept."""
+        """Whether the best score so far of the trial under way is worse than the median of those after as
+        many epochs of the trials that came to their end: of five, and of three that ran as long, or more. The
+        best counts, as it is the best epoch that is kept."""
         assert self._asked is not None  # there is a trial under way
         if epoch.score is None or not isfinite(epoch.score):
             return False
@@ -110,13 +112,15 @@ class Study:
         """Finish the trial under way. One without a score counts as worse than all others. Raises
         StorageError where it cannot be written."""
         assert self._asked is not None
-        scored = trial.score is not None and isfinite(trial.score) and not trial.pruned
+        scored = trial.score is not None and isfinite(trial.score)
+        done = scored and not trial.pruned
         frozen = optuna.trial.create_trial(
-            state=TrialState.COMPLETE if scored else TrialState.PRUNED,
-            value=trial.score if scored else None,
+            state=TrialState.COMPLETE if done else TrialState.PRUNED,
+            value=trial.score if done else None,
             params=self._asked.params,
             distributions=self._asked.distributions,
-            intermediate_values=self._asked.study.trials[-1].intermediate_values,
+            # the sampler reads those of a failed trial as it does those of a pruned one
+            intermediate_values=self._asked.study.trials[-1].intermediate_values if scored else {},
             user_attrs={_TRIAL: json.dumps(asdict(trial))},
         )
         if self.storage is not None:
@@ -153,13 +157,15 @@ class Study:
             found = optuna.importance.get_param_importances(study, evaluator=evaluator)
         return {name: float(share) for name, share in found.items() if isfinite(share)}
 
-    def _ask(self, draw: int, fixed: Mapping[str, Any] | None) -> optuna.Trial:
-        """A trial with settings, of a study that knows the finished trials and nothing else."""
+    def _ask(self, draw: int, fixed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Begin a trial, of a study that knows the finished trials and nothing else. The answer is its
+        settings: those that are `fixed`, as parameters, else drawn."""
         with _told():
             study = self._study(self._finished, draw)
             if fixed is not None:
                 study.enqueue_trial(dict(fixed))
-            return study.ask({axis.name: _distribution(axis) for axis in self.axes})
+            self._asked = study.ask({axis.name: _distribution(axis) for axis in self.axes})
+        return {axis.name: _setting(axis, self._asked.params[axis.name]) for axis in self.axes}
 
     def _study(self, trials: Sequence[FrozenTrial], draw: int) -> optuna.Study:
         seed = derived_seed(self.seed, "search", len(trials), draw) % 2**32  # all that the sampler takes
@@ -177,16 +183,18 @@ class Study:
         warm_up = self.max_epochs // _WARM_UP
         return MedianPruner(_BEFORE_PRUNING, warm_up, n_min_trials=_TO_COMPARE)
 
-    def _combinations(self) -> list[dict[str, Any]] | None:
-        """All that can be tried, as parameters; None where they are more than the trials."""
+    def _left(self) -> list[dict[str, Any]] | None:
+        """All combinations that were not tried, as parameters; None where there are more than trials."""
         values = [axis.values() for axis in self.axes]
         known = [each for each in values if each is not None]
         if len(known) < len(values) or prod(map(len, known)) > self.n_trials:
             return None
-        return [
+        tried = [trial.params for trial in self._finished]
+        combinations = (
             {axis.name: _parameter(axis, value) for axis, value in zip(self.axes, combination, strict=True)}
             for combination in product(*known)
-        ]
+        )
+        return [combination for combination in combinations if combination not in tried]
 
     def _start(self) -> dict[str, Any] | None:
         if self.start is None:
@@ -228,8 +236,8 @@ def study_file(path: Path, fingerprints: Mapping[str, str]) -> Iterator[RDBStora
     """The SQLite file of a search while the block lasts, made where it is missing. `fingerprints`: of all
     that decides its trials. Raises as `check_study` does, and StorageError where it cannot be made."""
     if not path.exists():
-        with replaced(path) as temporary:  # so that no half of a file is ever found
-            _make(temporary, fingerprints)
+        with added(path) as new:  # so that no half of a file is ever found, nor SQLite's journal of it
+            _make(new, fingerprints)
     with _opened(path) as storage:
         _check(path, storage, fingerprints)
         yield storage
@@ -254,7 +262,6 @@ def _check(path: Path, storage: RDBStorage, fingerprints: Mapping[str, str]) -> 
 
 
 def _make(path: Path, fingerprints: Mapping[str, str]) -> None:
-    path.unlink()  # SQLite makes its own
     with _opened(path) as storage, _told(path):
         study = optuna.create_study(study_name=_NAME, storage=storage)
         for what, fingerprint in fingerprints.items():

@@ -8,18 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import product
-from math import inf, isnan, prod
+from math import inf, prod
 from pathlib import Path
 from typing import Any
 
-from recsys_ae.errors import ConfigError, RecsysError
+from recsys_ae.errors import ConfigError, RecsysError, StorageError
 from recsys_ae.evaluation.validation import Validator, validation_metric
 from recsys_ae.experiments.fit import Fit
 from recsys_ae.experiments.trial import Proposals, Task, origin, run_trial
+from recsys_ae.files import sole_holder
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.search import settings_text
-from recsys_ae.results.trials import Edge, Trial, Validation, edges_of
+from recsys_ae.results.tracking import track_trials
+from recsys_ae.results.trials import Edge, Trial, Validation, best_of, edges_of
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig, SearchConfig
 from recsys_ae.settings.spaces import axes_of, changed, start_of
 from recsys_ae.splitting.make import validation_split
@@ -121,9 +123,10 @@ def tune(
     """Fit every combination that is proposed on a part of the training ratings and score it on the rest; the
     test part stays unread. A combination that fails loses; where all fail, the last error is raised.
 
-    `tracker`: gets a nested run for each trial; None tells nobody. `study`: the file that keeps the trials of
-    a search, and has those of an earlier process. `on_trials`: told of all finished trials, before the first
-    and after each.
+    `tracker`: gets a nested run for each trial, those of an earlier process too; None tells nobody. `study`:
+    the file that keeps the trials of a search, and has those of an earlier process; StorageError is raised
+    where another search is at work with it. `on_trials`: told of all finished trials, before the first and
+    after each.
 
     A model with nothing to choose is scored like the others. Where it has no epochs either, nothing depends
     on its score, and it may go without one: a model of lists has no rmse.
@@ -163,13 +166,11 @@ def _proposals(
 
     axes = axes_of(entry.model, entry.space, where=origin(entry))
     with ExitStack() as stack:
-        storage = (
-            None
-            if study is None
-            else stack.enter_context(
-                study_file(study, fingerprints(config) | {"ratings": split.fingerprint()})
-            )
-        )
+        storage = None
+        if study is not None:
+            stack.enter_context(_alone(study))
+            known_by = fingerprints(config) | {"ratings": split.fingerprint()}
+            storage = stack.enter_context(study_file(study, known_by))
         yield Study(
             axes,
             n_trials=config.trials,
@@ -179,6 +180,22 @@ def _proposals(
             max_epochs=entry.model.max_epochs if config.prune else None,
             storage=storage,
         )
+
+
+def lock_of(study: Path) -> Path:
+    """The lock file of who works with a study."""
+    return study.with_name(f".{study.name}.lock")
+
+
+@contextmanager
+def _alone(study: Path) -> Iterator[None]:
+    """Two at once would count and keep each other's trials."""
+    with sole_holder(lock_of(study)) as alone:
+        if not alone:
+            raise StorageError(
+                f"{study}: another search is at work with it; try again once that is done, or name another"
+            )
+        yield
 
 
 def fingerprints(config: BenchmarkConfig | SearchConfig) -> dict[str, str]:
@@ -197,6 +214,7 @@ def _tried(
     best: Fit | None = None
     failure: RecsysError | None = None
     trials = proposals.trials
+    track_trials(task.tracker, trials, task.metric.key)
     on_trials(tuple(trials))
     while sum(trial.seconds for trial in trials) < most_seconds or not trials:
         settings = proposals.propose()
@@ -207,10 +225,10 @@ def _tried(
         trials = proposals.trials
         if isinstance(outcome, RecsysError):
             failure = outcome
-        elif _winner(trials, task.validator) == len(trials) - 1:
+        elif best_of(trials, task.metric) == len(trials) - 1:
             best = outcome
         on_trials(tuple(trials))
-    winner = _winner(trials, task.validator)
+    winner = best_of(trials, task.metric)
     if winner is None:
         raise failure or ConfigError(f"{origin(task.entry)}: no trial has a score; {trials[-1].error}")
     settings = trials[winner].settings
@@ -219,15 +237,3 @@ def _tried(
     )
     model = changed(task.entry.model, settings, where=origin(task.entry))
     return Tuned(model, validation, best if model.trains_in_epochs else None)
-
-
-def _winner(trials: Sequence[Trial], validator: Validator) -> int | None:
-    """The place of the first of the best trials that came to their end; None where none has a score."""
-    best: int | None = None
-    for place, trial in enumerate(trials):
-        if trial.score is None or trial.pruned:
-            continue
-        score = None if best is None else trials[best].score
-        if score is None or isnan(score) or validator.is_better(trial.score, score):
-            best = place
-    return best

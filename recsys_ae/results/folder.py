@@ -18,7 +18,7 @@ import yaml
 from recsys_ae.config import Config
 from recsys_ae.data.histories import Histories
 from recsys_ae.errors import ConfigError, RecsysError, StorageError
-from recsys_ae.evaluation.report import OF_ITEMS
+from recsys_ae.evaluation.report import OF_ITEMS, Report
 from recsys_ae.files import check_writable, claimed, remove_dead_claim, replaced_folder
 from recsys_ae.metrics import Metric
 from recsys_ae.models.storage import save_model
@@ -136,7 +136,7 @@ def write_run(
     epochs: Sequence[Epoch],
     metric: Metric | None,
     state: Path | None = None,
-    write_more: Callable[[Path], None] | None = None,
+    write_more: Callable[[Path, Report], None] | None = None,
 ) -> None:
     """Write config.yaml (whole, defaults included), result.json, epochs.csv, per_user.parquet,
     per_item.parquet, plots, model/.
@@ -160,7 +160,7 @@ def write_run(
                 plot_predictions(found.actual, found.predicted, temporary / "predictions.svg")
             save_model(temporary / MODEL, model, histories=histories, info=_model_info(config, result))
             if write_more is not None:
-                write_more(temporary)
+                write_more(temporary, result.report)
             files = checksums(temporary)
             files.pop(STUDY, None)
             write_document(temporary / RESULT, result.to_json(), files=files)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_ae.errors import RecsysError
+from recsys_ae.evaluation.report import Report
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.folder import STUDY, yaml_of
 from recsys_ae.results.result import RunResult, json_values
@@ -22,9 +23,15 @@ PAGE = "page.html"
 
 
 def write_search(
-    folder: Path, config: SearchConfig, best: ExperimentConfig, validation: Validation, study: Path
+    folder: Path,
+    config: SearchConfig,
+    best: ExperimentConfig,
+    validation: Validation,
+    report: Report,
+    study: Path,
 ) -> None:
-    """Write search.yaml, best.yaml, trials.csv, trials.json, page.html and the study itself."""
+    """Write search.yaml, best.yaml, trials.csv, trials.json, page.html and the study itself. `report`: of the
+    best settings on the test part."""
     (folder / SEARCH).write_text(yaml_of(config), encoding="utf-8")
     number, n_trials = validation.chosen + 1, len(validation.trials)
     score = figure_text(validation.metric, validation.score or 0.0)
@@ -33,7 +40,7 @@ def write_search(
     _write_csv(folder / TRIALS_CSV, validation)
     document = json.dumps(json_values(validation.to_json()), indent=2)
     (folder / TRIALS_JSON).write_text(document + "\n", encoding="utf-8")
-    (folder / PAGE).write_text(search_page(config, best, validation), encoding="utf-8")
+    (folder / PAGE).write_text(search_page(config, best, validation, report), encoding="utf-8")
     shutil.copyfile(study, folder / STUDY)
 
 

@@ -7,24 +7,27 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from recsys_ae.metrics import Metric, find_metric
+from recsys_ae.evaluation.intervals import of_users
+from recsys_ae.evaluation.report import Report
+from recsys_ae.metrics import Metric, find_metric, main_metrics
 from recsys_ae.reporting.axes import Figure
 from recsys_ae.reporting.page import Facts, Figures, Fold, Lead, Section, Text, page
-from recsys_ae.reporting.tables import Table, figure_text
+from recsys_ae.reporting.tables import DECIMALS, Table, error_decimals, figure_text
 from recsys_ae.reporting.trial_figures import Scored, setting_figure, shares_figure, trials_figure
 from recsys_ae.results.readable import settings_of, unusual, value_text
-from recsys_ae.results.trials import Trial, Validation
+from recsys_ae.results.trials import Trial, Validation, number_of
 from recsys_ae.settings.configs import ExperimentConfig, SearchConfig
 from recsys_ae.settings.spaces import Choices
 
 _NOTE = (
-    "The best of many validation scores is lucky, too: the test in result.json, which chose nothing, is the "
-    "figure to quote."
+    "The best of many validation scores is lucky, too: the figure to quote is that of the test part, "
+    "which chose nothing."
 )
+_INTERVAL = "± is half of a 95 % interval over users of one split and fit."
 
 
-def search_page(config: SearchConfig, best: ExperimentConfig, validation: Validation) -> str:
-    """The page of a search whose trials are all done."""
+def search_page(config: SearchConfig, best: ExperimentConfig, validation: Validation, report: Report) -> str:
+    """The page of a search whose trials are all done. `report`: of the best settings on the test part."""
     metric = find_metric(validation.metric)
     assert metric is not None  # trials are scored by a known one
     scored = _scored(validation)
@@ -34,7 +37,25 @@ def search_page(config: SearchConfig, best: ExperimentConfig, validation: Valida
         Section("What was run", [Facts(_facts(config, validation)), _all_settings(best)]),
     ]
     subtitle = f"{config.model.kind} on {config.data.label}, {datetime.now(UTC):%d %B %Y}"
-    return page(config.name, sections, subtitle=subtitle, lead=_lead(validation, metric))
+    tested = sentence_of_test(report, (metric, *main_metrics(config.evaluation.cutoffs[0])))
+    return page(config.name, sections, subtitle=subtitle, lead=_lead(validation, metric, tested))
+
+
+def sentence_of_test(report: Report, metrics: Sequence[Metric]) -> str:
+    """What the best settings reach on the test part, by those of the metrics that it defines."""
+    figures = []
+    for metric in dict.fromkeys(metrics):
+        units = of_users([report], metric)
+        if units is None:
+            continue
+        value, found = report.metrics[metric.key], units.estimate(metric)
+        decimals = error_decimals([value]) if metric.family == "rating" else DECIMALS
+        half = (found.high - found.low) / 2
+        sure = f" ± {half:.{decimals}f}" if math.isfinite(half) else ""
+        figures.append(f"{metric.label} {value:.{decimals}f}{sure}")
+    if not figures:
+        return "On the test part no metric is defined."
+    return f"On the test part its settings reach {', '.join(figures)}."
 
 
 def search_sentence(validation: Validation, metric: Metric) -> str:
@@ -48,11 +69,15 @@ def search_sentence(validation: Validation, metric: Metric) -> str:
     return f"{found}, against {figure_text(key, first.score)} of the first."
 
 
-def _lead(validation: Validation, metric: Metric) -> Lead:
+def _lead(validation: Validation, metric: Metric, tested: str) -> Lead:
     settings = ", ".join(f"{name} {value_text(value)}" for name, value in validation.winner.settings.items())
-    sentences = [("", search_sentence(validation, metric)), ("Its settings", f"Its settings: {settings}.")]
+    sentences = [
+        ("On the test part", tested),
+        ("", search_sentence(validation, metric)),
+        ("Its settings", f"Its settings: {settings}."),
+    ]
     left_open = [f"{remark[:1].upper()}{remark[1:]}." for remark in validation.remarks()]
-    return Lead(sentences, [*left_open, _NOTE])
+    return Lead(sentences, [*([_INTERVAL] if "±" in tested else []), *left_open, _NOTE])
 
 
 def _scored(validation: Validation) -> list[tuple[Trial, Scored]]:
@@ -104,7 +129,7 @@ def _settings(
             if places:
                 yield setting_figure(name, places, reach=(0.0, 0.0), names=names, **words)
             continue
-        numbers = [(_number(value), each) for value, each in values]
+        numbers = [(number_of(value), each) for value, each in values]
         known = [(number, each) for number, each in numbers if number is not None]
         if domain.log:
             known = [(number, each) for number, each in known if number > 0]
@@ -112,12 +137,6 @@ def _settings(
             low = min(domain.low, *(number for number, _ in known))
             high = max(domain.high, *(number for number, _ in known))
             yield setting_figure(name, known, reach=(low, high), log=domain.log, **words)
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, list | tuple) and len(value) == 1:
-        (value,) = value
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _axis(metric: Metric) -> str:

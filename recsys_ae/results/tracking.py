@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -73,6 +73,14 @@ def track_trial(tracker: Tracker, number: int, trial: Trial, metric: str) -> Non
     tracker.metrics(found)
     error = {} if trial.error is None else {"error": trial.error}
     tracker.tags({TRIAL_TAG: str(number), "ended": trial.ended} | error)
+
+
+def track_trials(tracker: Tracker, trials: Sequence[Trial], metric: str) -> None:
+    """Tell of finished trials, the first of their tuning, each in a nested run."""
+    for number, trial in enumerate(trials, 1):
+        with tracker.child(f"trial-{number}", waits=False) as child:
+            track_settings(child, trial.settings)
+            track_trial(child, number, trial, metric)
 
 
 def track_findings(tracker: Tracker, document: Mapping[str, Any]) -> None:
@@ -202,18 +210,9 @@ def upload_run(folder: Path, tracker: Tracker, *, tags: Mapping[str, str] | None
         tracker.tags({f"version.{name}": version for name, version in origin.versions.items()})
         for number, values in epochs:
             tracker.metrics(values, step=number)
-        _track_trials(tracker, result)
+        if result.validation is not None and len(result.validation.trials) > 1:
+            track_trials(tracker, result.validation.trials, result.validation.metric)
         return track_outcome(tracker, config, folder, result)
-
-
-def _track_trials(tracker: Tracker, result: RunResult) -> None:
-    """Tell of each of several settings that were tried, in a nested run."""
-    if result.validation is None or len(result.validation.trials) < 2:
-        return
-    for number, trial in enumerate(result.validation.trials, 1):
-        with tracker.child(f"trial-{number}", waits=False) as child:
-            track_settings(child, trial.settings)
-            track_trial(child, number, trial, result.validation.metric)
 
 
 def whole_run(

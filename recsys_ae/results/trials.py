@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from math import log
 from typing import Any, Literal
 
+from recsys_ae.metrics import Metric
+
 Edge = Literal["lowest", "highest", "low end", "high end"]
 _NEAR = 0.05  # of a range: a search rarely chooses its very end
 
@@ -103,6 +105,14 @@ class Validation:
         return found
 
 
+def best_of(trials: Sequence[Trial], metric: Metric) -> int | None:
+    """The place of the first of the best trials that came to their end, or of the first of these where no
+    score is a number; None where none has a score."""
+    scores = {place: t.score for place, t in enumerate(trials) if t.score is not None and not t.pruned}
+    best = metric.best(list(scores.values()))
+    return next(iter(scores), None) if best is None else list(scores)[best]
+
+
 def edges_of(grid: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> dict[str, Edge]:
     """The chosen settings beyond which a better value may lie: the lowest or highest number of their grid.
 
@@ -112,9 +122,9 @@ def edges_of(grid: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> 
     """
     found: dict[str, Edge] = {}
     for name, values in grid.items():
-        numbers = [_number(value) for value in values]
+        numbers = [number_of(value) for value in values]
         known = [number for number in numbers if number is not None]
-        chosen = _number(settings[name])
+        chosen = number_of(settings[name])
         if chosen is None or len(known) < len(numbers) or len(set(known)) < 2:
             continue
         if chosen == min(known):
@@ -127,7 +137,7 @@ def edges_of(grid: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> 
 def end_of_range(value: Any, low: float, high: float, *, is_log: bool) -> Edge | None:
     """Whether a value chosen from a range lies in the twentieth of it next to an end, beyond which a better
     one may lie. `is_log`: by ratios, not by differences."""
-    number = _number(value)
+    number = number_of(value)
     if number is None:
         return None
     if is_log:
@@ -138,7 +148,8 @@ def end_of_range(value: Any, low: float, high: float, *, is_log: bool) -> Edge |
     return "low end" if share <= _NEAR else "high end"
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
+    """A setting as a number, a list of one number as this; None where it is something else."""
     if isinstance(value, list | tuple) and len(value) == 1:
         (value,) = value
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

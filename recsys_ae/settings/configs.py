@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -112,7 +111,7 @@ class SearchConfig(Config):
 
 class BenchmarkConfig(Config):
     """Models × seeds on the same splits. `trials`: how many settings every model may try (its tuning budget),
-    those of grids and of spaces alike; `tuning: {trials: 30}` says the same. `prune`: of spaces, see
+    those of grids and of spaces alike; in files `tuning: {trials: 30}` says the same. `prune`: of spaces, see
     `SearchConfig`. `reference`: the model to which all others are compared in pairs."""
 
     name: Name
@@ -125,17 +124,6 @@ class BenchmarkConfig(Config):
     trials: PositiveInt = 1
     prune: bool = True
     evaluation: EvaluationConfig = EvaluationConfig()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _budget_is_said_once(cls, document: Any) -> Any:
-        """`tuning: {trials: 30}` is `trials: 30`."""
-        if not isinstance(document, Mapping) or "tuning" not in document:
-            return document
-        tuning, rest = document["tuning"], {key: document[key] for key in document if key != "tuning"}
-        if not isinstance(tuning, Mapping) or set(tuning) != {"trials"} or "trials" in rest:
-            raise ValueError(f"'tuning' is {brief(tuning)}; say the budget once, as trials: 30")
-        return {**rest, "trials": tuning["trials"]}
 
     @model_validator(mode="after")
     def _names_and_seeds_fit(self):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
-from recsys_ae.errors import ConfigError, cut, without_secrets
+from recsys_ae.errors import ConfigError, brief, cut, without_secrets
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, SearchConfig
 from recsys_ae.settings.documents import Broken, parse
 from recsys_ae.settings.explain import checked
@@ -17,6 +17,7 @@ from recsys_ae.settings.overrides import override
 from recsys_ae.settings.schema import advice
 
 C = TypeVar("C", bound=Config)
+_BUDGET = re.compile(r"\A\s*tuning\.trials\s*=")  # of a benchmark
 
 
 def load_experiment(path: Path | str, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -25,13 +26,28 @@ def load_experiment(path: Path | str, overrides: Sequence[str] = ()) -> Experime
 
 
 def load_benchmark(path: Path | str, overrides: Sequence[str] = ()) -> BenchmarkConfig:
-    """The benchmark of a YAML file. Raises ConfigError: one sentence with file, key, and what is allowed."""
-    return _with_overrides(BenchmarkConfig, _read(Path(path)), overrides, str(path))
+    """The benchmark of a YAML file. Raises ConfigError: one sentence with file, key, and what is allowed.
+
+    `tuning: {trials: 30}` is another word for `trials: 30`, in the file as among the overrides.
+    """
+    document = _with_budget(_read(Path(path)), str(path))
+    own = [_BUDGET.sub("trials=", text) for text in overrides]
+    return _with_overrides(BenchmarkConfig, document, own, str(path))
 
 
 def load_search(path: Path | str, overrides: Sequence[str] = ()) -> SearchConfig:
     """The search of a YAML file. Raises ConfigError: one sentence with file, key, and what is allowed."""
     return _with_overrides(SearchConfig, _read(Path(path)), overrides, str(path))
+
+
+def _with_budget(document: dict[str, Any], where: str) -> dict[str, Any]:
+    """The document with its budget as `trials`."""
+    if "tuning" not in document:
+        return document
+    tuning, rest = document["tuning"], {key: document[key] for key in document if key != "tuning"}
+    if not isinstance(tuning, Mapping) or set(tuning) != {"trials"} or "trials" in rest:
+        raise ConfigError(f"{where}: 'tuning' is {brief(tuning)}; say the budget once, as trials: 30")
+    return {**rest, "trials": tuning["trials"]}
 
 
 def default_experiment(

@@ -45,7 +45,10 @@ def test_trials_are_told_one_by_one_and_the_end_says_what_mattered(config):
     outcome = succeed("tune", config, "--no-tracking", "--out", "out")
     lines = [line for line in outcome.err.splitlines() if line.startswith("trial ")]
     assert [line.split(":")[0] for line in lines] == [f"trial {n}" for n in range(1, 10)]
-    assert "the best so far" in lines[0]
+    scores = [float(line.split()[3].strip(",")) for line in lines]
+    told = [number for number, line in enumerate(lines) if "the best so far" in line]
+    assert told == [n for n, score in enumerate(scores) if all(score < other for other in scores[:n])]
+    assert len(told) > 1
     assert "9 trials in" in outcome.out
     assert "what mattered: " in outcome.out
     assert "out/best.yaml" in outcome.out
@@ -82,6 +85,26 @@ def test_a_stopped_search_goes_on_with_the_same_folder_or_with_resume(config, mo
     assert (again.code, "exists already" in again.err) == (2, True)
     other = call("tune", config, "--no-tracking", "--out", "parts", "--seed", "5")
     assert (other.code, "other settings" in other.err) == (2, True)
+
+
+def test_a_search_that_is_at_work_is_left_alone(config, monkeypatch):
+    """By the same command and by --resume, which would both go on with it if it were stopped."""
+    from recsys_ae.experiments import tune as tuning
+
+    trial, outcomes = tuning.run_trial, []
+    words = ("tune", config, "--no-tracking", "--quiet", "--trials", "2")
+
+    def with_another_beside(*given, **options):
+        place = next(Path("runs").iterdir())
+        outcomes.extend(call(*words, *more) for more in (("--out", place), ("--resume",)))
+        return trial(*given, **options)
+
+    monkeypatch.setattr(tuning, "run_trial", with_another_beside)
+    assert call(*words).code == 0
+    assert [outcome.code for outcome in outcomes] == [2] * 4
+    for outcome in outcomes:
+        assert outcome.err.count("\n") == 1
+        assert "another run writes there now" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,8 @@ def test_files_say_what_was_tried(networks):
     assert [trial["score"] for trial in document["trials"]] == [trial.score for trial in trials]
     assert document["importances"].keys() == NETWORK["space"].keys()
     assert load_search(result.folder / "search.yaml").trials == 14
+    page = (result.folder / "page.html").read_text()
+    assert f"its settings reach RMSE {result.report.metrics['rmse']:.4f}" in page
     assert RunResult.from_folder(result.folder).validation == result.validation
 
 
@@ -241,6 +243,20 @@ def test_each_trial_is_a_nested_run_with_settings_and_score(networks):
     assert tracker.models == ["model"]
     assert {"best.yaml", "trials.csv", "study.db"} <= set(tracker.artifacts)
     assert tracker.logged_params["search"]["trials"] == 14
+
+
+def test_trials_of_an_earlier_process_are_nested_runs_of_the_same_parent():
+    """Whoever looks at a search sees all of its trials, however often it was stopped."""
+    stopped, whole = RecordingTracker(), RecordingTracker()
+    with pytest.raises(KeyboardInterrupt):
+        found(search(trials=6), tracker=stopped, on_trials=stop_after(4))
+    result = found(search(trials=6), tracker=whole)
+    assert len(stopped.children) == 4
+    assert [child.name for child in whole.children] == [f"trial-{number}" for number in range(1, 7)]
+    for child, trial in zip(whole.children, result.validation.trials, strict=True):
+        assert ("validated/rmse", trial.score, None) in child.logged_metrics
+        assert child.logged_params == {f"model.{name}": value for name, value in trial.settings.items()}
+        assert child.status == "FINISHED"
 
 
 def test_the_first_trial_is_the_model_of_the_file():
@@ -260,7 +276,7 @@ def test_a_space_of_few_combinations_is_tried_whole_as_a_grid_is():
     ]
     config = BenchmarkConfig.model_validate(
         {"name": "b", "data": {"source": "ratings.csv"}, "models": entries, "reference": "grid"}
-        | {"tuning": {"trials": 12}}
+        | {"trials": 12}
     )
     split = prepare(config.data, config.split, 0)
     grid, space = (tune(e, split, config, seed=0, context=Context()).validation for e in config.models)
@@ -314,6 +330,41 @@ def test_the_latest_unfinished_search_is_found():
     with pytest.raises(KeyboardInterrupt):
         found(search(seed=3), "runs/s-20260104T000000Z", on_trials=stop_after(1))
     assert unfinished(config) == Path("runs/s-20260102T000000Z")
+
+
+def test_two_searches_do_not_share_a_study(monkeypatch):
+    """The second is refused while the first is at work, and disturbs nothing."""
+    from recsys_ae.experiments import tune as tuning
+
+    trial, refused = tuning.run_trial, []
+
+    def with_another_beside(*given, **options):
+        with pytest.raises(StorageError, match=r"study\.db: another search is at work with it") as caught:
+            tuned(search(trials=4), study=Path("study.db"))
+        refused.append(caught.value)
+        return trial(*given, **options)
+
+    monkeypatch.setattr(tuning, "run_trial", with_another_beside)
+    first = tuned(search(trials=3), study=Path("study.db"))
+    assert len(refused) == 3
+    monkeypatch.setattr(tuning, "run_trial", trial)
+    assert settings_and_scores(first) == settings_and_scores(tuned(search(trials=3)))
+    assert len(tuned(search(trials=4), study=Path("study.db")).trials) == 4
+    assert sorted(path.name for path in Path().iterdir()) == ["ratings.csv", "study.db"]
+
+
+def test_what_a_search_left_before_its_first_trial_is_nothing():
+    """The lock and half a study of a process that was killed; anything else is somebody's."""
+    folder = Path("runs/s-20260101T000000Z")
+    folder.mkdir(parents=True)
+    (folder / ".study.db.lock").touch()
+    (folder / ".study.db.0123abcd.tmp").mkdir()
+    (folder / ".study.db.0123abcd.tmp" / "study.db-journal").touch()
+    assert goes_on(folder, search())
+    with pytest.raises(ConfigError, match="no unfinished search"):
+        unfinished(search())
+    (folder / "notes.txt").touch()
+    assert not goes_on(folder, search())
 
 
 def test_a_damaged_study_is_said():

@@ -10,6 +10,7 @@ from recsys_ae.models.configs import UserAutoRecConfig
 from recsys_ae.results.trials import Trial
 from recsys_ae.settings.configs import SearchConfig
 from recsys_ae.settings.spaces import axes_of
+from recsys_ae.types import Epoch
 
 SPACE = {
     "l2": {"low": 0.01, "high": 100, "log": True},
@@ -98,6 +99,40 @@ def test_nothing_is_tried_twice_where_something_else_is_left():
     assert len({trial.settings["hidden"][0] for trial in trials}) == 25
     all_of_them = tried(study({"hidden": {"low": 1, "high": 6}}, n_trials=25), lambda s: 0.0)
     assert [trial.settings["hidden"] for trial in all_of_them] == [[n] for n in range(1, 7)]
+
+
+@pytest.mark.parametrize("first", range(1, 7))
+def test_a_search_with_more_trials_tries_what_is_left(first):
+    """Of six combinations, one by one or by leaps, each is tried once."""
+    space = {"l2": {"values": [1, 3, 10]}, "hidden": {"low": 2, "high": 3}}
+    grown = study(space, n_trials=first, seed=first)
+    while len(tried(grown, of_l2)) < 6:
+        grown.n_trials += 1 + first % 2
+    found = [(trial.settings["l2"], *trial.settings["hidden"]) for trial in grown.trials]
+    assert sorted(found) == [(l2, width) for l2 in (1, 3, 10) for width in (2, 3)]
+    grown.n_trials = 30
+    assert grown.propose() is None
+
+
+def test_values_that_are_tuples_are_recognised():
+    """From Python a list of widths may be one; kept on disk it is a list."""
+    trials = tried(study({"hidden": {"values": [(n,) for n in range(2, 14)]}}, n_trials=11), lambda s: 0.0)
+    assert len({tuple(trial.settings["hidden"]) for trial in trials}) == 11
+
+
+def test_a_trial_that_fails_late_is_worse_to_the_sampler_than_a_pruned_one():
+    """Asked of it itself: it ranks trials that did not finish by the last value of their curves."""
+    sampler = pytest.importorskip("optuna.samplers._tpe.sampler")
+    found = study()
+    for n_epochs, score, pruned in ((5, 0.9, True), (15, None, False), (0, None, False), (15, np.nan, False)):
+        settings = found.propose()
+        for number in range(n_epochs):
+            found.is_hopeless(Epoch(number, {}, 0.0, 0.0, 1, score=1 - 0.01 * number))
+        found.keep(Trial(settings, score, 1.0, n_epochs, pruned=pruned))
+    theirs = found._study(found._finished, 0)
+    scores = [sampler._get_pruned_trial_score(trial, theirs) for trial in theirs.trials]
+    assert scores[0] == (-4, pytest.approx(0.96))
+    assert scores[1:] == [(1, 0.0)] * 3
 
 
 def test_settings_without_a_score_are_avoided():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from recsys_ae.results.trials import Trial, Validation, edges_of
+from recsys_ae.metrics import NDCG, RMSE
+from recsys_ae.results.trials import Trial, Validation, best_of, edges_of
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,25 @@ from recsys_ae.results.trials import Trial, Validation, edges_of
 def test_edges_of_a_grid(values, chosen, edge):
     found = edges_of({"x": tuple(values), "y": (0,)}, {"x": chosen, "y": 0})
     assert found == ({} if edge is None else {"x": edge})
+
+
+@pytest.mark.parametrize(
+    ("scores", "lowest", "highest"),
+    [
+        ([], None, None),
+        ([None, None], None, None),
+        ([None, 2.0, 1.0, 3.0, 1.0, 3.0], 2, 3),  # the first of equal ones
+        ([math.nan, 2.0], 1, 1),
+        ([None, math.nan, math.nan], 1, 1),
+    ],
+)
+def test_the_best_trial_is_one_that_came_to_its_end(scores, lowest, highest):
+    trials = [Trial({}, score, 1.0) for score in scores]
+    assert best_of(trials, RMSE) == lowest
+    assert best_of(trials, NDCG.at(10)) == highest
+    pruned = [Trial({}, score, 1.0, pruned=True) for score in (0.0, 9.0)]
+    assert best_of(pruned, RMSE) is None
+    assert best_of([*trials, *pruned], RMSE) == lowest
 
 
 def validation(*trials: Trial, chosen: int = 0, **edges: str) -> Validation:

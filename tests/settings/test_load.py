@@ -152,6 +152,29 @@ def test_wrong_file_is_named_with_the_place(write, text, sentence):
     assert refusal(load_experiment, path) == f"{path}{sentence}"
 
 
+@pytest.mark.parametrize("budget", ["trials: 3", "tuning: {trials: 3}", ""])
+def test_the_budget_of_a_benchmark_has_two_names(write, budget):
+    """Whichever the file has, an override may have the other; the config and its YAML know one."""
+    file = write(f"{BENCHMARK}{budget}\n")
+    if budget:
+        assert load_benchmark(file).trials == 3
+    for text in ("trials=5", "tuning.trials=5", " tuning.trials =5"):
+        found = load_benchmark(file, [text])
+        assert found.trials == 5
+        assert "tuning" not in found.model_dump()
+    assert refusal(load_benchmark, file, ["tuning.trials=0"]) == (
+        "--set trials=0: 'trials' must be greater than 0, and is 0"
+    )
+
+
+@pytest.mark.parametrize("budget", ["{trials: 3, seconds: 9}", "{seconds: 9}", "3", "{trials: 3}\ntrials: 3"])
+def test_a_budget_is_said_once(write, budget):
+    file = write(f"{BENCHMARK}tuning: {budget}\n")
+    sentence = refusal(load_benchmark, file, ["trials=5"])
+    assert sentence.startswith(f"{file}: 'tuning' is ")
+    assert sentence.endswith("; say the budget once, as trials: 30")
+
+
 def test_benchmark_refers_to_its_models(write):
     path = write(BENCHMARK.replace("reference: biases", "reference: bias"))
     assert refusal(load_benchmark, path) == f"{path}: reference 'bias' is none of the models: biases, als"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ AGAIN = ("train", *_RUN, "again")
 RESUME = (*TRAIN, "--resume")
 RECOMMEND = ("recommend", "out/model", "--out", "lists.parquet")
 BENCHMARK = ("benchmark", "two.yaml", "--no-tracking", "--quiet", "--out", "out")
+TUNE = ("tune", "search.yaml", "--no-tracking", "--quiet", "--out", "out")
 UPLOAD = ("upload", "out", "--tracking-uri", "sqlite:///mlflow.db")
 
 
@@ -36,6 +38,13 @@ def write_benchmark(folder: Path) -> None:
         "name: two\ndata: {source: ratings.csv}\nreference: biases\nseeds: [0]\nmodels:\n"
         "- {name: biases, model: {kind: biases}}\n"
         "- {name: biased-mf, model: {kind: biased-mf, factors: 2, iterations: 3}}\n"
+    )
+
+
+def write_search(folder: Path) -> None:
+    (folder / "search.yaml").write_text(
+        "name: search\ndata: {source: ratings.csv}\ntrials: 3\n"
+        "model: {kind: biased-mf, factors: 2, iterations: 3}\nspace: {l2: {low: 1, high: 100, log: true}}\n"
     )
 
 
@@ -90,6 +99,11 @@ def _to_compare(commands: Commands, folder: Path) -> None:
     write_benchmark(folder)
 
 
+def _to_search(commands: Commands, folder: Path) -> None:
+    _ratings(commands, folder)
+    write_search(folder)
+
+
 def _interrupted(commands: Commands, folder: Path) -> None:
     _ratings(commands, folder)
     assert commands.run(folder, TRAIN, stop_at=2).code == 0
@@ -127,6 +141,15 @@ def _compared(folder: Path) -> Any:
     return None if any(model["error"] for model in models) else [model["metrics"] for model in models]
 
 
+def _searched(folder: Path) -> Any:
+    """What a search found; None where it did not end, and goes on with its trials, or anew."""
+    recover(folder / "out")
+    if not (folder / "out" / "result.json").exists():
+        return None
+    trials = json.loads((folder / "out" / "trials.json").read_text())["trials"]
+    return essence(folder / "out"), [(trial["settings"], trial["score"]) for trial in trials]
+
+
 def _uploaded(folder: Path) -> Any:
     return essence(folder / "out")[1:]
 
@@ -136,6 +159,7 @@ JOBS = {
     "resume": Job(RESUME, _interrupted, _run_at("out"), before=True),
     "recommend": Job(RECOMMEND, _with_lists, _lists, before=True),
     "benchmark": Job(BENCHMARK, _to_compare, _compared),
+    "tune": Job(TUNE, _to_search, _searched),
     "upload": Job(UPLOAD, _with_store, _uploaded, before=True),
 }
 

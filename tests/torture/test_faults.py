@@ -9,8 +9,15 @@ import pytest
 from torture.jobs import JOBS, Tortured
 
 MODES = ("full", "broken", "killed")
-LONG = ("benchmark", "upload")
-SHORT = {"train": 67, "resume": 73, "recommend": 3, "benchmark": 199, "upload": 151}  # one call of so many
+LONG = ("benchmark", "tune", "upload")
+SHORT = {
+    "train": 67,
+    "resume": 73,
+    "recommend": 3,
+    "benchmark": 199,
+    "tune": 199,
+    "upload": 151,
+}  # one call of so many
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -15,7 +15,7 @@ def test_a_few_kills(name, commands, tmp_path, capsys):
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("name", ["train", "recommend"])
+@pytest.mark.parametrize("name", ["train", "recommend", "tune"])
 def test_a_hundred_kills(name, commands, tmp_path, capsys):
     kill(name, 100, commands, tmp_path, capsys)
 
