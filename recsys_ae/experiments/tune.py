@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import inf, prod
 from pathlib import Path
 from typing import Any
 
-from recsys_ae.errors import ConfigError, RecsysError, StorageError
+from recsys_ae.errors import ConfigError, DataError, RecsysError, StorageError
+from recsys_ae.evaluation.configs import EvaluationConfig
 from recsys_ae.evaluation.validation import Validator, validation_metric
 from recsys_ae.experiments.fit import Fit
 from recsys_ae.experiments.trial import Proposals, Task, origin, run_trial
 from recsys_ae.files import sole_holder
+from recsys_ae.metrics import Metric, main_metrics
 from recsys_ae.models.configs import ModelConfig
 from recsys_ae.reporting.tables import figure_text
 from recsys_ae.results.search import settings_text
@@ -140,7 +142,11 @@ def tune(
         validator = Validator.of(held_back, metric, config.evaluation)
         task = Task(entry, held_back.train, validator, seed, context, tracker or NullTracker())
         with _proposals(task, config, split, study) as proposals:
-            return _tried(task, proposals, on_trials, most_seconds=_most_seconds(config))
+            tuned, winner = _tried(task, proposals, on_trials, most_seconds=_most_seconds(config))
+        if winner is None:  # of an earlier process
+            return tuned
+        also = _other_scores(tuned.model, winner, held_back, metric, config.evaluation)
+        return replace(tuned, validation=replace(tuned.validation, also=also))
     except RecsysError as error:
         settings, model = options[0]
         if len(options) > 1 or entry.space or model.trains_in_epochs:
@@ -210,7 +216,8 @@ def _tried(
     on_trials: Callable[[Sequence[Trial]], None],
     *,
     most_seconds: float,
-) -> Tuned:
+) -> tuple[Tuned, Fit | None]:
+    """What was found, and the winner's fit, if it was made here."""
     best: Fit | None = None
     failure: RecsysError | None = None
     trials = proposals.trials
@@ -236,4 +243,16 @@ def _tried(
         task.metric.key, tuple(trials), winner, proposals.edges(settings), proposals.importances()
     )
     model = changed(task.entry.model, settings, where=origin(task.entry))
-    return Tuned(model, validation, best if model.trains_in_epochs else None)
+    return Tuned(model, validation, best if model.trains_in_epochs else None), best
+
+
+def _other_scores(
+    model: ModelConfig, winner: Fit, held_back: Split, metric: Metric, evaluation: EvaluationConfig
+) -> dict[str, float]:
+    """The scores of the winner by those main metrics that did not choose it, as far as it has them."""
+    found = {}
+    for other in main_metrics(evaluation.cutoffs[0]):
+        if other != metric and getattr(model, other.needs):
+            with suppress(DataError):  # nothing held back that this metric could judge by
+                found[other.key] = Validator.of(held_back, other, evaluation)(winner.trained.model)
+    return found

@@ -52,10 +52,9 @@ class Entry:
         return [run.validation for run in self.runs if run.validation is not None]
 
     def validation_means(self) -> dict[str, float]:
-        """The mean validation score of the chosen models, under the key of its metric; nothing where one of
-        them has none."""
-        scores = [{v.metric: v.score} if v.score is not None else {} for v in self.validations()]
-        return {name: fmean(values) for name, values in _shared(scores)}
+        """Metric -> mean validation score of the chosen models, of the metrics that all of them have; first
+        that which chose them."""
+        return {name: fmean(values) for name, values in _shared([v.scores() for v in self.validations()])}
 
     def costs(self) -> dict[str, float]:
         """Means of the times over seeds, and the highest memory of any run; the time of an epoch where there
@@ -190,9 +189,8 @@ def short_table(result: BenchmarkResult) -> tuple[Table, tuple[str, ...]]:
         if entry.error is not None:
             return cells
         cells |= entry.means() | _cost_cells(entry)
-        cells["validation"] = ", ".join(
-            f"{figure_text(name, value)} {_label(name)}" for name, value in entry.validation_means().items()
-        )
+        for name, value in list(entry.validation_means().items())[:1]:
+            cells["validation"] = f"{figure_text(name, value)} {_label(name)}"
         return cells | _difference_cells(entry, result, columns_of, difference_text)
 
     columns = ["model", "validation", *(m.key for m in metrics), *columns_of.values(), "fit s", "memory MB"]

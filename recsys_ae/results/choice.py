@@ -17,8 +17,8 @@ _MODEL = "model"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The best of the `n` models that were chosen by the same metric of lists. `score`: its validation score,
-    the mean over seeds; `folder`: its model of the first seed."""
+    """The best of the `n` models that have validation scores by the same metric of lists. `score`: that of
+    this one, the mean over seeds; `folder`: its model of the first seed."""
 
     name: str
     folder: Path
@@ -35,7 +35,7 @@ def is_benchmark(folder: Path) -> bool:
 def best_ranker(folder: Path) -> Choice:
     """The model of a benchmark whose lists are best, by validation ratings: the test part chooses nothing.
 
-    Models that were chosen by how well they predict ratings have no such score, and are left out. Raises
+    Models that were chosen by how well they predict ratings are told apart by their lists, too. Raises
     StorageError for a folder that is no benchmark, where no model has such a score, and where scores are of
     several metrics, which cannot be compared.
     """
@@ -70,15 +70,19 @@ def first_of(scores: Mapping[str, tuple[str, float]]) -> str | None:
 def validation_scores(
     models: Iterable[Mapping[str, Any]], wanted: Callable[[str], bool]
 ) -> dict[str, tuple[str, float]]:
-    """Name -> metric and mean score, of the models (as in a benchmark's document) that a `wanted` metric
-    chose for every seed."""
+    """Name -> metric and mean score, of the models (as in a benchmark's document) that have a score by a
+    `wanted` metric for every seed: by that which chose them, or else by another."""
     found = {}
     for model in models:
         chosen = model.get("validation", [])  # none where it failed
-        keys = {each["metric"] for each in chosen}
-        scores = [each["score"] for each in chosen]
-        if model["error"] is None and len(keys) == 1 and None not in scores:
-            key = keys.pop()
-            if wanted(key):
-                found[model["name"]] = key, fmean(scores)
+        pairs = [pair for each in chosen if (pair := _score(each, wanted)) is not None]
+        keys = {key for key, _ in pairs}
+        if model["error"] is None and len(keys) == 1 and len(pairs) == len(chosen):
+            found[model["name"]] = keys.pop(), fmean(score for _, score in pairs)
     return found
+
+
+def _score(validation: Mapping[str, Any], wanted: Callable[[str], bool]) -> tuple[str, float] | None:
+    """Metric and score of a chosen model. Results of older versions have but that which chose it."""
+    scores = {validation["metric"]: validation["score"], **validation.get("also", {})}
+    return next(((key, score) for key, score in scores.items() if wanted(key) and score is not None), None)

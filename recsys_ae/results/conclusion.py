@@ -88,13 +88,15 @@ def _has(entry: Entry, metric: Metric) -> bool:
 
 
 def _scores(result: BenchmarkResult, metric: Metric) -> dict[str, tuple[str, float]]:
-    """Name -> what it was chosen by and its mean validation score, of the models that have `metric` and were
-    chosen by one of its family."""
+    """Name -> a metric and its mean validation score, of the models that have `metric` and validation scores
+    by one of its family."""
     rows = [
         {
             "name": entry.config.name,
             "error": entry.error,
-            "validation": [{"metric": v.metric, "score": _number(v.score)} for v in entry.validations()],
+            "validation": [
+                {"metric": v.metric, "score": _number(v.score), "also": v.also} for v in entry.validations()
+            ],
         }
         for entry in result.entries
         if _has(entry, metric)

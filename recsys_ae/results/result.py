@@ -190,7 +190,7 @@ def _read_validation(document: Mapping[str, Any] | None) -> Validation | None:
         return None
     trials = tuple(_record(Trial, trial) for trial in document["trials"])
     found = (document["metric"], trials, document["chosen"], document["edges"])
-    return Validation(*found, document.get("importances", {}))
+    return Validation(*found, document.get("importances", {}), document.get("also", {}))
 
 
 def _read_report(folder: Path, document: Mapping[str, Any]) -> Report:

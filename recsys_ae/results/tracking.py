@@ -138,8 +138,8 @@ def _model(config: ExperimentConfig, result: RunResult, tags: Mapping[str, str])
     """The model with its settings, its validation score and its test metrics; undefined ones are left out."""
     origin, validation = result.origin, result.validation
     chosen = {}
-    if validation is not None and validation.score is not None:
-        chosen[f"validated/{validation.metric}"] = validation.score
+    if validation is not None:
+        chosen = {f"validated/{name}": score for name, score in validation.scores().items()}
     return ModelRecord(
         kind=config.model.kind,
         params={"model": config.model.model_dump(mode="json")},

@@ -55,13 +55,15 @@ class Validation:
     """All trials in their order. `metric`: the key of what they are scored by; `chosen`: which of them won;
     `edges`: of its settings those at an edge of their grid, see `edges_of`, or near an end of their range.
     `importances`: how much each searched setting decided which trials were among the best, as shares of 1;
-    empty where that is not known."""
+    empty where that is not known. `also`: what the winner reaches on the same ratings by other metrics, which
+    chose nothing here: so that models that were chosen by different ones can be told apart."""
 
     metric: str
     trials: tuple[Trial, ...]
     chosen: int = 0
     edges: dict[str, Edge] = field(default_factory=dict)
     importances: dict[str, float] = field(default_factory=dict)
+    also: dict[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Validation({len(self.trials)} trials, {self.metric} {self.score} of trial {self.chosen + 1})"
@@ -75,6 +77,10 @@ class Validation:
         """The validation score of the winner."""
         return self.winner.score
 
+    def scores(self) -> dict[str, float]:
+        """Metric -> validation score of the winner, first by that which chose it, as far as there are any."""
+        return ({} if self.score is None else {self.metric: self.score}) | self.also
+
     @property
     def seconds(self) -> float:
         """What all trials took together."""
@@ -84,6 +90,7 @@ class Validation:
         return {
             "metric": self.metric,
             "score": self.score,
+            "also": self.also,
             "settings": self.winner.settings,
             "edges": self.edges,
             "importances": self.importances,

@@ -17,6 +17,8 @@ from toys import fit
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.histories import UserBatch
 from recsys_ae.evaluation.comparison import holm
+from recsys_ae.evaluation.configs import EvaluationConfig
+from recsys_ae.evaluation.evaluator import evaluate
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.models.configs import BiasesConfig
@@ -66,7 +68,7 @@ def by_name(answer: dict) -> dict[str, dict]:
 
 def test_lists_of_a_benchmark_are_those_of_its_best_ranker(answer):
     found = succeed("recommend", "out", "--users", "u003,u007", "-n", 2, "--history", 3, "--json")
-    assert "als: its lists are the best of 1 models by validation (ndcg_at_10 " in found.err
+    assert "als: its lists are the best of 3 models by validation (ndcg_at_10 " in found.err
     named = succeed("recommend", "out/als/seed-0/model", "--users", "u003,u007", "-n", 2, "--json")
     assert found.document["rows"] == named.document["rows"]
     assert [line["user"] for line in found.document["histories"]] == ["u003"] * 3 + ["u007"] * 3
@@ -380,14 +382,43 @@ def test_runs_that_count_other_hits_are_listed_but_not_paired(ratings, store):
     )
 
 
+def by_metric(row):
+    """Its validation scores of the only seed."""
+    return {key: score for one in row.get("validation", []) for key, score in
+            ({one["metric"]: one["score"]} | one["also"]).items()}  # fmt: skip
+
+
+def test_models_of_ratings_are_told_apart_by_their_lists_too(ratings, store):
+    """On validation ratings, as the models of lists are; recomputed here from the split of validation."""
+    Path("two.yaml").write_text(
+        f"name: two\ndata: {{source: {ratings}}}\nreference: biases\nmodels:\n"
+        "- {name: biases, model: {kind: biases}}\n- {name: biased-mf, model: {kind: biased-mf, factors: 3}}\n"
+    )
+    rows = by_name(succeed("benchmark", "two.yaml", "--no-tracking", "--out", "two", "--json").document)
+    split = prepare(DataConfig(source=str(ratings)), RandomSplitConfig(), 0)
+    held_back = validation_split(split, share=0.05)
+    report = evaluate(fit(BiasesConfig(), held_back.train), held_back, EvaluationConfig())
+    found = by_metric(rows["biases"])
+    assert list(found) == ["rmse", "ndcg_at_10"]
+    assert found["ndcg_at_10"] == pytest.approx(report.metrics["ndcg_at_10"])
+    best = max(rows, key=lambda name: by_metric(rows[name])["ndcg_at_10"])
+    told = succeed("recommend", "two", "--users", "u003", "-n", 1, "--json")
+    assert told.err.startswith(f"{best}: its lists are the best of 2 models by validation")
+    table = Path("two/table.csv").read_text().splitlines()[0]
+    assert table.startswith("model,validation rmse,validation ndcg_at_10,")
+
+
 def test_untracked_benchmark_is_uploaded_whole(config, store):
     one_seed = ("--no-tracking", "--set", "seeds=[0]", "--out", "out", "--json")
     rows = by_name(compared(config, *one_seed).document)
     uploaded = succeed("upload", "out", "--json").document
     assert uploaded["runs"] == 3
     parent = next(run for run in experiment_runs("ratings") if run.run_id == uploaded["run_id"])
-    assert parent.metrics["best/ndcg_at_10"] == rows["als"]["metrics"]["test/ndcg_at_10"]
-    assert parent.tags["best/ndcg_at_10"] == "als"
+    scores = {name: by_metric(row).get("ndcg_at_10", -1) for name, row in rows.items()}
+    best = max(scores, key=scores.__getitem__)
+    assert parent.metrics["best/ndcg_at_10"] == rows[best]["metrics"]["test/ndcg_at_10"]
+    assert parent.metrics["best/validation/ndcg_at_10"] == scores[best]
+    assert parent.tags["best/ndcg_at_10"] == best
     assert parent.tags["mlflow.note.content"].startswith(Path("out/table.md").read_text()[:500])
     runs = succeed("compare", "ratings", "--metric", "test/ndcg_at_10", "--json").document["runs"]
     assert {run["name"] for run in runs} == {"biases-seed-0", "als-seed-0", "u-autorec-seed-0"}

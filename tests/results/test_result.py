@@ -94,6 +94,7 @@ def test_document_is_nested_and_names_metrics_as_they_are_tracked(folder):
         "validation": {
             "metric": "rmse",
             "score": 0.75,
+            "also": {},
             "settings": {"l2": 3.0},
             "edges": {"l2": "highest"},
             "importances": {},
