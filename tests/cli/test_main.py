@@ -116,8 +116,9 @@ def test_ui_says_open_when_the_page_answers_and_leaves_no_server_behind(store, m
     """In place of MLflow a server that answers after a while, and tells the number of its process."""
     port = free_port()
     slow = (
-        "import http.server, os, pathlib, time; time.sleep(1); pathlib.Path('pid').write_text(str(os.getpid()));"
-        f"http.server.HTTPServer(('127.0.0.1', {port}), http.server.SimpleHTTPRequestHandler).serve_forever()"
+        "import os, pathlib, time; from http.server import HTTPServer, SimpleHTTPRequestHandler;"
+        "time.sleep(1); pathlib.Path('pid').write_text(str(os.getpid()));"
+        f"HTTPServer(('127.0.0.1', {port}), SimpleHTTPRequestHandler).serve_forever()"
     )
     monkeypatch.setattr("recsys_ae.tracking.store.ui_command", lambda *given, **named: (
         [sys.executable, "-c", slow], {}))  # fmt: skip

@@ -87,7 +87,8 @@ def test_what_is_no_id_is_refused_in_a_sentence(kind, user, served):
 
 
 @pytest.mark.parametrize("kind", ["numbers", "texts"])
-@pytest.mark.parametrize("body", ["", "{", "3", "[]", b"\xff", '{"x": 1}', '{"instances": [1]}', '{"inputs": {}}',
+@pytest.mark.parametrize("body", ["", "{", "3", "[]", b"\xff", '{"x": 1}', '{"instances": [1]}',
+                                  '{"inputs": {}}',
                                   '{"dataframe_split": 3}', '{"dataframe_records": [{"x": 1}]}',
                                   '{"dataframe_split": {"columns": ["user"], "data": [[1, 2]]}}',
                                   '{"dataframe_records": [{"user": 3}], "params": [1]}'])  # fmt: skip
