@@ -21,7 +21,7 @@ from recsys_ae.metrics import main_metrics
 from recsys_ae.models.configs import ModelConfig, with_epochs
 from recsys_ae.models.fit import fit as fit_model
 from recsys_ae.reporting.progress import Planned
-from recsys_ae.results.benchmark import BenchmarkResult, Entry
+from recsys_ae.results.benchmark import STOPPED, BenchmarkResult, Entry
 from recsys_ae.results.benchmark_page import write_benchmark
 from recsys_ae.results.tracking import ENTRY_TAG, track_benchmark, track_findings, track_tables
 from recsys_ae.results.trials import Trial
@@ -32,7 +32,6 @@ from recsys_ae.training.interrupts import Terminated
 from recsys_ae.training.runner import Context, ignore
 
 log = logging.getLogger(__name__)
-STOPPED = "not run: stopped"
 
 
 def run_benchmark(

@@ -113,7 +113,8 @@ def value_figures(result: BenchmarkResult, of: Measured, series: Mapping[str, st
     )
     alone = (
         f"Bars: 95 % intervals of each model alone, for what {over}. All models meet the same users, so that "
-        "two of them may differ although their bars overlap. Grey band: the reference."
+        "two of them may differ although their bars overlap."
+        + (" Grey band: the reference." if result.config.reference in of.estimates else "")
         + (" Arrow: beyond the axis." if of.far else "")
     )
     yield marks_figure(f"{metric.label} on the test part", marks, axis=of.axis, note=alone)

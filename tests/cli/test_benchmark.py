@@ -20,6 +20,7 @@ from recsys_ae.evaluation.comparison import holm
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.models.configs import BiasesConfig
+from recsys_ae.results.summary import parent_tags
 from recsys_ae.splitting.configs import RandomSplitConfig
 from recsys_ae.splitting.make import validation_split
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
@@ -287,7 +288,7 @@ def test_full_table_has_no_column_without_meaning(config):
     assert columns[-2:] == ["memory MB", "rmse to biases"]
     assert not [name for name in columns if "before refit" in name]
     assert "gave up a share" not in Path("plain/page.html").read_text()
-    early = "Of these, u-autorec, broken gave up a share of 0.05 to choose their epoch by"
+    early = "Of these, u-autorec gave up a share of 0.05 to choose their epoch by"
     assert f"{early}, and were then fitted anew" in Path("tuned/page.html").read_text()
     compared(config, *words[:2], "--set", "validation.refit=false", "--set", "trials=2", "--out", "early")
     assert f"{early}; other models were fitted to all" in Path("early/page.html").read_text()
@@ -438,7 +439,40 @@ def test_a_benchmark_that_is_stopped_ends_as_stopped_commands_do(
     assert outcome.code == code
     assert f"stopped by {name}" in outcome.err
     assert ("biases" in outcome.out) == (number == signal.SIGINT)  # nobody reads what others end
-    assert Path("out/page.html").exists()
+    said = "Stopped after 1 of 2 models; not run, or not with every seed: mean."
+    assert Path("out/table.md").read_text().startswith(f"{said}\n")
+    if number == signal.SIGINT:
+        assert outcome.out.startswith(f"{said}\n")
+    page = Path("out/page.html").read_text()
+    assert said in page
+    for text in (outcome.out, page):
+        assert "failed" not in text.lower()
+        assert "Without a result" not in text
+    document = json.loads(Path("out/result.json").read_text())
+    assert parent_tags(document)["not_run"] == "mean"
+    assert "failed" not in parent_tags(document)
+
+
+def test_what_never_ran_is_said_of_nothing_on_the_page(ratings, here, monkeypatch):
+    """Neither of the epochs of models without a result, nor of differences to a reference without one."""
+    from recsys_ae.experiments import benchmark as benchmarks
+
+    def stop_at_the_second(*given, run=benchmarks.run_on, **options):
+        if Path("out/biases/seed-0").exists():
+            raise KeyboardInterrupt
+        return run(*given, **options)
+
+    monkeypatch.setattr(benchmarks, "run_on", stop_at_the_second)
+    net = "{kind: u-autorec, hidden: [3], training: {epochs: 2}}"
+    Path("two.yaml").write_text(
+        f"name: two\ndata: {{source: '{ratings}'}}\nreference: net\nmodels:\n"
+        f"- {{name: biases, model: {{kind: biases}}}}\n- {{name: net, model: {net}}}\n"
+    )
+    assert call("benchmark", "two.yaml", "--no-tracking", "--out", "out", "--quiet").code == 130
+    page = Path("out/page.html").read_text()
+    assert "gave up a share" not in page
+    assert "are paired" not in page
+    assert "Grey band" not in page
 
 
 def test_runs_of_different_relevance_each_show_their_own(ratings, store):
