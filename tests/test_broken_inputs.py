@@ -198,7 +198,7 @@ OPTIONS: list[tuple[str, str]] = [
     ('recommend nowhere --out a.csv',
      'nowhere: no such model folder; give a folder, runs:/RUN_ID/model, models:/ID, '
      'models:/NAME/VERSION or models:/NAME@ALIAS'),
-    ('recommend nowhere',
+    ('recommend nowhere --users all',
      'give --out recs.parquet (or .csv) for the lists of all users, or name a few users, such '
      'as --users 12,40'),
     ('recommend . --out a.csv',

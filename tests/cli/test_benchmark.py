@@ -67,7 +67,7 @@ def by_name(answer: dict) -> dict[str, dict]:
 
 def test_lists_of_a_benchmark_are_those_of_its_best_ranker(answer):
     found = succeed("recommend", "out", "--users", "u003,u007", "-n", 2, "--history", 3, "--json")
-    assert "als: its lists are the best of 1 models by validation (ndcg_at_10 " in found.err
+    assert "als: the only model chosen by its lists (validation ndcg_at_10 " in found.err
     named = succeed("recommend", "out/als/seed-0/model", "--users", "u003,u007", "-n", 2, "--json")
     assert found.document["rows"] == named.document["rows"]
     assert [line["user"] for line in found.document["histories"]] == ["u003"] * 3 + ["u007"] * 3
