@@ -172,7 +172,7 @@ CONFIGS: list[tuple[str, str, str, str]] = [
     ('try.yaml', BENCHMARK + 'trials: 0\n', 'benchmark try.yaml --no-tracking',
      "try.yaml: 'trials' must be greater than 0, and is 0"),
     ('try.yaml', EXPERIMENT, 'benchmark try.yaml --no-tracking',
-     "try.yaml: no setting 'model'; did you mean 'models'? (one of 3 mistakes)"),
+     'try.yaml is an experiment: recsys-ae train try.yaml'),
 ]  # fmt: skip
 
 # a command, the sentence
