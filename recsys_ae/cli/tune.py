@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,7 +67,7 @@ def tune(
         with (
             new_folder(found, place, goes_on=lambda folder: goes_on(folder, found)) as folder,
             trial_bar(found, metric=metric, quiet=quiet) as bar,
-            _saying_what_is_kept(bar, folder, "--resume" if out is None else f"--out {out}"),
+            _saying_what_is_kept(bar, folder, "--resume" if out is None else f"--out {quote(str(out))}"),
         ):
             tracker = options.make_tracker(
                 experiment or found.data.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
@@ -108,5 +109,7 @@ def _show(result: RunResult, *, ranks: bool) -> None:
         tell(f"what mattered: {', '.join(shares)}")
     show_run(result, ranks=ranks)
     if result.fit.interrupted:
-        tell(f"the same command with --out {result.folder} goes on with the fit of the best settings")
+        tell(
+            f"the same command with --out {quote(str(result.folder))} goes on with the fit of the best settings"
+        )
     tell(f"the best settings are in {result.folder / BEST} (for train); beside it {TRIALS_CSV} and {PAGE}")
