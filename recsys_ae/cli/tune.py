@@ -109,7 +109,6 @@ def _show(result: RunResult, *, ranks: bool) -> None:
         tell(f"what mattered: {', '.join(shares)}")
     show_run(result, ranks=ranks)
     if result.fit.interrupted:
-        tell(
-            f"the same command with --out {quote(str(result.folder))} goes on with the fit of the best settings"
-        )
+        folder = quote(str(result.folder))
+        tell(f"the same command with --out {folder} goes on with the fit of the best settings")
     tell(f"the best settings are in {result.folder / BEST} (for train); beside it {TRIALS_CSV} and {PAGE}")
