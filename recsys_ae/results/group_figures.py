@@ -53,6 +53,8 @@ def _groups(
     what = "activity of users" if word == "users" else "popularity of items"
     unit = f"({metric.unit})"
     alone = {name: by_activity(of, metric, groups) for name, of in known.items()}
+    if len({of.value for row in alone.values() for of in row if not math.isnan(of.value)}) < 2:
+        return  # such as lists that hold the whole catalogue
     yield _figure(
         f"{metric.label} by {what}",
         alone,
@@ -61,6 +63,7 @@ def _groups(
         word,
         axis=f"{metric.label} {unit}, {metric.direction}",
         note=f"{_of_groups(metric, word)} {_ALONE.format(word=word)}",
+        most=metric.most,
     )
     base = known.pop(reference, None)
     if base is not None and known:
@@ -87,6 +90,7 @@ def _figure(
     axis: str,
     note: str,
     zero: str = "",
+    most: float = math.inf,
 ) -> Figure:
     lines = [
         Line(name, series[name], [Point(name, "", x, of.value, of.low, of.high) for x, of in enumerate(row)])
@@ -102,6 +106,7 @@ def _figure(
         groups=[(label, f"{n:,}") for label, n in zip(labels, counts, strict=True)],
         note=note,
         zero=zero,
+        most=most,
     )
 
 

@@ -475,6 +475,22 @@ def test_what_never_ran_is_said_of_nothing_on_the_page(ratings, here, monkeypatc
     assert "Grey band" not in page
 
 
+def test_lists_that_hold_the_whole_catalogue_tell_nothing_and_that_is_said(here):
+    """No figure is bold, and there is none by popularity."""
+    write_ratings(Path("few.csv"), n_users=150, n_items=10)
+    models = "[{name: a, model: {kind: biases}}, {name: b, model: {kind: popularity}}]"
+    Path("few.yaml").write_text(f"name: few\ndata: {{source: few.csv}}\nreference: a\nmodels: {models}\n")
+    err = succeed("benchmark", "few.yaml", "--no-tracking", "--out", "out", "--quiet").err
+    assert err.count("lists of 10 hold the whole catalogue of 10 items") == 1
+    (row, *_) = (line for line in Path("out/table.md").read_text().splitlines() if line.startswith("| a |"))
+    assert "**1.0000**" not in row
+    page = Path("out/page.html").read_text()
+    assert "Recall@10 by popularity" not in page
+    train = ("train", "--data", "few.csv", "--no-tracking", "--model")
+    assert "the whole catalogue" in succeed(*train, "popularity").err
+    assert "the whole catalogue" not in succeed(*train, "mean").err
+
+
 def test_runs_of_different_relevance_each_show_their_own(ratings, store):
     words = ("train", "--data", ratings, "--model", "biased-mf", "--set", "iterations=2", "--set")
     succeed(*words, "evaluation.relevant=5", "--out", "a")
