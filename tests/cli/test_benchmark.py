@@ -491,6 +491,23 @@ def test_lists_that_hold_the_whole_catalogue_tell_nothing_and_that_is_said(here)
     assert "the whole catalogue" not in succeed(*train, "mean").err
 
 
+@pytest.mark.parametrize(
+    ("split", "read"),
+    [("{kind: users, test_share: 0.5}", "fold-in ratings"), ("{kind: random}", "training ratings")],
+)
+def test_the_page_says_what_was_read_of_test_users_and_has_no_tiny_groups(here, split, read):
+    write_ratings(Path("r.csv"), n_users=400, n_items=40)
+    models = "[{name: a, model: {kind: popularity}}, {name: b, model: {kind: item-knn}}]"
+    text = f"name: r\ndata: {{source: r.csv}}\nsplit: {split}\nreference: a\nmodels: {models}\n"
+    Path("r.yaml").write_text(text)
+    succeed("benchmark", "r.yaml", "--no-tracking", "--out", "out", "--quiet")
+    page = Path("out/page.html").read_text()
+    assert f"Users in groups by how many {read} they have." in page
+    assert f"{read}; below, how many users" in page
+    assert re.search(rf"test users with (5 to 30 )?{read}\.", page)
+    assert "by popularity of items" not in page  # 40 of them are no groups
+
+
 def test_runs_of_different_relevance_each_show_their_own(ratings, store):
     words = ("train", "--data", ratings, "--model", "biased-mf", "--set", "iterations=2", "--set")
     succeed(*words, "evaluation.relevant=5", "--out", "a")
