@@ -172,7 +172,7 @@ CONFIGS: list[tuple[str, str, str, str]] = [
     ('try.yaml', BENCHMARK + 'trials: 0\n', 'benchmark try.yaml --no-tracking',
      "try.yaml: 'trials' must be greater than 0, and is 0"),
     ('try.yaml', EXPERIMENT, 'benchmark try.yaml --no-tracking',
-     "try.yaml: no setting 'model'; did you mean 'models'? (one of 3 mistakes)"),
+     'try.yaml is an experiment: recsys-ae train try.yaml'),
 ]  # fmt: skip
 
 # a command, the sentence
@@ -198,7 +198,7 @@ OPTIONS: list[tuple[str, str]] = [
     ('recommend nowhere --out a.csv',
      'nowhere: no such model folder; give a folder, runs:/RUN_ID/model, models:/ID, '
      'models:/NAME/VERSION or models:/NAME@ALIAS'),
-    ('recommend nowhere',
+    ('recommend nowhere --users all',
      'give --out recs.parquet (or .csv) for the lists of all users, or name a few users, such '
      'as --users 12,40'),
     ('recommend . --out a.csv',

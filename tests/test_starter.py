@@ -42,24 +42,29 @@ def test_all_configs_are_written_and_said_and_stay_where_they_are_the_same(here)
 
 
 def test_another_folder_is_made_and_the_way_there_is_said(here):
-    told = succeed("init", "a/study").out
-    assert files_in(here / "a/study/configs") == files_in(ROOT / "configs")
-    assert "next:   cd a/study\n" in told
+    told = succeed("init", "a/my study").out
+    assert files_in(here / "a/my study/configs") == files_in(ROOT / "configs")
+    assert "next:   cd 'a/my study'\n" in told
 
 
 @pytest.mark.parametrize("makes", ["text", "folder"])
-def test_what_differs_is_named_and_nothing_is_written(here, makes):
-    theirs = here / "configs/benchmarks/ml-100k.yaml"
+def test_what_was_edited_stays_and_is_named_and_the_rest_is_written(here, makes):
+    name = "benchmarks/ml-100k.yaml"
+    theirs = here / "configs" / name
     if makes == "text":
         theirs.parent.mkdir(parents=True)
         theirs.write_text("name: ml-100k\n")
     else:
         theirs.mkdir(parents=True)
-    before = files_in(here)
-    refused = call("init")
-    assert refused.code == 2
-    assert refused.err.startswith("error: configs/benchmarks/ml-100k.yaml: not those of this version; ")
-    assert files_in(here) == before
+    expected = files_in(ROOT / "configs") | files_in(here / "configs")
+    if makes == "folder":
+        del expected[name]
+    told = succeed("init").out
+    assert f"edited, and left as they are: {name}\n" in told
+    assert files_in(here / "configs") == expected
+    again = succeed("init", "--json").document
+    assert (again["written"], again["edited"]) == ([], [name])
+    assert len(again["present"]) == len(files_in(ROOT / "configs")) - 1
 
 
 def test_a_file_in_place_of_the_folder_is_refused_in_a_sentence(here):

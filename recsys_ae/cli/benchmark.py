@@ -39,7 +39,7 @@ def benchmark(
 
     found = load_benchmark(config, overrides or [])
     with answering(as_json=as_json) as say:
-        from recsys_ae.experiments.benchmark import STOPPED, planned, run_benchmark
+        from recsys_ae.experiments.benchmark import planned, run_benchmark
         from recsys_ae.experiments.tune import check_budgets
         from recsys_ae.reporting.progress import can_watch, run_bar
         from recsys_ae.results.conclusion import document_of
@@ -62,9 +62,10 @@ def benchmark(
             on_run = bar.run if silent else _tell
             result = run_benchmark(found, folder, context, tracker, on_run=on_run, on_trials=bar.trials)
         say(document_of(result), lambda: _show(result))
-    errors = {entry.error for entry in result.entries} - {None}
-    if errors:
-        raise typer.Exit(options.EXIT_STOPPED if STOPPED in errors else 1)
+    if any(entry.was_stopped for entry in result.entries):
+        raise typer.Exit(options.EXIT_STOPPED)
+    if any(entry.has_failed for entry in result.entries):
+        raise typer.Exit(1)
 
 
 def _tell(run: Planned) -> None:

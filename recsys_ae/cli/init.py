@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -21,7 +23,7 @@ def init(
 ) -> None:
     """Write the configs to start from.
 
-    Experiments, benchmarks and searches go to FOLDER/configs. Files that differ are not replaced.
+    Experiments, benchmarks and searches go to FOLDER/configs. What is there already is not replaced.
     """
     with answering(as_json=as_json) as say:
         from recsys_ae.settings.starter import Started, start
@@ -29,11 +31,12 @@ def init(
         def show(found: Started) -> None:
             there = f", {len(found.present)} were there already" if found.present else ""
             tell(f"{found.folder}: {len(found.written)} configs written{there}")
+            if found.edited:
+                tell(f"edited, and left as they are: {', '.join(found.edited)}")
             if folder.resolve() != Path.cwd():
-                tell(f"next:   cd {folder}")
+                tell(f"next:   cd {quote(str(folder))}")
             tell(f"next:   recsys-ae train configs/{_FIRST}")
             tell("ratings that configs name and that are not here: recsys-ae data list")
 
         found = start(folder)
-        document = {"folder": str(found.folder), "written": found.written, "present": found.present}
-        say(document, lambda: show(found))
+        say(asdict(found) | {"folder": str(found.folder)}, lambda: show(found))

@@ -26,7 +26,10 @@ _READING = "With --data: how to read it where it differs from the training, e.g.
 
 def recommend(
     model: options.StoredModel,
-    users: Annotated[str, typer.Option(help="all, a file with one id per line, or 12,40,41.")] = "all",
+    users: Annotated[
+        str | None,
+        typer.Option(help="all (the default with --out), a file with one id per line, or 12,40,41."),
+    ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Length of the lists.")] = 10,
     out: Annotated[
         Path | None, typer.Option(help="File to write: .parquet or .csv.", callback=options.at_home)
@@ -50,7 +53,7 @@ def recommend(
 ) -> None:
     """Write top-N lists.
 
-    Without --out, those of a few users are shown. Of a benchmark's folder, the
+    Without --out, those of the users who are named are shown, or else of three. Of a benchmark's folder, the
     model makes them whose lists are the best by validation.
     """
     options.use_threads(threads)
@@ -59,9 +62,15 @@ def recommend(
             "give --out recs.parquet (or .csv) for the lists of all users, or name a few users, such "
             "as --users 12,40"
         )
+    if out is not None and history:
+        raise ConfigError("--history is shown beside lists, and in no file; leave out --history or --out")
+    shows_few = out is None and users is None
+    users = "all" if users is None else users
     if overrides and not data:
         raise ConfigError("--set says how to read newer ratings; name them with --data, or leave it out")
     with answering(as_json=as_json) as say, _watched(quiet) as line:
+        import numpy as np
+
         from recsys_ae.data.datasets import item_titles
         from recsys_ae.models.storage import load_model
         from recsys_ae.serving.lists import Emptiness, best_rated, chosen_rows, frame_of, passing
@@ -72,6 +81,8 @@ def recommend(
         recommender, trained = stored.recommender, stored.info.get("config", {}).get("data", {})
         histories = _newer(stored, data, overrides or [], line.reading) if data else stored.histories
         rows = chosen_rows(users, histories.users)
+        if shows_few and len(rows):
+            rows = rows[np.unique([0, len(rows) // 2, len(rows) - 1])]
         empty = Emptiness()
         lists_of = recommend_to(
             recommender, histories, rows=rows, n=n, exclude_seen=not include_seen, batch_size=batch_size
@@ -87,13 +98,18 @@ def recommend(
             lists = frame_of(blocks, users=histories.users, items=recommender.items).to_dict("records")
             titles = item_titles(trained.get("source", "")) or {}
             document |= {"empty_lists": empty.n_empty}
+            note = _of_empty(empty)
+            if len(rows) < len(histories.users) and shows_few:
+                note += (
+                    f"; {len(rows)} of {len(histories.users):,} users: --users names others, --out writes all"
+                )
             rated = best_rated(histories, rows, items=recommender.items, n=history).to_dict("records")
 
             def show() -> None:
                 if history:
-                    show_beside(rated, lists, titles, _of_empty(empty))
+                    show_beside(rated, lists, titles, note)
                 else:
-                    show_lists(lists, titles, _of_empty(empty))
+                    show_lists(lists, titles, note)
 
             say({**document, **({"histories": rated} if history else {}), "rows": lists}, show)
 
@@ -115,11 +131,10 @@ def _chosen(model: str, tracking_uri: str | None) -> Path:
     if not is_benchmark(Path(model)):
         return resolve_model(model, uri=tracking_uri)
     best = best_ranker(Path(model))
-    tell(
-        f"{best.name}: its lists are the best of {best.n} models by validation "
-        f"({best.metric} {best.score:.4f})",
-        on=sys.stderr,
+    what = (
+        f"its lists are the best of {best.n} models" if best.n > 1 else "the only model whose lists were scored"
     )
+    tell(f"{best.name}: {what} (validation {best.metric} {best.score:.4f})", on=sys.stderr)
     return best.folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,17 +25,25 @@ def ui(
     ] = None,
 ) -> None:
     """Serve MLflow's page on the local store until Ctrl-C."""
-    import os
-
     from recsys_ae.tracking.runs import page_of
     from recsys_ae.tracking.store import ui_command
+    from recsys_ae.tracking.ui import check_free, serve
+    from recsys_ae.training.interrupts import Terminated
 
     command, environment = ui_command(tracking_uri, host=host, port=port)
+    check_free(host, port)
     page = page_of(experiment, uri=tracking_uri)
-    print(f"open http://{host}:{port}{page} in a browser; Ctrl-C ends it", flush=True)
-    os.execve(
-        command[0], command, os.environ | environment
-    )  # the server takes this process's place, and every signal that it gets
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}{page}"
+    tell("starting MLflow's page, which takes a while", on=sys.stderr)
+
+    def say() -> None:
+        print(f"open {address} in a browser; Ctrl-C ends it", flush=True)
+
+    try:
+        serve(command, environment, host=host, port=port, on_answer=say)
+    except KeyboardInterrupt as error:
+        if isinstance(error, Terminated):
+            raise
 
 
 def upload(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -142,4 +143,4 @@ def show_run(result: RunResult, *, ranks: bool) -> None:
         rest = "; the same command with --resume continues" if fit.resumable else ""
         tell(f"stopped early by Ctrl-C: this is the best model so far{rest}")
     if ranks:
-        tell(f"next:   recsys-ae recommend {result.model} --users all -n 10 --out recs.parquet")
+        tell(f"next:   recsys-ae recommend {quote(result.model)} --users all -n 10 --out recs.parquet")

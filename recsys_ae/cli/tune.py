@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +16,7 @@ from recsys_ae.cli.answer import answering, tell
 from recsys_ae.cli.train import show_run
 
 if TYPE_CHECKING:
+    from recsys_ae.cli.trials import TrialBar
     from recsys_ae.results.result import RunResult
 
 
@@ -37,7 +42,8 @@ def tune(
 
     Settings are proposed by what the trials before them have found, on validation ratings alone; trainings
     that fall behind end early. The best settings are then fitted to all training ratings and tested once. A
-    search that was stopped goes on in its folder: give the same --out, or --resume for the latest one.
+    search that was stopped goes on in its folder: give the same --out, or, where there was none, --resume for
+    the latest of its kind in runs/.
     """
     options.use_threads(threads)
     from recsys_ae.settings.load import load_search
@@ -61,6 +67,7 @@ def tune(
         with (
             new_folder(found, place, goes_on=lambda folder: goes_on(folder, found)) as folder,
             trial_bar(found, metric=metric, quiet=quiet) as bar,
+            _saying_what_is_kept(bar, folder, "--resume" if out is None else f"--out {quote(str(out))}"),
         ):
             tracker = options.make_tracker(
                 experiment or found.data.name, found.name, uri=tracking_uri, off=no_tracking, folder=folder
@@ -74,6 +81,18 @@ def tune(
             )
             result = run_search(found, folder, context, tracker, on_trials=bar.trials)
         say(result.to_json(), lambda: _show(result, ranks=found.model.ranks))
+
+
+@contextmanager
+def _saying_what_is_kept(bar: TrialBar, folder: Path, option: str) -> Iterator[None]:
+    """Where the search is stopped, say how to go on. `option`: with which the same command finds it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if n := len(bar.finished):
+            kept = "1 trial is" if n == 1 else f"{n} trials are"
+            tell(f"{kept} kept in {folder}; the same command with {option} goes on", on=sys.stderr)
+        raise
 
 
 def _show(result: RunResult, *, ranks: bool) -> None:
@@ -90,5 +109,6 @@ def _show(result: RunResult, *, ranks: bool) -> None:
         tell(f"what mattered: {', '.join(shares)}")
     show_run(result, ranks=ranks)
     if result.fit.interrupted:
-        tell(f"the same command with --out {result.folder} goes on with the fit of the best settings")
+        folder = quote(str(result.folder))
+        tell(f"the same command with --out {folder} goes on with the fit of the best settings")
     tell(f"the best settings are in {result.folder / BEST} (for train); beside it {TRIALS_CSV} and {PAGE}")

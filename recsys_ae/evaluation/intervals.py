@@ -12,7 +12,7 @@ from recsys_ae.evaluation.comparison import FEWEST_USERS
 from recsys_ae.evaluation.report import Report
 from recsys_ae.evaluation.uncertainty import PairedSums, uncertainty
 from recsys_ae.metrics import Metric
-from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, IdVector
+from recsys_ae.types import BoolVector, CountVector, FloatMatrix, FloatVector, IdVector, PositionVector
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,8 @@ def of_items(reports: Sequence[Report], metric: Metric) -> Units | None:
 
 def bounds(units: Units, n_groups: int = 4) -> list[tuple[int, int]]:
     """(least, most) training ratings of the units in each of at most `n_groups` groups, ascending, which hold
-    about as many counted values each. Fewer where many units have the same activity."""
+    about as many counted values each. Fewer where many units have the same activity, and where a group would
+    have fewer than 30 units, which is one with the next, or, at the end, with the one before."""
     weights = units.counts.sum(axis=1)
     counted = weights > 0
     levels, which = np.unique(units.activity[counted].astype(np.int64), return_inverse=True)
@@ -98,8 +99,21 @@ def bounds(units: Units, n_groups: int = 4) -> list[tuple[int, int]]:
     reached = np.bincount(which, weights=weights[counted]).cumsum()
     wanted = reached[-1] * np.arange(1, n_groups + 1) / n_groups
     ends = np.unique(np.minimum(np.searchsorted(reached, wanted * (1 - 1e-12)), len(levels) - 1))
+    ends = _of_enough(ends, np.bincount(which).cumsum())
     starts = np.concatenate([[0], ends[:-1] + 1])
     return [(int(levels[start]), int(levels[end])) for start, end in zip(starts, ends, strict=True)]
+
+
+def _of_enough(ends: PositionVector, n_until: CountVector) -> PositionVector:
+    """The ends of groups of `FEWEST_USERS` units or more, some of `ends`; the last alone where there are not
+    as many. `n_until`: how many units each level and those before it have."""
+    kept, n_before = [], 0
+    for end in ends:
+        n_after = n_until[-1] - n_until[end]
+        if n_until[end] - n_before >= FEWEST_USERS and (n_after >= FEWEST_USERS or n_after == 0):
+            kept.append(int(end))
+            n_before = n_until[end]
+    return np.array(kept or ends[-1:], dtype=np.int64)
 
 
 def by_activity(units: Units, metric: Metric, groups: Sequence[tuple[int, int]]) -> list[Estimate]:

@@ -14,14 +14,14 @@ import numpy as np
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import RecsysError, out_of_memory
 from recsys_ae.evaluation.comparison import Difference, compare
-from recsys_ae.experiments.prepare import check_feedback, prepare_all
+from recsys_ae.experiments.prepare import check_cutoffs, check_feedback, prepare_all
 from recsys_ae.experiments.run import run_on
 from recsys_ae.experiments.tune import check_budgets, n_trials_of, tune
 from recsys_ae.metrics import main_metrics
 from recsys_ae.models.configs import ModelConfig, with_epochs
 from recsys_ae.models.fit import fit as fit_model
 from recsys_ae.reporting.progress import Planned
-from recsys_ae.results.benchmark import BenchmarkResult, Entry
+from recsys_ae.results.benchmark import STOPPED, BenchmarkResult, Entry
 from recsys_ae.results.benchmark_page import write_benchmark
 from recsys_ae.results.tracking import ENTRY_TAG, track_benchmark, track_findings, track_tables
 from recsys_ae.results.trials import Trial
@@ -32,7 +32,6 @@ from recsys_ae.training.interrupts import Terminated
 from recsys_ae.training.runner import Context, ignore
 
 log = logging.getLogger(__name__)
-STOPPED = "not run: stopped"
 
 
 def run_benchmark(
@@ -60,6 +59,7 @@ def run_benchmark(
     first = next(splits)  # now: it says whether data and split hold
     for model in {entry.model.kind: entry.model for entry in config.models}.values():
         check_feedback(model, first.train, anyway=context.anyway)
+    check_cutoffs(config.evaluation.cutoffs, first)
     splits = chain([first], splits)
     entries = tuple(Entry(entry) for entry in config.models)
     with tracker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.data.load import load_pair, load_ratings
@@ -64,6 +64,18 @@ def _counted(split: Split) -> Split:
             high,
         )
     return split
+
+
+def check_cutoffs(cutoffs: Sequence[int], split: Split) -> None:
+    """Warn where lists hold the whole catalogue, so that all models find all that there is to find."""
+    n_items = split.train.n_items
+    if long := [cutoff for cutoff in cutoffs if cutoff >= n_items]:
+        log.warning(
+            "lists of %d hold the whole catalogue of %d items, and tell no models apart; choose smaller "
+            "evaluation.cutoffs",
+            min(long),
+            n_items,
+        )
 
 
 def check_feedback(config: ModelConfig, train: Ratings, *, anyway: bool = False) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from recsys_ae.evaluation.evaluator import evaluate
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.fit import Fit, device_of, fit_split, metric_of_epochs
-from recsys_ae.experiments.prepare import check_feedback, prepare
+from recsys_ae.experiments.prepare import check_cutoffs, check_feedback, prepare
 from recsys_ae.experiments.resources import measured
 from recsys_ae.experiments.tune import Tuned
 from recsys_ae.models.fit import check_resumable
@@ -37,6 +37,8 @@ def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Track
     checkpoints = context.checkpoints or folder.parent / ".checkpoints"
     split = prepare(config.data, config.split, config.seed, context.on_read)
     check_feedback(config.model, split.train, anyway=context.anyway)
+    if config.model.ranks and split.holdout.n_observed:
+        check_cutoffs(config.evaluation.cutoffs, split)
     keeping = replace(context, checkpoints=checkpoints, keep_state=True)  # until the results are there
     with tracker:
         return run_on(config, split, folder, keeping, tracker)

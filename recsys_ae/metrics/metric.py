@@ -65,6 +65,11 @@ class Metric:
         return f"{'higher' if self.higher_is_better else 'lower'} is better"
 
     @property
+    def most(self) -> float:
+        """The highest figure that there can be: metrics of lists against the holdout are shares."""
+        return 1.0 if self.family == "ranking" else math.inf
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns of a report that hold each user's sum and count, of which `figure` is made: the sum
         alone where every user with a value counts once, none where the figure is not made of users."""

@@ -77,11 +77,12 @@ def bottom_axis(
     drawing.text((left + right) / 2, bottom + 26, title, kind="muted", anchor="middle", size=11)
 
 
-def value_range(values: Iterable[float], span: float = 0.0) -> tuple[float, float]:
-    """From the lowest to the highest number, at least `span`, with a little room on both sides."""
+def value_range(values: Iterable[float], span: float = 0.0, most: float = math.inf) -> tuple[float, float]:
+    """From the lowest to the highest number, at least `span`, with a little room on both sides, but none
+    above `most`, the highest value that there can be."""
     known = [value for value in values if math.isfinite(value)]
     low, high = min(known, default=0.0), max(known, default=1.0)
     if (missing := span - (high - low)) > 0:
         low, high = low - missing / 2, high + missing / 2
     room = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
-    return low - room, high + room
+    return low - room, max(high, min(high + room, most))

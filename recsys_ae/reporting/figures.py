@@ -36,17 +36,20 @@ def marks_figure(
     note: str,
     zero: str = "",
     ends: tuple[str, str] = ("", ""),
+    most: float = math.inf,
 ) -> Figure:
     """A row for each model, in this order: its name, its value with its interval, and the number.
 
     `zero`: what stands at 0, which the axis then shows; else the interval of the reference is a band behind
-    all rows. `ends`: what lies to the left and to the right.
+    all rows. `ends`: what lies to the left and to the right. `most`: the highest value that there can be.
     """
     label = f"{title}. " + "; ".join(f"{mark.name} {mark.text}" for mark in marks)
-    return both(title, lambda width: _marks(marks, width, axis, zero, ends), note=note, label=label)
+    return both(title, lambda width: _marks(marks, width, axis, zero, ends, most), note=note, label=label)
 
 
-def _marks(marks: Sequence[Mark], width: float, axis: str, zero: str, ends: tuple[str, str]) -> Drawing:
+def _marks(
+    marks: Sequence[Mark], width: float, axis: str, zero: str, ends: tuple[str, str], most: float
+) -> Drawing:
     names = min(max((text_width(mark.name) for mark in marks), default=0), 0.3 * width) + 10
     texts = max((text_width(mark.text) for mark in marks if not math.isnan(mark.value)), default=0) + 12
     top = 22 if any(ends) or zero else 6
@@ -54,7 +57,7 @@ def _marks(marks: Sequence[Mark], width: float, axis: str, zero: str, ends: tupl
     drawing = Drawing(width, bottom + _AXIS)
     left, right = names + 6, width - texts
     near = [v for m in marks if not m.far for v in (m.value, m.low, m.high)]
-    low, high = value_range(near + ([0.0] if zero else []))
+    low, high = value_range(near + ([0.0] if zero else []), most=most)
 
     def at(value: float) -> float:
         return left + (value - low) / (high - low) * (right - left)
@@ -91,20 +94,32 @@ def _whisker(drawing: Drawing, at: Callable[[float], float], mark: Mark, y: floa
 
 
 def points_figure(
-    title: str, points: Sequence[Point], *, axis: str, across: str, higher_is_better: bool, note: str
+    title: str,
+    points: Sequence[Point],
+    *,
+    axis: str,
+    across: str,
+    higher_is_better: bool,
+    note: str,
+    most: float = math.inf,
 ) -> Figure:
     """Quality against seconds on a logarithmic axis, each point named, with the front of those that nothing
-    faster does better than."""
+    faster does better than. `most`: the highest value that there can be."""
     label = f"{title}. " + "; ".join(f"{p.name}: {p.y:.4g} in {_seconds(p.x)}" for p in points)
     return both(
-        title, lambda width: _points(points, width, axis, across, higher_is_better), note=note, label=label
+        title,
+        lambda width: _points(points, width, axis, across, higher_is_better, most),
+        note=note,
+        label=label,
     )
 
 
-def _points(points: Sequence[Point], width: float, axis: str, across: str, higher_is_better: bool) -> Drawing:
+def _points(
+    points: Sequence[Point], width: float, axis: str, across: str, higher_is_better: bool, most: float
+) -> Drawing:
     height, top, bottom, left, right = 300.0, 28.0, 262.0, 50.0, width - 12
     drawing = Drawing(width, height)
-    low, high = value_range([v for p in points for v in (p.y, p.low, p.high)])
+    low, high = value_range([v for p in points for v in (p.y, p.low, p.high)], most=most)
     times = [math.log10(max(point.x, 1e-3)) for point in points]
     first, last = min(times) - 0.15, max(times) + 0.15
     if (missing := 1.5 - (last - first)) > 0:  # a short axis would make little of a difference look large

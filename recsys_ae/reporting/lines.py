@@ -32,15 +32,20 @@ def lines_figure(
     groups: Sequence[tuple[str, str]] = (),
     span: float = 0.0,
     zero: str = "",
+    most: float = math.inf,
 ) -> Figure:
     """Values along epochs, or over `groups` (a label and a second line for each; x is then their place).
     Intervals are drawn where points have some; a value of NaN leaves a gap. `span`: what the axis
-    shows at least. `zero`: what stands at 0, which the axis then shows."""
+    shows at least, `most`: the highest value that there can be. `zero`: what stands at 0, which the axis then
+    shows."""
     label = f"{title}. " + "; ".join(
         f"{line.name}: " + ", ".join(f"{p.y:.4g}" for p in _few(line.points)) for line in lines
     )
     return both(
-        title, lambda width: _lines(lines, width, axis, across, groups, span, zero), note=note, label=label
+        title,
+        lambda width: _lines(lines, width, axis, across, groups, span, zero, most),
+        note=note,
+        label=label,
     )
 
 
@@ -52,12 +57,13 @@ def _lines(
     groups: Sequence[tuple[str, str]],
     span: float,
     zero: str,
+    most: float,
 ) -> Drawing:
     names = min(max((text_width(line.name, 11) for line in lines), default=0), 0.27 * width) + 20
     top, bottom, left, right = 28.0, 250.0, 50.0 if width >= WIDE else 42.0, width - names
     drawing = Drawing(width, bottom + (58 if groups else 44))
     values = [v for line in lines for p in line.points for v in (p.y, p.low, p.high)]
-    low, high = value_range(values + ([0.0] if zero else []), span)
+    low, high = value_range(values + ([0.0] if zero else []), span, most)
     xs = [p.x for line in lines for p in line.points]
     first, last = (-0.5, len(groups) - 0.5) if groups else (min(xs), max(max(xs), min(xs) + 1))
 

@@ -220,9 +220,9 @@ def _format_cell(cell: Any, decimals: int) -> str:
 
 
 def _best(cells: Sequence[Any], direction: Literal["low", "high"] | None) -> list[Any]:
-    """The winning number in a list; empty where there is no contest."""
+    """The winning number in a list; empty where there is no contest, or where all are equal."""
     numbers = [cell for cell in cells if _is_number(cell)]
-    if direction is None or len(numbers) < 2:
+    if direction is None or len(set(numbers)) < 2:
         return []
     return [min(numbers) if direction == "low" else max(numbers)]
 

@@ -20,10 +20,12 @@ from recsys_ae.reporting.tables import (
     interval_notes,
     interval_text,
 )
+from recsys_ae.results.readable import listed
 from recsys_ae.results.result import FORMAT, RunResult, json_values, tracked
 from recsys_ae.results.trials import Validation
 from recsys_ae.settings.configs import BenchmarkConfig, EntryConfig
 
+STOPPED = "not run: stopped"  # the error of a model that the end of the benchmark came before
 Direction = Literal["low", "high"]
 
 
@@ -66,6 +68,15 @@ class Entry:
             "tuning_seconds": fmean(found.seconds for found in self.validations()),
             "peak_memory_mb": max(run.cost.peak_memory_mb for run in self.runs),
         }
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the benchmark was stopped before all its runs: no failure of the model."""
+        return self.error == STOPPED
+
+    @property
+    def has_failed(self) -> bool:
+        return self.error is not None and not self.was_stopped
 
     @property
     def n_trials(self) -> int:
@@ -213,7 +224,19 @@ def reading_notes(result: BenchmarkResult) -> list[str]:
 
 def failures(result: BenchmarkResult) -> list[str]:
     """What failed, and why."""
-    return [f"{entry.config.name} failed: {entry.error}" for entry in result.entries if entry.error]
+    return [f"{entry.config.name} failed: {entry.error}" for entry in result.entries if entry.has_failed]
+
+
+def stopped_note(result: BenchmarkResult) -> str:
+    """What a benchmark that was stopped lacks, in a sentence; "" for one that came to its end."""
+    missing = [entry.config.name for entry in result.entries if entry.was_stopped]
+    if not missing:
+        return ""
+    n = len(result.entries)
+    return (
+        f"Stopped after {n - len(missing)} of {n} {'model' if n == 1 else 'models'}; not run, or not with "
+        f"every seed: {listed(missing)}."
+    )
 
 
 def remarks(result: BenchmarkResult) -> list[str]:

@@ -85,7 +85,9 @@ def settings_card(entry: Entry) -> tuple[str, Sequence[Block]]:
     for name in {name.removesuffix(", chosen") for name in picked}:
         shown.pop(name, None)
     blocks: list[Block] = [Facts(shown | tried | picked, frozenset(picked))]
-    if entry.error is not None:
+    if entry.was_stopped:
+        blocks.append(Text("Not run, or not with every seed, as the benchmark was stopped."))
+    elif entry.error is not None:
         blocks.append(Text(f"Failed: {entry.error}"))
     blocks.append(Fold("All settings as in the file", [Facts(settings, changed)]))
     return config.name, blocks

@@ -113,10 +113,11 @@ def value_figures(result: BenchmarkResult, of: Measured, series: Mapping[str, st
     )
     alone = (
         f"Bars: 95 % intervals of each model alone, for what {over}. All models meet the same users, so that "
-        "two of them may differ although their bars overlap. Grey band: the reference."
+        "two of them may differ although their bars overlap."
+        + (" Grey band: the reference." if result.config.reference in of.estimates else "")
         + (" Arrow: beyond the axis." if of.far else "")
     )
-    yield marks_figure(f"{metric.label} on the test part", marks, axis=of.axis, note=alone)
+    yield marks_figure(f"{metric.label} on the test part", marks, axis=of.axis, note=alone, most=metric.most)
     yield from _difference_figure(result, of, series)
 
 
@@ -164,6 +165,7 @@ def time_figure(of: Measured, series: Mapping[str, str]) -> Figure:
         axis=of.axis,
         across="time of a fit, logarithmic",
         higher_is_better=of.metric.higher_is_better,
+        most=of.metric.most,
         note="Dashed: the best for the time. Bars as above. The choice of settings is not in the time."
         + of.left_out,
     )
@@ -199,6 +201,7 @@ def curve_figures(
             axis=f"{metric.label} ({metric.unit}), {metric.direction}",
             across="epoch",
             span=span,
+            most=metric.most,
             note="Marked: the epoch that was kept; epoch 0 is what training begins with. First seed, chosen "
             "settings." + (" Starts far from all ends are cut off." if was_cut else ""),
         )

@@ -31,6 +31,7 @@ from recsys_ae.results.benchmark import (
     reading_notes,
     remarks,
     short_table,
+    stopped_note,
 )
 from recsys_ae.results.benchmark_facts import settings_card, what_was_run
 from recsys_ae.results.benchmark_figures import (
@@ -44,16 +45,15 @@ from recsys_ae.results.benchmark_figures import (
 from recsys_ae.results.conclusion import conclusion_lines, conclusion_notes, conclusions, document_of, nothing
 from recsys_ae.results.folder import CONFIG, TABLE, yaml_of
 from recsys_ae.results.group_figures import group_figures
-from recsys_ae.results.readable import value_text
+from recsys_ae.results.readable import listed, value_text
 from recsys_ae.results.result import RESULT, write_document
 from recsys_ae.results.sample_lists import sample_lists
 from recsys_ae.results.trials import Trial
 from recsys_ae.seals import checksums
-from recsys_ae.settings.configs import BenchmarkConfig
 
 _READING = (
     "{means}All models were given the same training ratings. {early}Settings and epochs were "
-    "never chosen on the test part. Differences to {reference} are paired over users; RMSE is of predicted "
+    "never chosen on the test part. {paired}RMSE is of predicted "
     "ratings (low is better), NDCG of the order of the whole catalogue (high is better)."
 )
 _TRIALS = (
@@ -113,7 +113,7 @@ def _write_text(path: Path, text: str) -> Path:
 def _write_bars(result: BenchmarkResult, found: Sequence[Measured]) -> list[Path]:
     """A picture for each compared metric that any model has, for places other than the page: of the models
     that have it, with the intervals of their figures, and those that failed."""
-    failed = [entry for entry in result.entries if entry.error]
+    failed = [entry for entry in result.entries if entry.has_failed]
     written = []
     for of in found:
         path = result.folder / f"{of.metric.key}.svg"
@@ -153,6 +153,8 @@ def benchmark_page(result: BenchmarkResult, table: Table, trials: Table, found: 
 def _lead(result: BenchmarkResult) -> Lead:
     found = conclusions(result)
     sentences = [(one.model or "", one.sentence) for one in found] or [("", nothing(result))]
+    if stopped := stopped_note(result):
+        sentences.insert(0, ("", stopped))
     return Lead(sentences, conclusion_notes(result, found))
 
 
@@ -182,7 +184,8 @@ def _comparison(
         yield Figures(list(value_figures(result, of, series)))
     config, runs = result.config, [run for entry in result.entries for run in entry.runs]
     means = "Means over the seeds. " if len(config.seeds) > 1 else ""
-    reading = _READING.format(means=means, early=_early(config), reference=config.reference)
+    paired = f"Differences to {config.reference} are paired over users; " if result.differences else ""
+    reading = _READING.format(means=means, early=_early(result), paired=paired)
     fallback = runs[0].report.fallback if runs else ""
     yield Text(f"{reading}\n\n{fallback}", small=True)
     yield Fold("All columns", [table, Text(full_note(result), small=True)])
@@ -209,11 +212,13 @@ def _samples(result: BenchmarkResult) -> list[Section]:
     return [Section("What it recommends", [Text(text), Cards(cards)])]
 
 
-def _early(config: BenchmarkConfig) -> str:
-    """What models that stop early were fitted to, in a sentence; "" where there are none."""
-    names = [entry.name for entry in config.models if entry.model.trains_in_epochs]
-    text = _REFITTED if config.validation.refit else _EARLY
-    return text.format(names=", ".join(names), share=config.validation.share) if names else ""
+def _early(result: BenchmarkResult) -> str:
+    """What models that stop early were fitted to, in a sentence; "" where none has a result."""
+    done = [entry.config for entry in result.entries if entry.error is None]
+    names = [entry.name for entry in done if entry.model.trains_in_epochs]
+    validation = result.config.validation
+    text = _REFITTED if validation.refit else _EARLY
+    return text.format(names=listed(names), share=validation.share) if names else ""
 
 
 def trials_table(result: BenchmarkResult) -> Table:

@@ -13,8 +13,9 @@ import numpy as np
 from recsys_ae.evaluation.comparison import Difference, compare, holm
 from recsys_ae.metrics import Metric, find_metric, is_ranking_metric, is_rating_metric, main_metrics
 from recsys_ae.reporting.tables import DECIMALS, error_decimals
-from recsys_ae.results.benchmark import BenchmarkResult, Entry
+from recsys_ae.results.benchmark import BenchmarkResult, Entry, stopped_note
 from recsys_ae.results.choice import first_of, validation_scores
+from recsys_ae.results.readable import listed
 from recsys_ae.results.result import json_values
 
 _LEVEL = 0.05  # of the p-value by Holm's method, below which two models are told apart
@@ -52,10 +53,10 @@ def document_of(result: BenchmarkResult) -> dict[str, Any]:
 
 
 def conclusion_lines(result: BenchmarkResult) -> list[str]:
-    """The sentences, then what `conclusion_notes` says of them."""
+    """What was not run, the sentences, then what `conclusion_notes` says of them."""
     found = conclusions(result)
-    sentences = [one.sentence for one in found] or [nothing(result)]
-    return sentences + conclusion_notes(result, found)
+    sentences = [stopped_note(result), *([one.sentence for one in found] or [nothing(result)])]
+    return list(filter(None, sentences)) + conclusion_notes(result, found)
 
 
 def nothing(result: BenchmarkResult) -> str:
@@ -73,8 +74,8 @@ def conclusion_notes(result: BenchmarkResult, found: Sequence[Conclusion]) -> li
         n_seeds = max(other.n_seeds for other in tested)
         reach = "of one split and fit" if n_seeds == 1 else f"and {n_seeds} seeds"
         lines.append(f"± is half of a 95 % interval over users {reach}; p is corrected by Holm's method.")
-    if failed := [entry.config.name for entry in result.entries if entry.error is not None]:
-        lines.append(f"Without a result: {_listed(failed)}.")
+    if failed := [entry.config.name for entry in result.entries if entry.has_failed]:
+        lines.append(f"Without a result: {listed(failed)}.")
     return lines
 
 
@@ -189,14 +190,14 @@ class _Words:
         """Where no model is first by validation: the test part may be looked at, and chooses nothing."""
         what = "a metric of predicted ratings" if self.metric.family == "rating" else "a metric of lists"
         keys = sorted({key for key, _ in scores.values()})
-        why = f"Models were chosen by {_listed(keys)}" if keys else f"No model was chosen by {what}"
+        why = f"Models were chosen by {listed(keys)}" if keys else f"No model was chosen by {what}"
         values = list(self.values.values())
         best = values[self.metric.best(values) or 0]
-        names = _listed([name for name, value in self.values.items() if value == best])
-        extreme = "highest" if self.metric.higher_is_better else "lowest"
+        names = [name for name, value in self.values.items() if value == best]
+        end = "highest" if self.metric.higher_is_better else "lowest"
         return (
-            f"{why}, and none is named as the best: {self.metric.label} is {self._figure(best)} for {names}, "
-            f"the {extreme} on the test part."
+            f"{why}, and none is named as the best: {self.metric.label} is {self._figure(best)} for "
+            f"{listed(names)}, the {end} on the test part."
         )
 
     def _standing(self, first: str, scores: Mapping[str, tuple[str, float]]) -> str:
@@ -206,9 +207,9 @@ class _Words:
         by = f" by {chosen_by.label}" if chosen_by is not None and key != self.metric.key else ""
         role = " the reference and" if first == self.reference else ""
         if len(scores) == 1:
-            return ", the only one chosen by its lists," if is_ranking_metric(key) else ""
+            return ", the only one whose lists were scored on validation ratings," if is_ranking_metric(key) else ""
         if equal := [name for name, other in scores.items() if name != first and other[1] == score]:
-            return f",{role} as good{by} as {_listed(equal)} on validation ratings,"
+            return f",{role} as good{by} as {listed(equal)} on validation ratings,"
         return f",{role} first{by} on validation ratings,"
 
     def _sorted(self, against: Sequence[Difference]) -> Iterator[list[Difference]]:
@@ -251,7 +252,7 @@ class _Words:
             sure = "" if one.note else f", difference {self._gap(one)}, {_p_text(one)}"
             texts.append(f"{one.name} ({role}{self._figure(self.values[one.name])}{sure})")
         more = len(others) - len(texts)
-        return _listed(texts + ([f"{more} more"] if more > 0 else []))
+        return listed(texts + ([f"{more} more"] if more > 0 else []))
 
     def _figure(self, value: float) -> str:
         return f"{value:.{self._decimals}f}"
@@ -263,7 +264,3 @@ class _Words:
 
 def _p_text(one: Difference) -> str:
     return "p < 0.001" if one.p_adjusted < 0.0005 else f"p = {one.p_adjusted:.3f}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

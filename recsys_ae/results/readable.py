@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from recsys_ae.config import Config
@@ -34,6 +34,11 @@ def value_text(value: Any) -> str:
             return ", ".join(map(value_text, value)) or "none"
         case _:
             return str(value)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Such as "a, b and c"; at least one."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

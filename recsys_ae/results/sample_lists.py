@@ -13,6 +13,7 @@ from recsys_ae.data.datasets import item_titles
 from recsys_ae.errors import RecsysError
 from recsys_ae.models.storage import StoredModel, load_model
 from recsys_ae.results.folder import MODEL
+from recsys_ae.results.group_figures import history_words
 from recsys_ae.results.result import RunResult
 from recsys_ae.serving.lists import best_rated, frame_of, recommend
 
@@ -41,14 +42,15 @@ class Samples:
 
 
 def sample_lists(run: RunResult, source: object) -> Samples | None:
-    """The first, the middle and the last by id of the test users with 5 to 30 training ratings, or, if there
-    are none, of those with any; lists of the stored model of `run`. `source`: of the data, for titles. None
-    where there is nobody, or the model cannot be read again."""
+    """The first, the middle and the last by id of the test users with 5 to 30 ratings that the model may
+    read, or, if there are none, of those with any; lists of the stored model of `run`. `source`: of the data,
+    for titles. None where there is nobody, or the model cannot be read again."""
     counts = run.report.per_user.get("n_history", np.empty(0))
     some = np.flatnonzero((counts >= FEW) & (counts <= MANY))
-    words = f"{FEW} to {MANY} training ratings"
+    read = history_words(run.report.split_name)
+    words = f"{FEW} to {MANY} {read}"
     if not len(some):
-        some, words = np.flatnonzero(counts > 0), "training ratings"
+        some, words = np.flatnonzero(counts > 0), read
     if not len(some):
         return None
     picked = np.unique(some[[0, len(some) // 2, len(some) - 1]])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recsys_ae.metrics import is_ranking_metric, is_rating_metric
+from recsys_ae.results.benchmark import STOPPED
 from recsys_ae.results.choice import first_of, validation_scores
 from recsys_ae.results.result import VALIDATION, tracked
 
@@ -25,10 +26,13 @@ def parent_metrics(document: Mapping[str, Any]) -> dict[str, float]:
 
 
 def parent_tags(document: Mapping[str, Any]) -> dict[str, str]:
-    """Which models these are, and which failed."""
-    failed = [row["name"] for row in document["models"] if row.get("error") is not None]
+    """Which models these are, which failed, and which were not run as the benchmark was stopped."""
+    errors = {row["name"]: row.get("error") for row in document["models"]}
+    stopped = [name for name, error in errors.items() if error == STOPPED]
+    failed = [name for name, error in errors.items() if error not in (None, STOPPED)]
     winners = {f"{BEST}{key}": row["name"] for key, row in _winners(document).items()}
-    return winners | ({"failed": ", ".join(failed)} if failed else {})
+    lacking = {"failed": ", ".join(failed), "not_run": ", ".join(stopped)}
+    return winners | {word: names for word, names in lacking.items() if names}
 
 
 def _winners(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

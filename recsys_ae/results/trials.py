@@ -101,9 +101,15 @@ class Validation:
 
     def remarks(self) -> list[str]:
         """What the choice leaves open, in words."""
+        scored = [trial for trial in self.trials if trial.score is not None]
+        tied = [trial.settings for trial in scored if trial.score == self.score]
         found = [
-            f"{name} {self.winner.settings[name]} is {_AT_EDGE[edge]}" for name, edge in self.edges.items()
+            f"{name} {self.winner.settings[name]} is {_AT_EDGE[edge]}"
+            for name, edge in self.edges.items()
+            if all(other[name] == self.winner.settings[name] for other in tied)  # a tie says nothing of edges
         ]
+        if len(scored) == len(tied) > 1:
+            found.append(f"all {len(tied)} settings that were tried scored the same")
         if self.winner.is_untrained:
             found.append("kept epoch 0: what training begins with")
         if self.winner.at_last_epoch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,11 @@ from recsys_ae.settings.schema import advice
 
 C = TypeVar("C", bound=Config)
 _BUDGET = re.compile(r"\A\s*tuning\.trials\s*=")  # of a benchmark
+_COMMANDS: dict[type[Config], tuple[str, str]] = {
+    BenchmarkConfig: ("a benchmark", "benchmark"),
+    SearchConfig: ("a search", "tune"),
+    ExperimentConfig: ("an experiment", "train"),
+}
 
 
 def load_experiment(path: Path | str, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -96,8 +102,27 @@ def _with_overrides(
     where: str,
     sources: Mapping[str, str] | None = None,
 ) -> C:
+    _check_command(root, document, overrides, where)
     keys = {override(root, document, text): f"--set {cut(without_secrets(text))}" for text in overrides}
     return checked(root, document, where=where, sources={**(sources or {}), **keys})
+
+
+def _check_command(
+    root: type[Config], document: Mapping[str, Any], overrides: Sequence[str], where: str
+) -> None:
+    """Raises ConfigError for a file that is for another command, by the keys that it has."""
+    if root not in _COMMANDS:
+        return
+    keys = {*document, *(text.partition("=")[0].partition(".")[0].strip() for text in overrides)}
+    if "models" in keys:
+        kind: type[Config] = BenchmarkConfig
+    elif "model" not in keys:
+        return
+    else:
+        kind = SearchConfig if "space" in keys else ExperimentConfig
+    if kind is not root:
+        what, command = _COMMANDS[kind]
+        raise ConfigError(f"{where} is {what}: recsys-ae {command} {shlex.quote(where)}")
 
 
 def _read(path: Path) -> dict[str, Any]:

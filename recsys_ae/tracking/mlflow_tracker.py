@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -52,7 +53,7 @@ class _Link:
         self.broken = True
         log.warning("%s; tracking stops here, the run goes on and keeps all results on disk; once %s "
                     "answers, upload them with: recsys-ae upload %s",
-                    sentence, shown(self.uri), self.folder or "RUN_FOLDER")  # fmt: skip
+                    sentence, shown(self.uri), quote(str(self.folder or "RUN_FOLDER")))  # fmt: skip
 
 
 class MlflowTracker:

@@ -53,7 +53,7 @@ def signature(users: pd.Series, items: pd.Series) -> ModelSignature:
     """In: user and, for pairs, item. Out: user, rank (of lists), item, score. Params: n, exclude_seen.
 
     Where ids are integers, any value may come in: MLflow would make 1 of true and of 1.5, and nobody could
-    refuse it (`read_request` does).
+    refuse it (`read_request` does). The price: MLflow has no type for such a column of a CSV, and refuses it.
     """
     user, item = _type_of(users), _type_of(items)
     return ModelSignature(

@@ -22,6 +22,7 @@ from recsys_ae.evaluation.evaluator import evaluate
 from recsys_ae.evaluation.report import Report
 from recsys_ae.experiments.prepare import prepare
 from recsys_ae.models.configs import BiasesConfig
+from recsys_ae.results.summary import parent_tags
 from recsys_ae.splitting.configs import RandomSplitConfig
 from recsys_ae.splitting.make import validation_split
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
@@ -289,7 +290,7 @@ def test_full_table_has_no_column_without_meaning(config):
     assert columns[-2:] == ["memory MB", "rmse to biases"]
     assert not [name for name in columns if "before refit" in name]
     assert "gave up a share" not in Path("plain/page.html").read_text()
-    early = "Of these, u-autorec, broken gave up a share of 0.05 to choose their epoch by"
+    early = "Of these, u-autorec gave up a share of 0.05 to choose their epoch by"
     assert f"{early}, and were then fitted anew" in Path("tuned/page.html").read_text()
     compared(config, *words[:2], "--set", "validation.refit=false", "--set", "trials=2", "--out", "early")
     assert f"{early}; other models were fitted to all" in Path("early/page.html").read_text()
@@ -469,7 +470,73 @@ def test_a_benchmark_that_is_stopped_ends_as_stopped_commands_do(
     assert outcome.code == code
     assert f"stopped by {name}" in outcome.err
     assert ("biases" in outcome.out) == (number == signal.SIGINT)  # nobody reads what others end
-    assert Path("out/page.html").exists()
+    said = "Stopped after 1 of 2 models; not run, or not with every seed: mean."
+    assert Path("out/table.md").read_text().startswith(f"{said}\n")
+    if number == signal.SIGINT:
+        assert outcome.out.startswith(f"{said}\n")
+    page = Path("out/page.html").read_text()
+    assert said in page
+    for text in (outcome.out, page):
+        assert "failed" not in text.lower()
+        assert "Without a result" not in text
+    document = json.loads(Path("out/result.json").read_text())
+    assert parent_tags(document)["not_run"] == "mean"
+    assert "failed" not in parent_tags(document)
+
+
+def test_what_never_ran_is_said_of_nothing_on_the_page(ratings, here, monkeypatch):
+    """Neither of the epochs of models without a result, nor of differences to a reference without one."""
+    from recsys_ae.experiments import benchmark as benchmarks
+
+    def stop_at_the_second(*given, run=benchmarks.run_on, **options):
+        if Path("out/biases/seed-0").exists():
+            raise KeyboardInterrupt
+        return run(*given, **options)
+
+    monkeypatch.setattr(benchmarks, "run_on", stop_at_the_second)
+    net = "{kind: u-autorec, hidden: [3], training: {epochs: 2}}"
+    Path("two.yaml").write_text(
+        f"name: two\ndata: {{source: '{ratings}'}}\nreference: net\nmodels:\n"
+        f"- {{name: biases, model: {{kind: biases}}}}\n- {{name: net, model: {net}}}\n"
+    )
+    assert call("benchmark", "two.yaml", "--no-tracking", "--out", "out", "--quiet").code == 130
+    page = Path("out/page.html").read_text()
+    assert "gave up a share" not in page
+    assert "are paired" not in page
+    assert "Grey band" not in page
+
+
+def test_lists_that_hold_the_whole_catalogue_tell_nothing_and_that_is_said(here):
+    """No figure is bold, and there is none by popularity."""
+    write_ratings(Path("few.csv"), n_users=150, n_items=10)
+    models = "[{name: a, model: {kind: biases}}, {name: b, model: {kind: popularity}}]"
+    Path("few.yaml").write_text(f"name: few\ndata: {{source: few.csv}}\nreference: a\nmodels: {models}\n")
+    err = succeed("benchmark", "few.yaml", "--no-tracking", "--out", "out", "--quiet").err
+    assert err.count("lists of 10 hold the whole catalogue of 10 items") == 1
+    (row, *_) = (line for line in Path("out/table.md").read_text().splitlines() if line.startswith("| a |"))
+    assert "**1.0000**" not in row
+    page = Path("out/page.html").read_text()
+    assert "Recall@10 by popularity" not in page
+    train = ("train", "--data", "few.csv", "--no-tracking", "--model")
+    assert "the whole catalogue" in succeed(*train, "popularity").err
+    assert "the whole catalogue" not in succeed(*train, "mean").err
+
+
+@pytest.mark.parametrize(
+    ("split", "read"),
+    [("{kind: users, test_share: 0.5}", "fold-in ratings"), ("{kind: random}", "training ratings")],
+)
+def test_the_page_says_what_was_read_of_test_users_and_has_no_tiny_groups(here, split, read):
+    write_ratings(Path("r.csv"), n_users=400, n_items=40)
+    models = "[{name: a, model: {kind: popularity}}, {name: b, model: {kind: item-knn}}]"
+    text = f"name: r\ndata: {{source: r.csv}}\nsplit: {split}\nreference: a\nmodels: {models}\n"
+    Path("r.yaml").write_text(text)
+    succeed("benchmark", "r.yaml", "--no-tracking", "--out", "out", "--quiet")
+    page = Path("out/page.html").read_text()
+    assert f"Users in groups by how many {read} they have." in page
+    assert f"{read}; below, how many users" in page
+    assert re.search(rf"test users with (5 to 30 )?{read}\.", page)
+    assert "by popularity of items" not in page  # 40 of them are no groups
 
 
 def test_runs_of_different_relevance_each_show_their_own(ratings, store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -104,6 +105,45 @@ def test_ui_refuses_a_store_that_is_not_there(here):
     assert (outcome.code, outcome.out) == (2, "")
 
 
+def test_ui_refuses_a_port_that_is_taken(store):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        outcome = call("ui", "--port", str(other.getsockname()[1]))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "address already in use; name another --port" in outcome.err
+
+
+def test_ui_says_open_when_the_page_answers_and_leaves_no_server_behind(store, monkeypatch):
+    """In place of MLflow a server that answers after a while, and tells the number of its process."""
+    port = free_port()
+    slow = (
+        "import os, pathlib, time; from http.server import HTTPServer, SimpleHTTPRequestHandler;"
+        "time.sleep(1); pathlib.Path('pid').write_text(str(os.getpid()));"
+        f"HTTPServer(('127.0.0.1', {port}), SimpleHTTPRequestHandler).serve_forever()"
+    )
+    monkeypatch.setattr("recsys_ae.tracking.store.ui_command", lambda *given, **named: (
+        [sys.executable, "-c", slow], {}))  # fmt: skip
+    seen = []
+
+    def flushed(text: str, **named: object) -> None:
+        seen.append((text, _page(port) is not None))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recsys_ae.cli.store.print", flushed, raising=False)
+    outcome = call("ui", "--port", str(port))
+    assert outcome.code == 0, outcome.err
+    assert seen == [(f"open http://127.0.0.1:{port} in a browser; Ctrl-C ends it", True)]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((store / "pid").read_text()), 0)
+
+
+def test_ui_tells_of_a_page_that_does_not_start(store, monkeypatch):
+    monkeypatch.setattr("recsys_ae.tracking.store.ui_command", lambda *given, **named: (
+        [sys.executable, "-c", ""], {}))  # fmt: skip
+    outcome = call("ui", "--port", str(free_port()))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "has ended by itself" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("error", "detail"),
     [
@@ -135,9 +175,7 @@ def test_memory_that_runs_out_is_a_sentence(here, ratings, monkeypatch, error, d
 
 @pytest.mark.slow
 def test_ui_serves_the_page_and_leaves_no_server_behind(store):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = store / "ui.log"
     with log.open("w") as out:
         process = subprocess.Popen([*PROCESS, "ui", "--port", str(port)], cwd=store, stdout=out, stderr=out)
@@ -148,6 +186,12 @@ def test_ui_serves_the_page_and_leaves_no_server_behind(store):
         process.terminate()
         process.wait(timeout=60)
     assert _until(lambda: _page(port) is None)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _has_open(process: int, path: Path) -> bool:

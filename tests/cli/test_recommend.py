@@ -51,6 +51,26 @@ def test_lists_of_all_users_leave_out_what_they_rated_in_training(model, here):
     assert not observed[rows, columns].any()
 
 
+def test_lists_of_three_users_are_shown_where_nobody_is_named(model, here):
+    users = load_model(Path(model)).histories.users.ids
+    three = [str(users[0]), str(users[N_USERS // 2]), str(users[N_USERS - 1])]
+    rows = succeed("recommend", model, "-n", "2", "--json").document["rows"]
+    assert list(dict.fromkeys(row["user"] for row in rows)) == three
+    for words in ((), ("--history", "2")):
+        shown = succeed("recommend", model, "-n", "2", *words).out
+        assert all(user in shown for user in three)
+        assert f"3 of {N_USERS} users: --users names others, --out writes all" in shown
+    assert "names others" not in succeed("recommend", model, "--users", three[0]).out
+    assert call("recommend", model, "--users", "all").code == 2  # all of them, and no file
+
+
+def test_what_is_shown_beside_lists_goes_to_no_file(model, here):
+    outcome = call("recommend", model, "--history", "3", "--out", "top.csv")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "leave out --history or --out" in outcome.err
+    assert not Path("top.csv").exists()
+
+
 def test_include_seen_ranks_everything(model, here):
     succeed("recommend", model, "-n", "25", "--include-seen", "--out", "top.csv")
     assert (pd.read_csv("top.csv").groupby("user").size() == 25).all()

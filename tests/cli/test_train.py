@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,3 +197,11 @@ def test_taken_folder_is_left_alone(ratings, here):
     outcome = call("train", "--data", ratings, "--model", "biases", "--no-tracking", "--out", "mine")
     assert outcome.code == 2
     assert outcome.err == "error: --out mine: exists already; choose another folder, or remove it first\n"
+
+
+def test_what_is_said_to_be_next_can_be_pasted(ratings, here):
+    words = ("--data", ratings, "--model", "popularity", "--no-tracking", "--out", "my run's")
+    told = succeed("train", *words).out.splitlines()
+    (line,) = (line for line in told if line.startswith("next:"))
+    program, command, model, *_ = shlex.split(line.removeprefix("next:"))
+    assert (program, command, model) == ("recsys-ae", "recommend", "my run's/model")

@@ -69,9 +69,14 @@ def test_a_stopped_search_goes_on_with_the_same_folder_or_with_resume(config, mo
         return trial(*given, **options)
 
     monkeypatch.setattr(tuning, "run_trial", stop_at_the_fifth)
-    for out in ("--quiet",), ("--quiet", "--out", "parts"):
+    for out, goes_on in ((), "--resume goes on"), (("--out", "parts"), "--out parts goes on"):
         done.clear()
-        assert call("tune", config, "--no-tracking", *out).code == 130
+        stopped = call("tune", config, "--no-tracking", "--quiet", *out)
+        assert stopped.code == 130
+        kept, last = stopped.err.splitlines()[-2:]
+        assert "4 trials are kept in " in kept
+        assert kept.endswith(f"; the same command with {goes_on}")
+        assert last.startswith("stopped by Ctrl-C")
     monkeypatch.setattr(tuning, "run_trial", trial)
     for words in ("--resume",), ("--out", "parts"):
         outcome = succeed("tune", config, "--no-tracking", "--json", *words)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import t
 
 from recsys_ae.data.ids import IdMap
@@ -61,17 +64,29 @@ def test_differences_of_all_users_are_those_of_the_comparison(seeds):
 
 
 def test_groups_are_even_cover_all_and_keep_equal_activities_together():
-    history = np.repeat([1, 2, 3, 5, 9, 40], [50, 10, 10, 10, 10, 10])
-    units = of_users([report(np.linspace(0, 1, 100), history)], METRIC)
+    history = np.repeat([1, 2, 3, 5, 9, 40], [100, 20, 20, 20, 20, 20])
+    values = np.linspace(0, 1, 200)
+    units = of_users([report(values, history)], METRIC)
     groups = bounds(units)
     assert groups == [(1, 1), (2, 5), (9, 40)]
     found = by_activity(units, METRIC, groups)
-    assert [one.n for one in found] == [50, 30, 20]
-    values = np.linspace(0, 1, 100)
+    assert [one.n for one in found] == [100, 60, 40]
     assert [one.value for one in found] == pytest.approx(
-        [values[:50].mean(), values[50:80].mean(), values[80:].mean()]
+        [values[:100].mean(), values[100:160].mean(), values[160:].mean()]
     )
     assert bounds(of_users([report([0.5] * 40, [7] * 40)], METRIC)) == [(7, 7)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 70)), min_size=1, max_size=9))
+def test_no_group_is_too_small_for_an_interval(levels):
+    """Unless there is one alone; together they are all units."""
+    history = np.concatenate([np.full(n, level) for level, n in levels])
+    units = of_users([report(np.linspace(0, 1, len(history)), history)], METRIC)
+    groups = bounds(units)
+    sizes = [one.n for one in by_activity(units, METRIC, groups)]
+    assert sum(sizes) == len(history)
+    assert min(sizes) >= 30 or len(groups) == 1
+    assert all(most < least for (_, most), (least, _) in pairwise(groups))
 
 
 def test_the_activity_of_users_in_some_seeds_is_their_mean_there():

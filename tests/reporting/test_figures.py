@@ -116,6 +116,21 @@ def test_an_axis_is_never_shorter_than_what_it_must_span():
     assert value_range([1.0, 2.0, NAN])[0] < 1.0
     low, high = value_range([3.0])
     assert low < 3.0 < high
+    assert value_range([0.9, 1.0], most=1.0)[1] == 1.0
+    assert value_range([0.2, 0.3], most=1.0)[1] < 0.4
+
+
+def test_no_axis_of_shares_goes_beyond_one():
+    points = [Point("a", "s0", 1.0, 0.98), Point("b", "s1", 2.0, 1.0)]
+    marked = [Mark(p.name, p.series, p.y, NAN, NAN, "") for p in points]
+    for figure in (
+        marks_figure("", marked, axis="", note="", most=1.0),
+        points_figure("", points, axis="", across="", higher_is_better=True, note="", most=1.0),
+        lines_figure("", [Line("a", "s0", points)], axis="", across="", note="", most=1.0),
+    ):
+        inside(figure)
+        numbers = [float(text) for text in texts(figure.wide) if re.fullmatch(r"[01]\.\d+", text)]
+        assert max(numbers) <= 1.0
 
 
 @given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e6), st.integers(2, 9))

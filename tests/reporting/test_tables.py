@@ -94,6 +94,7 @@ def test_a_tie_for_best_is_shared_and_a_single_value_wins_nothing():
     tie = Table(("a",), ((1.0,), (1.0,), (0.5,)), best={"a": "high"})
     assert tie.markdown().count("**1.0000**") == 2
     assert "**" not in Table(("a",), ((1.0,), (None,)), best={"a": "high"}).markdown()
+    assert "**" not in Table(("a",), ((1.0,), (1.0,), (None,)), best={"a": "high"}).markdown()
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ return [...document.querySelectorAll("svg")].filter(svg => svg.getClientRects().
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     here = tmp_path_factory.mktemp("benchmark")
-    ratings = write_ratings(here / "ratings.csv", n_users=90, n_items=30)
+    ratings = write_ratings(here / "ratings.csv", n_users=150, n_items=30)
     text = ratings.read_text()
     quoted = EVIL.replace('"', '""')
     ratings.write_text(text.replace("u000,", f'"{quoted}",'))
@@ -109,7 +109,7 @@ def test_everybody_can_read_it(page, address, width, dark):
     assert max(page.execute_script(REACH)) <= 1  # no text of a figure leaves its box
     n_wide, n_narrow = (page.execute_script(SHOWN, f"svg.{kind}") for kind in ("wide", "narrow"))
     assert (n_wide == 0) == (width == min(WIDTHS)) == (n_narrow > 0)
-    assert max(n_wide, n_narrow) == 2 + 2 + 2 + 1 + 8  # values, differences, times, curves, groups
+    assert max(n_wide, n_narrow) == 2 + 2 + 2 + 1 + 4  # values, differences, times, curves, groups
     ground = page.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 200) == dark
 

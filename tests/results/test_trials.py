@@ -74,6 +74,19 @@ def test_remarks_are_about_the_chosen_trial_alone():
     assert validation(cut_off, done).seconds == 3.0
 
 
+def test_ties_say_nothing_about_an_edge():
+    low, middle, other = (Trial({"l2": l2, "k": 1}, 0.9, 1.0) for l2 in (100, 300, 1000))
+    same = "all 3 settings that were tried scored the same"
+    assert validation(low, middle, other, l2="lowest").remarks() == [same]
+    worse = Trial({"l2": 1000, "k": 2}, 1.0, 1.0)
+    failed = Trial({"l2": 2000, "k": 1}, None, 1.0, error="it broke")
+    assert validation(low, middle, worse, failed, l2="lowest").remarks() == []
+    assert validation(low, middle, worse, l2="lowest", k="lowest").remarks() == [
+        "k 1 is the lowest that was tried"
+    ]
+    assert validation(low, failed, l2="lowest").remarks() == ["l2 100 is the lowest that was tried"]
+
+
 def test_a_model_that_training_did_not_improve_is_marked():
     """Not one that Ctrl-C stopped before its first epoch, and not one without epochs."""
     kept = validation(Trial({}, 0.9, 1.0, epochs_run=6, best_epoch=0), Trial({}, 1.0, 1.0, 6, 5))

@@ -10,7 +10,7 @@ from recsys_ae.models.configs import GaussianNoiseConfig, MaskingConfig
 from recsys_ae.results.folder import yaml_of
 from recsys_ae.settings.configs import ExperimentConfig
 from recsys_ae.settings.documents import parse
-from recsys_ae.settings.load import default_experiment, load_benchmark, load_experiment
+from recsys_ae.settings.load import default_experiment, load_benchmark, load_experiment, load_search
 
 EXPERIMENT = """\
 name: try
@@ -53,6 +53,28 @@ def test_override_is_looked_up_from_the_root_then_in_the_model_then_in_the_data(
     assert config.data.columns.user == "reader"
     assert (config.seed, config.model.training.epochs, config.model.l2) == (7, 30, 1e-3)
     assert config.model.hidden == (8, 4)
+
+
+SEARCH = f"{EXPERIMENT}space: {{l2: {{low: 1, high: 10}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "sentence"),
+    [
+        (BENCHMARK, (load_experiment, load_search), "is a benchmark: recsys-ae benchmark "),
+        (SEARCH, (load_experiment, load_benchmark), "is a search: recsys-ae tune "),
+        (EXPERIMENT, (load_search, load_benchmark), "is an experiment: recsys-ae train "),
+    ],
+)
+def test_a_file_for_another_command_is_sent_there(text, wrong, sentence, write):
+    path = write(text, "my file.yaml")
+    for load in wrong:
+        assert refusal(load, path) == f"{path} {sentence}'{path}'"
+        assert refusal(load, path, ["seed=1"]) == f"{path} {sentence}'{path}'"
+
+
+def test_a_space_may_be_given_with_the_command(write):
+    assert load_search(write(EXPERIMENT), ["space={l2: {low: 1, high: 10}}"]).space.keys() == {"l2"}
 
 
 def test_root_wins_over_a_setting_of_the_model_with_the_same_name(write):

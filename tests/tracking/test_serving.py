@@ -32,12 +32,11 @@ def served(tmp_path_factory, model_folder):
     return {kind: mlflow.pyfunc.load_model(str(folder / kind / "packed")) for kind in ("numbers", "texts")}
 
 
-def answered(model: Any, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Status and body that MLflow's server answers a request with."""
+def answered(model: Any, request: dict[str, Any] | str | bytes) -> tuple[int, dict[str, Any]]:
+    """Status and body that MLflow's server answers a request with. A text is sent as it is."""
+    body = json.dumps(request) if isinstance(request, dict) else request
     try:
-        answer = invocations(
-            json.dumps(document), "application/json", model, model.metadata.get_input_schema()
-        )
+        answer = invocations(body, "application/json", model, model.metadata.get_input_schema())
     except MlflowException as error:
         return error.get_http_status_code(), json.loads(error.serialize_as_json())
     return answer.status, json.loads(answer.response)
@@ -85,6 +84,19 @@ def test_what_is_no_id_is_refused_in_a_sentence(kind, user, served):
     assert "stack_trace" not in found
     assert "which is no id" in found["message"] or "are not in the model" in found["message"]
     assert "recsys_ae" not in found["message"]
+
+
+@pytest.mark.parametrize("kind", ["numbers", "texts"])
+@pytest.mark.parametrize("body", ["", "{", "3", "[]", b"\xff", '{"x": 1}', '{"instances": [1]}',
+                                  '{"inputs": {}}',
+                                  '{"dataframe_split": 3}', '{"dataframe_records": [{"x": 1}]}',
+                                  '{"dataframe_split": {"columns": ["user"], "data": [[1, 2]]}}',
+                                  '{"dataframe_records": [{"user": 3}], "params": [1]}'])  # fmt: skip
+def test_json_that_is_no_request_is_answered_without_a_trace(kind, body, served):
+    code, found = answered(served[kind], body)
+    assert code == 400
+    assert "stack_trace" not in found
+    assert "Traceback" not in json.dumps(found)
 
 
 @pytest.mark.parametrize("params", [{"n": 0}, {"n": -3}, {"n": 1.5}, {"n": True}, {"n": "x"}, {"n": [1]},
