@@ -122,18 +122,19 @@ def incomplete_runs(
     Raises TrackingError where it has the result, which the first id is of, whole: nothing is tracked twice.
     """
     named = [None if run_id is None else find_run(run_id, uri=uri) for run_id in ids]
-    tagged = _tagged(tag, uri)
+    tagged = tagged_runs(tag, uri=uri)
     for run in (*named[:1], *tagged):
         if run is not None and run.is_complete:
             store = shown(resolve_uri(uri))
             raise TrackingError(f"the run is tracked already as {run.run_id} in {store}; to track it anew, "
                                 "delete that run first")  # fmt: skip
-    nested = [inner for run in tagged for inner in _tagged({PARENT: run.run_id}, uri)]
+    nested = [inner for run in tagged for inner in tagged_runs({PARENT: run.run_id}, uri=uri)]
     return list(dict.fromkeys(run.run_id for run in (*named, *tagged, *nested) if run is not None))
 
 
-def _tagged(tag: Mapping[str, str], uri: str | None) -> list[TrackedRun]:
-    """The runs that have a tag, in whichever experiments; none of those in the trash."""
+def tagged_runs(tag: Mapping[str, str], *, uri: str | None = None) -> list[TrackedRun]:
+    """The runs that have all of these tags, in whichever experiments; none of those in the trash, and none
+    where no tag is named."""
     text = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tag.items())
 
     def find(client: MlflowClient) -> list[TrackedRun]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"\w[\w .-]*")
 _ALIAS = re.compile(r"(?!latest$|v?\d+$)[A-Za-z0-9_-]+", re.IGNORECASE)
-_OF_MODEL = ("run", "data", "seed", "relevant", "data_fingerprint", "split_fingerprint")  # tags worth having
+_OF_MODEL = ("run", "data", "seed", "data_fingerprint", "split_fingerprint")  # tags worth having
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +145,8 @@ def move_alias(version: Version, alias: str, *, before: Version | None, uri: str
     TrackingError where that has changed in the meantime."""
 
     def move(client: MlflowClient) -> None:
-        now = _registered(client, version.name).aliases.get(alias)
-        if now != (None if before is None else str(before.number)):
+        now = _registered(client, version.name).aliases.get(alias)  # a number or its text, by the store
+        if now is not None if before is None else str(now) != str(before.number):
             raise TrackingError(
                 f"{version.name}@{alias} was moved by somebody else in the meantime, to version {now}; "
                 "look at that, and start again"
