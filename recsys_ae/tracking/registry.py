@@ -13,6 +13,7 @@ from recsys_ae.tracking.store import asked, temporary_folder
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
 MARK = "model.json"
@@ -38,6 +39,24 @@ def resolve_model(text: str, *, uri: str | None = None) -> Path:
     if not folder.is_dir():
         raise StorageError(f"{text}: no such model folder; give {_FORMS}")
     return _model_in(folder, text)
+
+
+def run_of_model(text: str, *, uri: str | None = None) -> str:
+    """The id of the run that made the model behind an address of the store. ConfigError for what is no such
+    address, TrackingError where the store knows none."""
+    registered = _REGISTERED.fullmatch(text)
+    if not (registered or is_of_run(text)):
+        raise ConfigError(f"{text}: malformed model URI; give {_FORMS}")
+
+    def find(client: MlflowClient) -> str | None:
+        if registered is None:
+            return logged_model(client, text).source_run_id
+        return _version_of(client, registered[1], registered[2], registered[3], text).run_id
+
+    run_id = asked(uri, find)
+    if not run_id:
+        raise TrackingError(f"{text}: the tracking store does not say which run it comes from; name the run")
+    return run_id
 
 
 def is_of_run(text: str) -> bool:
@@ -96,11 +115,19 @@ def _model_of_run(client: MlflowClient, run_id: str, name: str, text: str) -> Lo
 
 
 def _source_of(client: MlflowClient, name: str, number: str, alias: str | None, text: str) -> str:
-    """Where the files of a registered version lie, which is named by its number or else by an alias."""
+    """Where the files of a registered version lie."""
+    found = _version_of(client, name, number, alias, text)
+    source = client.get_model_version_download_uri(name, found.version)
+    logged = re.fullmatch(r"models:/(m-[^/]+)", source)
+    return client.get_logged_model(logged[1]).artifact_location if logged else source
+
+
+def _version_of(client: MlflowClient, name: str, number: str, alias: str | None, text: str) -> ModelVersion:
+    """A registered version, named by its number or else by an alias."""
     from mlflow.exceptions import MlflowException
 
     try:
-        found = (
+        return (
             client.get_model_version_by_alias(name, alias)
             if alias
             else client.get_model_version(name, number)
@@ -112,9 +139,6 @@ def _source_of(client: MlflowClient, name: str, number: str, alias: str | None, 
         raise TrackingError(
             f"{text}: the tracking store {shown(client.tracking_uri)} has {there_is}"
         ) from None
-    source = client.get_model_version_download_uri(name, found.version)
-    logged = re.fullmatch(r"models:/(m-[^/]+)", source)
-    return client.get_logged_model(logged[1]).artifact_location if logged else source
 
 
 def what_there_is(client: MlflowClient, name: str) -> str:
