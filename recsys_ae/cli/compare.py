@@ -13,9 +13,9 @@ from recsys_ae.cli.answer import answering, show_table, tell
 from recsys_ae.errors import brief
 
 if TYPE_CHECKING:
+    from recsys_ae.decisions.compared import Compared
     from recsys_ae.evaluation.comparison import Difference
     from recsys_ae.reporting.tables import Table
-    from recsys_ae.results.compared import Compared
 
 
 def compare(
@@ -44,15 +44,15 @@ def compare(
     splits apart.
     """
     with answering(as_json=as_json) as say:
-        from recsys_ae.files import check_writable
-        from recsys_ae.metrics import higher_is_better
-        from recsys_ae.results.compared import (
+        from recsys_ae.decisions.compared import (
             differences,
             found_runs,
             reference_of,
             sorted_runs,
             usual_metric,
         )
+        from recsys_ae.files import check_writable
+        from recsys_ae.metrics import higher_is_better
         from recsys_ae.results.tracking import TRIAL_TAG
 
         if page is not None:
@@ -164,9 +164,9 @@ def _show(
     without: list[str],
     page: Path | None,
 ) -> None:
+    from recsys_ae.decisions.compared import REFERENCE
     from recsys_ae.metrics import higher_is_better
     from recsys_ae.reporting.tables import difference_notes
-    from recsys_ae.results.compared import REFERENCE
 
     show_table(_table(runs, metric, compared), aside=["started", "run id"])
     if higher_is_better(metric) is None:
@@ -196,8 +196,8 @@ def _write_page(
 ) -> dict[str, Any]:
     """Write the page of the runs; the answer says where it is, which runs are shown together, and which are
     not on it."""
-    from recsys_ae.results.comparison import grouped
-    from recsys_ae.results.comparison_page import write_page
+    from recsys_ae.decisions.groups import grouped
+    from recsys_ae.decisions.page import write_page
 
     groups, missing = grouped(runs, metric, reference, uri)
     write_page(page, what[0] if len(what) == 1 else f"{len(runs)} runs", groups, missing)

@@ -28,7 +28,7 @@ def publish(
     A model that is registered under the name already stays the version that it is.
     """
     with answering(as_json=as_json) as say:
-        from recsys_ae.results.publishing import tracked_model
+        from recsys_ae.decisions.publishing import tracked_model
         from recsys_ae.tracking.versions import publish as publish_model
 
         address = tracked_model(model, uri=tracking_uri)
@@ -79,8 +79,8 @@ def promote(
     the champion stays. Every decision is a run, with its figures.
     """
     with answering(as_json=as_json) as say:
-        from recsys_ae.results.promotion import Rules, experiment_of
-        from recsys_ae.results.promotion import promote as promote_model
+        from recsys_ae.decisions.promotion import Rules, experiment_of
+        from recsys_ae.decisions.promotion import promote as promote_model
 
         def tracker_of(experiment: str, run: str) -> Tracker:
             return options.make_tracker(

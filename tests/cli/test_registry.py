@@ -235,7 +235,7 @@ def test_a_promotion_that_is_killed_leaves_the_champion(pair, here):
 
 
 def test_an_alias_that_somebody_moves_meanwhile_is_not_moved_back(folders, client, monkeypatch):
-    from recsys_ae.results import promotion
+    from recsys_ae.decisions import promotion
 
     published(folders, "mean", "popularity", "better")
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from recsys_ae.decisions.decision import Decision, Outcome, description, figures, tags_of_version
 from recsys_ae.errors import ConfigError, DataError, RecsysError, StorageError, TrackingError, brief
 from recsys_ae.evaluation.promotion import Guard, judge, metric_of, of_test, why_apart
 from recsys_ae.evaluation.report import Report
 from recsys_ae.metrics import Metric
-from recsys_ae.results.decision import Decision, Outcome, description, figures, tags_of_version
 from recsys_ae.results.result import json_values
 from recsys_ae.tracking.runs import TrackedRun, download_report, find_run, tagged_runs
 from recsys_ae.tracking.tracker import NOTE, Tracker

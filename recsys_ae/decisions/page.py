@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from recsys_ae.decisions.compared import Compared
+from recsys_ae.decisions.groups import MOST, Group
 from recsys_ae.files import replaced
 from recsys_ae.reporting.page import Block, Fold, Lead, Section, Text, page
 from recsys_ae.reporting.tables import Table
 from recsys_ae.results.benchmark import BenchmarkResult, Entry, full_table
 from recsys_ae.results.benchmark_figures import measured
 from recsys_ae.results.benchmark_page import figure_sections
-from recsys_ae.results.compared import Compared
-from recsys_ae.results.comparison import MOST, Group
 from recsys_ae.results.conclusion import conclusion_notes, conclusions
 
 _APART = (

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from recsys_ae.decisions.compared import Compared
 from recsys_ae.errors import RecsysError
 from recsys_ae.evaluation.report import OF_ITEMS, Report
 from recsys_ae.metrics import find_metric
 from recsys_ae.results.benchmark import BenchmarkResult, Entry, differences_to_reference
-from recsys_ae.results.compared import Compared
 from recsys_ae.results.folder import CONFIG
 from recsys_ae.results.readable import settings_of, unusual
 from recsys_ae.results.result import EPOCHS, REPORT, RESULT, RunResult
