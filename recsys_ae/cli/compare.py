@@ -76,9 +76,10 @@ def compare(
             "without": without,
         }
         if page is not None:
-            others = [one for one in whole if one not in runs and one.run.run_id not in parents]
+            shown = [one for one in runs if one in whole]
+            shown += [one for one in whole if one not in runs and one.run.run_id not in parents]
             chosen = None if reference is None else against
-            document |= _write_page(page, what, [*runs, *others], metric, chosen, tracking_uri)
+            document |= _write_page(page, what, shown, metric, chosen, tracking_uri)
         say(document, lambda: _show(runs, metric, compared, against, without, page))
 
 

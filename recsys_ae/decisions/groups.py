@@ -15,7 +15,7 @@ from recsys_ae.metrics import find_metric
 from recsys_ae.results.benchmark import BenchmarkResult, Entry, differences_to_reference
 from recsys_ae.results.folder import CONFIG
 from recsys_ae.results.readable import settings_of, unusual
-from recsys_ae.results.result import EPOCHS, REPORT, RESULT, RunResult
+from recsys_ae.results.result import EPOCHS, REPORT, RESULT, RunResult, is_test_metric
 from recsys_ae.settings.configs import (
     BenchmarkConfig,
     BenchmarkValidationConfig,
@@ -35,7 +35,7 @@ class Group:
 
     `shown`: at most `MOST` of them, and the reference; `labels`: their names on the page; `configs`: what
     they were asked for; `result`: they as a benchmark of one seed, whose models have the labels as names.
-    `is_chosen`: whether somebody named the reference; else it is the best.
+    `is_picked`: whether the reference is the best by the test part, and not one that somebody named.
     """
 
     runs: tuple[Compared, ...]
@@ -43,7 +43,7 @@ class Group:
     labels: tuple[str, ...]
     configs: tuple[ExperimentConfig, ...]
     result: BenchmarkResult
-    is_chosen: bool
+    is_picked: bool
 
     @property
     def report(self) -> Report:
@@ -151,15 +151,17 @@ def _group(of: list[_Read], metric: str, reference: Compared | None, short: Mapp
         tuple(labels),
         tuple(read.config for read in shown),
         result,
-        against.one is reference,
+        is_test_metric(metric) and against.one is not reference,
     )
 
 
 def _config(of: Sequence[_Read], labels: Sequence[str], reference: str, metric: str) -> BenchmarkConfig:
-    """The benchmark that the runs would be: what they have in common is that of the first."""
-    first = of[0].config
-    wanted = find_metric(metric)
-    depth = first.evaluation.cutoffs[0] if wanted is None or wanted.cutoff is None else wanted.cutoff
+    """The benchmark that the runs would be: what they have in common is that of the first, and lists are
+    judged at the cutoff of `metric`, else at that of most."""
+    first, wanted = of[0].config, find_metric(metric)
+    depths = [read.config.evaluation.cutoffs[0] for read in of]
+    usual = max(depths, key=depths.count)
+    depth = usual if wanted is None or wanted.cutoff is None else wanted.cutoff
     models = [EntryConfig(name=n, model=r.config.model) for n, r in zip(labels, of, strict=True)]
     validation = {} if first.validation is None else first.validation.model_dump()
     return BenchmarkConfig(

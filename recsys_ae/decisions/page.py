@@ -117,7 +117,7 @@ def _apart(groups: Sequence[Group]) -> Section:
 
 def _of_group(group: Group) -> Iterator[Section]:
     result = group.result
-    picked = "" if group.is_chosen else _PICKED.format(reference=result.config.reference)
+    picked = _PICKED.format(reference=result.config.reference) if group.is_picked else ""
     reading = _READING.format(reference=result.config.reference, picked=picked)
     if group.n_left_out:
         reading += f"\n\nOf {len(group.runs)} runs the best {MOST} are shown."

@@ -177,7 +177,7 @@ def test_a_reference_that_is_named_is_that_of_the_page(inside, tmp_path):
 
 def test_runs_that_were_validated_on_other_ratings_name_no_first(inside, tmp_path):
     words = ("--data", "films.csv", "--model", "biased-mf", "--no-tracking", "--out", tmp_path / "new")
-    succeed("train", *words, "--quiet",
+    succeed("train", *words,
             "--set", "split.test_share=0.3", "--set", "validation.share=0.2", "--quiet")  # fmt: skip
     succeed("compare", "stiff", tmp_path / "new", "--page", tmp_path / "new.html")
     text = (tmp_path / "new.html").read_text()
