@@ -201,7 +201,7 @@ def _write_page(
     from recsys_ae.decisions.page import write_page
 
     groups, missing = grouped(runs, metric, reference, uri)
-    write_page(page, what[0] if len(what) == 1 else f"{len(runs)} runs", groups, missing)
+    write_page(page, what[0] if len(what) == 1 else "Runs compared", groups, missing)
     return {
         "page": str(page),
         "groups": [[one.id for one in group.runs] for group in groups],

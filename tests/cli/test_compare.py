@@ -145,6 +145,7 @@ def test_the_page_says_what_differs_and_why_runs_are_apart(page, inside):
         assert row["model.l2"] == ("–" if l2 is None else f"{l2:g}")
     assert "model.factors" in settings[0]  # set to 2, which is no default
     assert "seed" not in settings[0]  # the same in all of them
+    assert "model.iterations" not in settings[0]  # a default, which only one kind has
     assert {row[0] for row in models[1:]} == set(shown)
 
 
