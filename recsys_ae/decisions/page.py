@@ -15,7 +15,7 @@ from recsys_ae.reporting.tables import Table
 from recsys_ae.results.benchmark import BenchmarkResult, Entry, full_table
 from recsys_ae.results.benchmark_figures import measured
 from recsys_ae.results.benchmark_page import figure_sections
-from recsys_ae.results.conclusion import conclusion_notes, conclusions
+from recsys_ae.results.conclusion import NOTHING, conclusion_notes, conclusions
 
 _APART = (
     "Each group was tested on ratings of its own, or counts other lists as right. A figure of one group says "
@@ -84,9 +84,8 @@ def _lead(groups: Sequence[Group]) -> Lead:
             sentences.append((name, f"{name}: {alone}" if name else alone))
             continue
         found = conclusions(result)
-        for one in found:
-            named = (name, f"{name}: {one.sentence}") if name else (one.model or "", one.sentence)
-            sentences.append(named)
+        said = [(one.model or "", one.sentence) for one in found] or [("", NOTHING)]
+        sentences += [(name, f"{name}: {sentence}") for _, sentence in said] if name else said
         notes += conclusion_notes(result, found) + ([] if group.validated_alike else [_UNLIKE])
     if not groups:
         sentences.append(("", "No run has a result that can be read."))

@@ -124,9 +124,15 @@ def _looks(ours: Version, split: str, uri: str | None) -> int:
 def _report_of(version: Version, uri: str | None) -> Report:
     run = _run_of(version, uri)
     try:
-        return Report.from_parquet(download_report(run, uri=uri))
+        report = Report.from_parquet(download_report(run, uri=uri))
     except StorageError as error:
         raise DataError(f"{version.uri}: the report of its run cannot be read: {error}") from error
+    if not report.metrics:
+        raise DataError(
+            f"{version.uri} was not tested, as its run held no ratings out; promote a model that was, or "
+            "with --force, which is recorded"
+        )
+    return report
 
 
 def _run_of(version: Version, uri: str | None) -> TrackedRun:

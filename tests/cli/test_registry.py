@@ -23,6 +23,7 @@ MODELS = {
     "better": ("biased-mf", "--set", "factors=2"),
     "popularity": ("popularity",),
     "other-split": ("mean", "--seed", "1"),
+    "untested": ("popularity", "--set", "split={kind: all}"),
 }
 
 
@@ -46,7 +47,8 @@ def trained_once(fresh_database, tmp_path_factory) -> Trained:
         write_ratings(Path("films.csv"), n_users=150, n_items=30)
         for name, (kind, *words) in MODELS.items():
             succeed("train", "--data", "films.csv", "--model", kind, "--out", name, "--quiet", *words,
-                    "--set", "split.test_share=0.3", "--set", "validation=null")  # fmt: skip
+                    *(() if name == "untested" else ("--set", "split.test_share=0.3")),
+                    "--set", "validation=null")  # fmt: skip
         models = {name: here / name for name in MODELS}
         bare = Path(shutil.copy("mlflow.db", here / "bare.db"))
         published(models, "mean", "better")
@@ -203,6 +205,12 @@ def test_other_tests_are_not_compared_but_by_force(folders, client):
     assert (found["outcome"], found["comparison"]) == ("forced", None)
     assert words in found["problem"]
     assert champion(client) == "2"
+
+
+def test_a_model_of_all_ratings_has_no_test_to_show(folders, client):
+    published(folders, "popularity", "untested")
+    refused(call("promote", "films"), "models:/films/2 was not tested, as its run held no ratings out")
+    assert champion(client) == "1"
 
 
 def test_challengers_on_one_test_part_are_counted(folders, client):
