@@ -14,6 +14,48 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.remote.webdriver import WebDriver
 
 WIDTHS = (390, 1280, 1920)  # pixels: a phone, a laptop, a desk
+# The least contrast of any shown text with what lies behind it (WCAG 2.1), with the text.
+CONTRAST = """
+const numbers = colour => (colour.match(/[\\d.]+/g) || []).map(Number);
+const light = colour => {
+  const [r, g, b] = numbers(colour).slice(0, 3)
+    .map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const ground = element => {
+  for (let at = element; at; at = at.parentElement) {
+    const [r, g, b, a = 1] = numbers(getComputedStyle(at).backgroundColor);
+    if (r !== undefined && a > 0) return getComputedStyle(at).backgroundColor;
+  }
+};
+let worst = [99, ""];
+for (const element of document.querySelectorAll("h1, h2, h3, p, dt, dd, th, td, td strong, li, summary, "
+    + "figcaption, footer, svg text, .conclusion strong")) {
+  if (!element.textContent.trim() || !element.getClientRects().length) continue;
+  const style = getComputedStyle(element), colour = element.tagName === "text" ? style.fill : style.color;
+  const [a, b] = [light(colour), light(ground(element))].sort((x, y) => y - x);
+  const contrast = (a + 0.05) / (b + 0.05);
+  if (contrast < worst[0]) worst = [contrast, element.textContent];
+}
+return worst;
+"""
+# The size of the smallest text of any drawing, in pixels of the screen.
+SMALLEST = """
+return Math.min(...[...document.querySelectorAll("svg text")].filter(text => text.getClientRects().length)
+  .map(text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a));
+"""
+# How many elements that a selector finds are shown.
+SHOWN = """
+return [...document.querySelectorAll(arguments[0])].filter(found => found.getClientRects().length).length;
+"""
+# By how many pixels the texts of each drawing leave the box of their figure.
+REACH = """
+return [...document.querySelectorAll("svg")].filter(svg => svg.getClientRects().length).map(svg => {
+  const box = svg.closest("figure").getBoundingClientRect();
+  const texts = [...svg.querySelectorAll("text")].map(text => text.getBoundingClientRect());
+  return Math.max(...texts.map(text => Math.max(text.right - box.right, box.left - text.left)));
+});
+"""
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from recsys_ae.cli.data import data
 from recsys_ae.cli.init import init
 from recsys_ae.cli.models import evaluate, recommend
 from recsys_ae.cli.options import EXIT_STOPPED
+from recsys_ae.cli.registry import promote, publish
 from recsys_ae.cli.samples import sample, walk
 from recsys_ae.cli.store import ui, upload
 from recsys_ae.cli.train import train
@@ -54,6 +55,8 @@ for command, example in (
     (walk, "recsys-ae walk runs/movietweetings-vae/model --from 12 --to 40 --steps 7"),
     (evaluate, "recsys-ae evaluate runs/movietweetings-i-autorec/model --json"),
     (compare, "recsys-ae compare movietweetings --metric test/ndcg_at_10"),
+    (publish, "recsys-ae publish runs/movietweetings-ease --name movies --alias challenger"),
+    (promote, "recsys-ae promote movies --guard test/coverage_at_10=0.05"),
     (upload, "recsys-ae upload runs/movietweetings-i-autorec --tracking-uri sqlite:///mlflow.db"),
     (ui, "recsys-ae ui --port 5001"),
 ):
@@ -71,7 +74,8 @@ def version(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the answer is the exit code: 0, 1 for a benchmark in which a model failed, 2 for what
+    """Run one command; the answer is the exit code: 0, 1 for a benchmark in which a model failed and for a
+    champion that stays, 2 for what
     the user can mend (one sentence on stderr), 130 for Ctrl-C, 143 for SIGTERM and 129 for SIGHUP. Anything
     else is a defect, and traces."""
     _log_to_stderr()

@@ -132,7 +132,9 @@ def _chosen(model: str, tracking_uri: str | None) -> Path:
         return resolve_model(model, uri=tracking_uri)
     best = best_ranker(Path(model))
     what = (
-        f"its lists are the best of {best.n} models" if best.n > 1 else "the only model whose lists were scored"
+        f"its lists are the best of {best.n} models"
+        if best.n > 1
+        else "the only model whose lists were scored"
     )
     tell(f"{best.name}: {what} (validation {best.metric} {best.score:.4f})", on=sys.stderr)
     return best.folder

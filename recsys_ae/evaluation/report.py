@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +38,7 @@ class Report:
     `items`: (m,) ids of the items with held-out ratings, `per_item`: name -> (m,) float64: "n_train", how
     many training ratings the item has; "squared_error_sum" and "n_predicted" of its held-out ratings;
     "n_relevant", how many of these count as hits, and "hits_at_10", in how many of their users' lists it
-    stood (of the first cutoff). Empty in a report that was read from a file.
+    stood (of the first cutoff). Empty in a report that was read from a file, but for `with_items`.
     `counts`: evaluated_users, holdout_ratings, cold_users, cold_items, cold_pairs, outside_scale,
     users_without_relevant.
     `fallback`: how ratings of cold users and items were predicted.
@@ -103,6 +103,16 @@ class Report:
         columns = {"item": pa.array(self.items), **{k: pa.array(v) for k, v in self.per_item.items()}}
         with replaced(Path(path)) as temporary, temporary.open("wb") as file:
             pq.write_table(pa.table(columns), file)
+
+    def with_items(self, path: Path) -> Report:
+        """The same report with the values per item that `items_to_parquet` wrote. Raises StorageError where
+        the file holds none."""
+        try:
+            table = pq.read_table(path)
+            per_item = {k: table[k].to_numpy() for k in table.column_names if k != "item"}
+            return replace(self, items=_ids(table["item"]), per_item=per_item)
+        except (OSError, pa.ArrowInvalid, KeyError) as error:
+            raise StorageError(f"{path}: holds no values per item ({error}); train again") from error
 
     @classmethod
     def from_parquet(cls, path: Path) -> Report:

@@ -13,15 +13,13 @@ import numpy as np
 
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import RecsysError, out_of_memory
-from recsys_ae.evaluation.comparison import Difference, compare
 from recsys_ae.experiments.prepare import check_cutoffs, check_feedback, prepare_all
 from recsys_ae.experiments.run import run_on
 from recsys_ae.experiments.tune import check_budgets, n_trials_of, tune
-from recsys_ae.metrics import main_metrics
 from recsys_ae.models.configs import ModelConfig, with_epochs
 from recsys_ae.models.fit import fit as fit_model
 from recsys_ae.reporting.progress import Planned
-from recsys_ae.results.benchmark import STOPPED, BenchmarkResult, Entry
+from recsys_ae.results.benchmark import STOPPED, BenchmarkResult, Entry, differences_to_reference
 from recsys_ae.results.benchmark_page import write_benchmark
 from recsys_ae.results.tracking import ENTRY_TAG, track_benchmark, track_findings, track_tables
 from recsys_ae.results.trials import Trial
@@ -74,7 +72,7 @@ def run_benchmark(
         except KeyboardInterrupt as error:
             stopped = error
             _mark_stopped(entries, len(config.seeds))
-        differences = tuple(_differences(config, entries))
+        differences = tuple(differences_to_reference(config, entries))
         result = BenchmarkResult(config, entries, differences, tracker.run_id, folder)
         track_findings(tracker, result.to_json())
         written = write_benchmark(result)
@@ -175,14 +173,3 @@ def _experiment(config: BenchmarkConfig, name: str, model: ModelConfig, seed: in
         model=model,
         evaluation=config.evaluation,
     )
-
-
-def _differences(config: BenchmarkConfig, entries: Iterable[Entry]) -> list[Difference]:
-    """Of every model that did not fail to the reference, if that did not; by all metrics that both have."""
-    reports = {
-        entry.config.name: [run.report for run in entry.runs] for entry in entries if entry.error is None
-    }
-    if config.reference not in reports:
-        return []
-    metrics = main_metrics(config.evaluation.cutoffs[0])
-    return compare(reports, reference=config.reference, metrics=metrics)

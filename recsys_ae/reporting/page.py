@@ -68,10 +68,12 @@ Block = Text | Facts | Ranking | Table | Figures | Cards | Fold
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands under it, in this order."""
+    """A heading and what stands under it, in this order. `above`: what the section is part of, in small
+    letters above the heading."""
 
     heading: str
     blocks: Sequence[Block] = field(default=())
+    above: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def _unbroken(text: str) -> str:
 
 def _section(section: Section) -> str:
     blocks = "\n".join(map(_block, section.blocks))
-    return f"<section>\n<h2>{escape(section.heading)}</h2>\n{blocks}\n</section>"
+    above = f'<p class="above">{escape(section.above)}</p>\n' if section.above else ""
+    return f"<section>\n{above}<h2>{escape(section.heading)}</h2>\n{blocks}\n</section>"
 
 
 def _block(block: Block) -> str:

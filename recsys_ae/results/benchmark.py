@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal
 
-from recsys_ae.evaluation.comparison import Difference
+from recsys_ae.evaluation.comparison import Difference, compare
 from recsys_ae.metrics import Metric, find_metric, is_rating_metric, main_metrics, summary_metrics
 from recsys_ae.reporting.tables import (
     DECIMALS,
@@ -65,7 +65,7 @@ class Entry:
         return ({"epoch_seconds": fmean(epochs)} if epochs else {}) | {
             "fit_seconds": fmean(run.cost.fit_seconds for run in self.runs),
             "evaluate_seconds": fmean(run.cost.evaluate_seconds for run in self.runs),
-            "tuning_seconds": fmean(found.seconds for found in self.validations()),
+            "tuning_seconds": fmean([found.seconds for found in self.validations()] or [0.0]),
             "peak_memory_mb": max(run.cost.peak_memory_mb for run in self.runs),
         }
 
@@ -80,8 +80,8 @@ class Entry:
 
     @property
     def n_trials(self) -> int:
-        """How many settings were tried for each seed."""
-        return len(self.validations()[0].trials)
+        """How many settings were tried for each seed; 1 where nothing was chosen."""
+        return len(self.validations()[0].trials) if self.validations() else 1
 
     def _values(self) -> dict[str, list[float]]:
         return dict(_shared(run.report.metrics for run in self.runs))
@@ -93,6 +93,17 @@ def _shared(of_seeds: Iterable[Mapping[str, float]]) -> Iterator[tuple[str, list
     for name in first:
         if all(name in values for values in others):
             yield name, [values[name] for values in found]
+
+
+def differences_to_reference(config: BenchmarkConfig, entries: Iterable[Entry]) -> list[Difference]:
+    """Of every model that did not fail to the reference, if that did not; by all metrics that both have."""
+    reports = {
+        entry.config.name: [run.report for run in entry.runs] for entry in entries if entry.error is None
+    }
+    if config.reference not in reports:
+        return []
+    metrics = main_metrics(config.evaluation.cutoffs[0])
+    return compare(reports, reference=config.reference, metrics=metrics)
 
 
 @dataclass(frozen=True, slots=True)

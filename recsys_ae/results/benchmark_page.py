@@ -131,14 +131,8 @@ def _write_bars(result: BenchmarkResult, found: Sequence[Measured]) -> list[Path
 
 def benchmark_page(result: BenchmarkResult, table: Table, trials: Table, found: Sequence[Measured]) -> str:
     """Everything on one HTML page that needs nothing beside it."""
-    series = colours(result, found)
     sections = [
-        Section("Models side by side", list(_comparison(result, table, found, series))),
-        *_with_figures("Quality against time", [time_figure(of, series) for of in found]),
-        *_with_figures("How they learnt", list(curve_figures(result, found, series))),
-        *_with_figures(
-            "For whom, and for what", [f for of in found for f in group_figures(of, series, result)]
-        ),
+        *figure_sections(result, found, table, _reading(result)),
         *_samples(result),
         Section(
             "Choices on validation ratings",
@@ -167,12 +161,41 @@ def _subtitle(result: BenchmarkResult) -> str:
     )
 
 
+def figure_sections(
+    result: BenchmarkResult, found: Sequence[Measured], table: Table, reading: str
+) -> list[Section]:
+    """Tables and figures of models side by side: values and differences, time, curves, and for whom. `table`:
+    with all columns; `reading`: how the figures came about, in paragraphs."""
+    series = colours(result, found)
+    return [
+        Section("Models side by side", list(_comparison(result, table, found, series, reading))),
+        *_with_figures("Quality against time", [time_figure(of, series) for of in found]),
+        *_with_figures("How they learnt", list(curve_figures(result, found, series))),
+        *_with_figures(
+            "For whom, and for what", [f for of in found for f in group_figures(of, series, result)]
+        ),
+    ]
+
+
+def _reading(result: BenchmarkResult) -> str:
+    config, runs = result.config, [run for entry in result.entries for run in entry.runs]
+    means = "Means over the seeds. " if len(config.seeds) > 1 else ""
+    paired = f"Differences to {config.reference} are paired over users; " if result.differences else ""
+    reading = _READING.format(means=means, early=_early(result), paired=paired)
+    fallback = runs[0].report.fallback if runs else ""
+    return f"{reading}\n\n{fallback}"
+
+
 def _with_figures(heading: str, figures: list) -> list[Section]:
     return [Section(heading, [Figures(figures)])] if figures else []
 
 
 def _comparison(
-    result: BenchmarkResult, table: Table, found: Sequence[Measured], series: Mapping[str, str]
+    result: BenchmarkResult,
+    table: Table,
+    found: Sequence[Measured],
+    series: Mapping[str, str],
+    reading: str,
 ) -> Iterator[Block]:
     short, _ = short_table(result)
     labels = {of.metric.key: of.metric.label for of in found}
@@ -182,12 +205,7 @@ def _comparison(
     yield Text("\n\n".join(failures(result)))
     for of in found:
         yield Figures(list(value_figures(result, of, series)))
-    config, runs = result.config, [run for entry in result.entries for run in entry.runs]
-    means = "Means over the seeds. " if len(config.seeds) > 1 else ""
-    paired = f"Differences to {config.reference} are paired over users; " if result.differences else ""
-    reading = _READING.format(means=means, early=_early(result), paired=paired)
-    fallback = runs[0].report.fallback if runs else ""
-    yield Text(f"{reading}\n\n{fallback}", small=True)
+    yield Text(reading, small=True)
     yield Fold("All columns", [table, Text(full_note(result), small=True)])
 
 

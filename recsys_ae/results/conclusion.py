@@ -207,7 +207,11 @@ class _Words:
         by = f" by {chosen_by.label}" if chosen_by is not None and key != self.metric.key else ""
         role = " the reference and" if first == self.reference else ""
         if len(scores) == 1:
-            return ", the only one whose lists were scored on validation ratings," if is_ranking_metric(key) else ""
+            return (
+                ", the only one whose lists were scored on validation ratings,"
+                if is_ranking_metric(key)
+                else ""
+            )
         if equal := [name for name, other in scores.items() if name != first and other[1] == score]:
             return f",{role} as good{by} as {listed(equal)} on validation ratings,"
         return f",{role} first{by} on validation ratings,"

@@ -116,13 +116,13 @@ class RunResult:
         )
 
     @classmethod
-    def from_folder(cls, folder: Path) -> RunResult:
+    def from_folder(cls, folder: Path, *, whole: bool = True) -> RunResult:
         """The result that a run folder holds, values per user included. Keys that this program does not know
-        are ignored.
+        are ignored. `whole`: false where some of its files are elsewhere, as the model in a tracking store.
 
         Raises StorageError where the folder is none, is not whole, or was written by a newer program.
         """
-        document = read_document(folder)
+        document = read_document(folder, whole=whole)
         try:
             parts = _parts(document, folder)
             return cls(
@@ -200,12 +200,14 @@ def _read_report(folder: Path, document: Mapping[str, Any]) -> Report:
     return replace(report, counts={**report.counts, **document["counts"]})
 
 
-def read_document(folder: Path) -> Any:
+def read_document(folder: Path, *, whole: bool = True) -> Any:
     """What result.json holds in a folder of results. Raises StorageError where it cannot be read, and where
-    it or a file that it knows of is not as it was written."""
+    it or a file that it knows of is not as it was written, or, of a `whole` folder, missing."""
     try:
         document = read_sealed(folder / RESULT, advice=_COPY)
-        check_files(folder, document.get(FILES, {}), advice=_COPY)
+        files = document.get(FILES, {})
+        there = {name: seal for name, seal in files.items() if whole or (folder / name).exists()}
+        check_files(folder, there, advice=_COPY)
     except (OSError, ValueError, AttributeError, RecursionError):
         raise no_run(folder) from None
     return document

@@ -13,9 +13,10 @@ from recsys_ae.tracking.store import asked, temporary_folder
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
-_MARK = "model.json"
+MARK = "model.json"
 _RUN = re.compile(r"runs:/([^/@]+)/([^@]+)")
 _LOGGED = re.compile(r"models:/(m-[0-9a-f]{32})")
 _REGISTERED = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([^/@]+))")
@@ -40,45 +41,44 @@ def resolve_model(text: str, *, uri: str | None = None) -> Path:
     return _model_in(folder, text)
 
 
-def register(model_uri: str, name: str, alias: str | None = None, *, uri: str | None = None) -> str:
-    """Register the model of a run (models:/ID or runs:/RUN_ID/model) under a name, as a new version; the
-    answer is its URI, models:/NAME/VERSION. `alias` then points to this version."""
-    if not (_RUN.fullmatch(model_uri) or _LOGGED.fullmatch(model_uri)):
-        raise ConfigError(f"{model_uri}: only a run's model can be registered; give models:/ID or "
-                          "runs:/RUN_ID/model")  # fmt: skip
+def run_of_model(text: str, *, uri: str | None = None) -> str:
+    """The id of the run that made the model behind an address of the store. ConfigError for what is no such
+    address, TrackingError where the store knows none."""
+    registered = _REGISTERED.fullmatch(text)
+    if not (registered or is_of_run(text)):
+        raise ConfigError(f"{text}: malformed model URI; give {_FORMS}")
 
-    def add(client: MlflowClient) -> str:
-        logged = _logged_model(client, model_uri)
-        if not client.search_registered_models(filter_string=f"name = '{name}'"):
-            client.create_registered_model(name)
-        version = client.create_model_version(
-            name,
-            source=f"models:/{logged.model_id}",
-            run_id=logged.source_run_id,
-            model_id=logged.model_id,
-        ).version
-        if alias is not None:
-            client.set_registered_model_alias(name, alias, version)
-        return f"models:/{name}/{version}"
+    def find(client: MlflowClient) -> str | None:
+        if registered is None:
+            return logged_model(client, text).source_run_id
+        return _version_of(client, registered[1], registered[2], registered[3], text).run_id
 
-    return asked(uri, add)
+    run_id = asked(uri, find)
+    if not run_id:
+        raise TrackingError(f"{text}: the tracking store does not say which run it comes from; name the run")
+    return run_id
+
+
+def is_of_run(text: str) -> bool:
+    """Whether a text is the address of a run's model: models:/ID or runs:/RUN_ID/NAME."""
+    return bool(_RUN.fullmatch(text) or _LOGGED.fullmatch(text))
 
 
 def _from_store(text: str, uri: str | None) -> Path:
     registered = _REGISTERED.fullmatch(text)
-    if not (registered or _RUN.fullmatch(text) or _LOGGED.fullmatch(text)):
+    if not (registered or is_of_run(text)):
         raise ConfigError(f"{text}: malformed model URI; give {_FORMS}")
 
     def find(client: MlflowClient) -> str:
         if registered is None:
-            return _logged_model(client, text).artifact_location
+            return logged_model(client, text).artifact_location
         return _source_of(client, registered[1], registered[2], registered[3], text)
 
     source = asked(uri, find)
     return _model_in(asked(uri, lambda _: _fetched(source, resolve_uri(uri)), downloads=True), text)
 
 
-def _logged_model(client: MlflowClient, text: str) -> LoggedModel:
+def logged_model(client: MlflowClient, text: str) -> LoggedModel:
     """The model that models:/ID or runs:/RUN_ID/NAME means."""
     if match := _RUN.fullmatch(text):
         return _model_of_run(client, match[1], match[2], text)
@@ -87,7 +87,7 @@ def _logged_model(client: MlflowClient, text: str) -> LoggedModel:
     try:
         return client.get_logged_model(text.removeprefix("models:/"))
     except MlflowException as error:
-        if not _is_missing(error):
+        if not is_missing(error):
             raise
         store = shown(client.tracking_uri)
         raise TrackingError(f"{text}: the tracking store {store} has no such model") from None
@@ -99,7 +99,7 @@ def _model_of_run(client: MlflowClient, run_id: str, name: str, text: str) -> Lo
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
-        if not _is_missing(error):
+        if not is_missing(error):
             raise
         raise TrackingError(
             f"{text}: the tracking store {shown(client.tracking_uri)} has no run {brief(run_id)}; "
@@ -115,28 +115,34 @@ def _model_of_run(client: MlflowClient, run_id: str, name: str, text: str) -> Lo
 
 
 def _source_of(client: MlflowClient, name: str, number: str, alias: str | None, text: str) -> str:
-    """Where the files of a registered version lie, which is named by its number or else by an alias."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = (
-            client.get_model_version_by_alias(name, alias)
-            if alias
-            else client.get_model_version(name, number)
-        )
-    except MlflowException as error:
-        if not _is_missing(error):
-            raise
-        there_is = _what_there_is(client, name)
-        raise TrackingError(
-            f"{text}: the tracking store {shown(client.tracking_uri)} has {there_is}"
-        ) from None
+    """Where the files of a registered version lie."""
+    found = _version_of(client, name, number, alias, text)
     source = client.get_model_version_download_uri(name, found.version)
     logged = re.fullmatch(r"models:/(m-[^/]+)", source)
     return client.get_logged_model(logged[1]).artifact_location if logged else source
 
 
-def _what_there_is(client: MlflowClient, name: str) -> str:
+def _version_of(client: MlflowClient, name: str, number: str, alias: str | None, text: str) -> ModelVersion:
+    """A registered version, named by its number or else by an alias."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return (
+            client.get_model_version_by_alias(name, alias)
+            if alias
+            else client.get_model_version(name, number)
+        )
+    except MlflowException as error:
+        if not is_missing(error):
+            raise
+        there_is = what_there_is(client, name)
+        raise TrackingError(
+            f"{text}: the tracking store {shown(client.tracking_uri)} has {there_is}"
+        ) from None
+
+
+def what_there_is(client: MlflowClient, name: str) -> str:
+    """Which models a store has, or which versions and aliases one of them has, in words."""
     models = {model.name: model for model in client.search_registered_models()}
     if name not in models:
         return f"no model named {brief(name)}, but: {', '.join(map(cut, sorted(models))) or 'none at all'}"
@@ -159,11 +165,12 @@ def _fetched(source: str, uri: str) -> Path:
 def _model_in(folder: Path, text: str) -> Path:
     """The folder itself, or the one inside a run folder or an MLflow model."""
     for candidate in (folder, folder / "model", *sorted(folder.glob("artifacts/*"))):
-        if (candidate / _MARK).is_file():
+        if (candidate / MARK).is_file():
             return candidate
-    raise StorageError(f"{text}: {folder} holds no model ({_MARK} is missing); give {_FORMS}")
+    raise StorageError(f"{text}: {folder} holds no model ({MARK} is missing); give {_FORMS}")
 
 
-def _is_missing(error: MlflowException) -> bool:
+def is_missing(error: MlflowException) -> bool:
+    """Whether a store has said that there is no such thing."""
     codes = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE")
     return error.error_code in codes

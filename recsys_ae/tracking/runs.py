@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,18 +122,19 @@ def incomplete_runs(
     Raises TrackingError where it has the result, which the first id is of, whole: nothing is tracked twice.
     """
     named = [None if run_id is None else find_run(run_id, uri=uri) for run_id in ids]
-    tagged = _tagged(tag, uri)
+    tagged = tagged_runs(tag, uri=uri)
     for run in (*named[:1], *tagged):
         if run is not None and run.is_complete:
             store = shown(resolve_uri(uri))
             raise TrackingError(f"the run is tracked already as {run.run_id} in {store}; to track it anew, "
                                 "delete that run first")  # fmt: skip
-    nested = [inner for run in tagged for inner in _tagged({PARENT: run.run_id}, uri)]
+    nested = [inner for run in tagged for inner in tagged_runs({PARENT: run.run_id}, uri=uri)]
     return list(dict.fromkeys(run.run_id for run in (*named, *tagged, *nested) if run is not None))
 
 
-def _tagged(tag: Mapping[str, str], uri: str | None) -> list[TrackedRun]:
-    """The runs that have a tag, in whichever experiments; none of those in the trash."""
+def tagged_runs(tag: Mapping[str, str], *, uri: str | None = None) -> list[TrackedRun]:
+    """The runs that have all of these tags, in whichever experiments; none of those in the trash, and none
+    where no tag is named."""
     text = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tag.items())
 
     def find(client: MlflowClient) -> list[TrackedRun]:
@@ -173,17 +174,42 @@ def search(client: MlflowClient, experiment_ids: Sequence[str], text: str = "") 
 
 
 def download_report(run: TrackedRun, *, uri: str | None = None) -> Path:
-    """The per-user values of a run as a local parquet file: where it lies in a local store, else a copy in a
-    temporary folder that goes with the process. NoReportError where the run has none."""
+    """The per-user values of a run as a local parquet file, as `download_files`. NoReportError where the run
+    has none."""
+    path = download_files(run, [REPORT], uri=uri) / REPORT
+    if not path.exists():
+        raise NoReportError(f"run {cut(run.name)} ({run.run_id}, status {run.status}) has no {REPORT}; "
+                            "only runs that reached the evaluation can be compared in pairs")  # fmt: skip
+    return path
+
+
+def download_files(run: TrackedRun, names: Collection[str], *, uri: str | None = None) -> Path:
+    """A local folder with those of the files of a run that it has: where they lie in a local store, else
+    copies in a temporary folder that goes with the process."""
 
     def fetch(client: MlflowClient) -> Path:
-        if all(entry.path != REPORT for entry in client.list_artifacts(run.run_id)):
-            raise NoReportError(f"run {cut(run.name)} ({run.run_id}, status {run.status}) has no {REPORT}; "
-                                "only runs that reached the evaluation can be compared in pairs")  # fmt: skip
-        target = temporary_folder() if local_path(run.artifact_uri) is None else None
-        return Path(client.download_artifacts(run.run_id, REPORT, target))
+        here = local_path(run.artifact_uri)
+        if here is not None:
+            return here
+        target = temporary_folder()
+        for entry in client.list_artifacts(run.run_id):
+            if entry.path in names:
+                client.download_artifacts(run.run_id, entry.path, target)
+        return Path(target)
 
     return asked(uri, fetch, downloads=True)
+
+
+def runs_named(name: str, *, uri: str | None = None) -> list[TrackedRun]:
+    """The runs of this name in all experiments, oldest first; none of those in the trash."""
+    if "'" in name:  # which no name of ours has, and no filter could quote
+        return []
+
+    def find(client: MlflowClient) -> list[TrackedRun]:
+        known = [each.experiment_id for each in client.search_experiments(max_results=_MOST_EXPERIMENTS)]
+        return [_tracked(run) for run in search(client, known, f"attributes.run_name = '{name}'")]
+
+    return asked(uri, find) if _is_there(uri) else []
 
 
 def _tracked(run: Run) -> TrackedRun:

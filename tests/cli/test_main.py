@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from commands import call, rating_lines, succeed
 
-TOP = ("train", "benchmark", "recommend", "evaluate", "compare", "upload", "ui")
+TOP = ("train", "benchmark", "recommend", "evaluate", "compare", "publish", "promote", "upload", "ui")
 COMMANDS = (*TOP, "data list", "data describe", "data fetch")
 PROCESS = (sys.executable, "-c", "import sys; from recsys_ae.cli import main; sys.exit(main())")
 

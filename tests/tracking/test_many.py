@@ -15,8 +15,9 @@ import pytest
 
 from recsys_ae.errors import TrackingError
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
-from recsys_ae.tracking.registry import register, resolve_model
+from recsys_ae.tracking.registry import resolve_model
 from recsys_ae.tracking.runs import download_report, experiment_runs
+from recsys_ae.tracking.versions import publish
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +87,7 @@ def test_a_server_gets_runs_and_models_and_may_die(server, tmp_path, caplog, cap
     runs = {run.name: run for run in experiment_runs("demo", uri=uri)}
     assert runs["nested"].parent_id == runs["remote"].run_id
     assert download_report(runs["remote"], uri=uri).read_bytes() == b"PAR1"
-    register(model, "films", "champion", uri=uri)
+    publish(model, "films", "champion", uri=uri)
     for name in (model, "models:/films/1", "models:/films@champion"):
         found = resolve_model(name, uri=uri)
         assert (found / "model.json").read_bytes() == (tmp_path / "folder" / "model.json").read_bytes()

@@ -19,8 +19,9 @@ from recsys_ae.errors import ConfigError, RecsysError, StorageError, TrackingErr
 from recsys_ae.models.storage import load_model
 from recsys_ae.tracking.mlflow_tracker import MlflowTracker
 from recsys_ae.tracking.pyfunc import score_pairs, top_lists
-from recsys_ae.tracking.registry import register, resolve_model
+from recsys_ae.tracking.registry import resolve_model
 from recsys_ae.tracking.store import connected
+from recsys_ae.tracking.versions import publish
 
 
 def all_scores(folder: Path) -> np.ndarray:
@@ -132,12 +133,13 @@ def test_models_with_numbers_as_ids_are_served_through_mlflow(store, tmp_path, m
 
 
 def test_every_name_of_a_model_leads_to_its_folder(logged, store, tmp_path):
-    version = register(logged, "films", "champion")
-    assert version == "models:/films/1"
+    published, is_new = publish(logged, "films", "champion")
+    version = published.uri
+    assert (version, is_new) == ("models:/films/1", True)
     expected = all_scores(tmp_path / "folder")
     for name in (logged, version, "models:/films@champion", str(tmp_path / "folder")):
         np.testing.assert_array_equal(all_scores(resolve_model(name)), expected)
-    assert register(logged, "films") == "models:/films/2"
+    assert publish(logged, "films") == (published, False)  # the same model is one version
     mlflow.set_tracking_uri(store)
     try:
         assert (
@@ -175,7 +177,7 @@ def test_each_wrong_name_gets_its_sentence(store, text, error, sentence):
 
 
 def test_wrong_versions_and_aliases_list_what_there_is(logged):
-    register(logged, "films", "champion")
+    publish(logged, "films", "champion")
     for text in ("models:/films/7", "models:/films@loser"):
         with pytest.raises(TrackingError, match="of model 'films' the versions 1 and the aliases champion"):
             resolve_model(text)

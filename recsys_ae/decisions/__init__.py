@@ -1,0 +1,1 @@
+"""What is made of tracked runs: compared with each other, published under names, promoted to champions."""
