@@ -12,6 +12,16 @@ import typer
 
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, cold_text, show_beside, show_lists, tell
+from recsys_ae.cli.lists import (
+    Fallback,
+    FallbackOption,
+    LimitMemory,
+    ShardUsers,
+    is_folder,
+    make_folder,
+    show_made,
+    summary,
+)
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +39,8 @@ def recommend(
     users: Annotated[str, typer.Option(help="all, a file with one id per line, or 12,40,41.")] = "all",
     n: Annotated[int, typer.Option("-n", min=1, help="Length of the lists.")] = 10,
     out: Annotated[
-        Path | None, typer.Option(help="File to write: .parquet or .csv.", callback=options.at_home)
+        Path | None,
+        typer.Option(help="A .parquet or .csv file, or a folder of shards.", callback=options.at_home),
     ] = None,
     data: Annotated[
         list[str] | None,
@@ -42,7 +53,12 @@ def recommend(
     history: Annotated[
         int, typer.Option(min=0, help="Without --out: how many of a user's best rated items to show, too.")
     ] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Users scored at once.")] = 1024,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Not to a folder: users scored at once; default 1024.")
+    ] = None,
+    fallback: FallbackOption = None,
+    shard_users: ShardUsers = None,
+    limit_memory: LimitMemory = None,
     threads: options.Threads = None,
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
@@ -50,10 +66,13 @@ def recommend(
 ) -> None:
     """Write top-N lists.
 
-    Without --out, those of a few users are shown. Of a benchmark's folder, the
-    model makes them whose lists are the best by validation.
+    Without --out, those of a few users are shown. To a folder (--out lists) they
+    go part by part: killed and started again, the command goes on. Of a benchmark's
+    folder, the model makes them whose lists are the best by validation.
     """
     options.use_threads(threads)
+    to_folder = is_folder(out)
+    _check_belongs(to_folder, batch_size, fallback, shard_users, limit_memory)
     if out is None and users == "all":
         raise ConfigError(
             "give --out recs.parquet (or .csv) for the lists of all users, or name a few users, such "
@@ -68,13 +87,27 @@ def recommend(
         from recsys_ae.serving.lists import recommend as recommend_to
         from recsys_ae.serving.writer import write_top_n
 
-        stored = load_model(_chosen(model, tracking_uri))
+        place, address = _chosen(model, tracking_uri)
+        stored = load_model(place)
         recommender, trained = stored.recommender, stored.info.get("config", {}).get("data", {})
         histories = _newer(stored, data, overrides or [], line.reading) if data else stored.histories
+        if out is not None and to_folder:
+            made = make_folder(
+                out, stored, histories, users=users, n=n, exclude_seen=not include_seen, fallback=fallback,
+                shard_users=shard_users, limit_memory=limit_memory, threads=threads, asked=model, uri=address,
+                on_listed=line.listing,
+            )  # fmt: skip
+            say({**summary(made.manifest), "parts_made": made.n_made}, lambda: show_made(made))
+            return
         rows = chosen_rows(users, histories.users)
         empty = Emptiness()
         lists_of = recommend_to(
-            recommender, histories, rows=rows, n=n, exclude_seen=not include_seen, batch_size=batch_size
+            recommender,
+            histories,
+            rows=rows,
+            n=n,
+            exclude_seen=not include_seen,
+            batch_size=batch_size or 1024,
         )
         blocks = empty.counting(passing(lists_of, len(rows), line.listing))
         document = {"users": len(rows), "n": n, "unknown_items": histories.n_unknown_items}
@@ -107,20 +140,39 @@ def _watched(quiet: bool) -> Iterator[Line]:
         yield line
 
 
-def _chosen(model: str, tracking_uri: str | None) -> Path:
-    """The folder of the model, which of a benchmark's folder is that of its best lists."""
+def _check_belongs(
+    to_folder: bool,
+    batch_size: int | None,
+    fallback: Fallback | None,
+    shard_users: int | None,
+    limit_memory: str | None,
+) -> None:
+    """Raises ConfigError for an option that says nothing where the lists go."""
+    if to_folder and batch_size is not None:
+        raise ConfigError(
+            "--batch-size is not for a folder, where the catalogue says how many users are scored at once; "
+            "leave it out, or bound what is taken with --limit-memory"
+        )
+    given = {"--fallback": fallback, "--shard-users": shard_users, "--limit-memory": limit_memory}
+    if not to_folder and (named := [name for name, value in given.items() if value is not None]):
+        raise ConfigError(f"{named[0]} is for lists in a folder; name one, as in --out lists")
+
+
+def _chosen(model: str, tracking_uri: str | None) -> tuple[Path, str]:
+    """The folder of the model, which of a benchmark's folder is that of its best lists, and its address."""
     from recsys_ae.results.choice import best_ranker, is_benchmark
-    from recsys_ae.tracking.registry import resolve_model
+    from recsys_ae.tracking.registry import pinned, resolve_model
 
     if not is_benchmark(Path(model)):
-        return resolve_model(model, uri=tracking_uri)
+        address = pinned(model, uri=tracking_uri)
+        return resolve_model(address, uri=tracking_uri), address
     best = best_ranker(Path(model))
     tell(
         f"{best.name}: its lists are the best of {best.n} models by validation "
         f"({best.metric} {best.score:.4f})",
         on=sys.stderr,
     )
-    return best.folder
+    return best.folder, str(best.folder)
 
 
 def _newer(stored: StoredModel, data: list[str], overrides: list[str], on_read: Progress) -> Histories:

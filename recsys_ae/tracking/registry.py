@@ -13,6 +13,7 @@ from recsys_ae.tracking.store import asked, temporary_folder
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.exceptions import MlflowException
 
 _MARK = "model.json"
@@ -38,6 +39,16 @@ def resolve_model(text: str, *, uri: str | None = None) -> Path:
     if not folder.is_dir():
         raise StorageError(f"{text}: no such model folder; give {_FORMS}")
     return _model_in(folder, text)
+
+
+def pinned(text: str, *, uri: str | None = None) -> str:
+    """The address of the version that an alias points to at this moment, models:/NAME/VERSION; every other
+    address, or folder, as it is. Raises TrackingError where the store knows no such alias."""
+    match = _REGISTERED.fullmatch(text)
+    if match is None or match[3] is None:
+        return text
+    version = asked(uri, lambda client: _version_of(client, match[1], None, match[3], text).version)
+    return f"models:/{match[1]}/{version}"
 
 
 def register(model_uri: str, name: str, alias: str | None = None, *, uri: str | None = None) -> str:
@@ -116,14 +127,22 @@ def _model_of_run(client: MlflowClient, run_id: str, name: str, text: str) -> Lo
 
 def _source_of(client: MlflowClient, name: str, number: str, alias: str | None, text: str) -> str:
     """Where the files of a registered version lie, which is named by its number or else by an alias."""
+    found = _version_of(client, name, number, alias, text)
+    source = client.get_model_version_download_uri(name, found.version)
+    logged = re.fullmatch(r"models:/(m-[^/]+)", source)
+    return client.get_logged_model(logged[1]).artifact_location if logged else source
+
+
+def _version_of(
+    client: MlflowClient, name: str, number: str | None, alias: str | None, text: str
+) -> ModelVersion:
+    """A registered version, which is named by its number or else by an alias."""
     from mlflow.exceptions import MlflowException
 
     try:
-        found = (
-            client.get_model_version_by_alias(name, alias)
-            if alias
-            else client.get_model_version(name, number)
-        )
+        if alias:
+            return client.get_model_version_by_alias(name, alias)
+        return client.get_model_version(name, str(number))
     except MlflowException as error:
         if not _is_missing(error):
             raise
@@ -131,9 +150,6 @@ def _source_of(client: MlflowClient, name: str, number: str, alias: str | None, 
         raise TrackingError(
             f"{text}: the tracking store {shown(client.tracking_uri)} has {there_is}"
         ) from None
-    source = client.get_model_version_download_uri(name, found.version)
-    logged = re.fullmatch(r"models:/(m-[^/]+)", source)
-    return client.get_logged_model(logged[1]).artifact_location if logged else source
 
 
 def _what_there_is(client: MlflowClient, name: str) -> str:
