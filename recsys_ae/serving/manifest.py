@@ -75,9 +75,7 @@ def read_manifest(folder: Path) -> Manifest:
     if not folder.is_dir():
         raise StorageError(f"{folder}: no such folder of lists")
     if not path.is_file():
-        raise StorageError(
-            f"{folder}: holds no {MANIFEST}, so its lists are not whole; give the command that makes them again"
-        )
+        raise StorageError(f"{folder}: holds no {MANIFEST}, so the lists are not whole; make them again")
     document = read_document(path)
     try:
         shards, totals, sums = document["shards"], document["totals"], document[FILES]
