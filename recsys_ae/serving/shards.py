@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_ae.data.ids import IdMap
-from recsys_ae.errors import StorageError
+from recsys_ae.errors import StorageError, reason
 from recsys_ae.files import replaced
 from recsys_ae.seals import checksum_of, checksum_of_file
 from recsys_ae.serving.lists import TopNBlock, columns_of
@@ -95,8 +95,8 @@ class ShardFiles:
                 table = file.read()
         except MemoryError:
             raise
-        except (OSError, pa.ArrowException) as error:
-            raise DamagedShard(str(error).splitlines()[0]) from error
+        except (OSError, pa.ArrowException, ValueError) as error:  # a text of the footer may be none
+            raise DamagedShard(reason(error)) from error
         self._check_origin(path, table.schema.metadata or {}, shard)
         schema, checksum = self._schema(shard), checksum_of_file(path)
         if not table.schema.equals(schema, check_metadata=True) or checksum != _rewritten(table, schema):
