@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from commands import write_ratings
 from torture.faults import Commands, compiled
-from torture.jobs import BENCHMARK, RECOMMEND, TRAIN, UPLOAD, write_benchmark
+from torture.jobs import BENCHMARK, LISTS, RECOMMEND, TRAIN, UPLOAD, write_benchmark
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,6 @@ def commands(tmp_path_factory) -> Iterator[Commands]:
         pytest.skip("needs a C compiler, such as gcc")
     write_ratings(folder / "ratings.csv", n_users=20, n_items=12)
     write_benchmark(folder)
-    warm = [TRAIN, RECOMMEND, UPLOAD, (*BENCHMARK[:-1], "compared")]
+    warm = [TRAIN, RECOMMEND, LISTS, UPLOAD, (*BENCHMARK[:-1], "compared")]
     with Commands(library, folder, warm) as running:
         yield running

@@ -10,7 +10,14 @@ from torture.jobs import JOBS, Tortured
 
 MODES = ("full", "broken", "killed")
 LONG = ("benchmark", "upload")
-SHORT = {"train": 67, "resume": 73, "recommend": 3, "benchmark": 199, "upload": 151}  # one call of so many
+SHORT = {
+    "train": 67,
+    "resume": 73,
+    "recommend": 3,
+    "lists": 23,
+    "benchmark": 199,
+    "upload": 151,
+}  # one call of so many
 
 
 @pytest.mark.parametrize("name", JOBS)
