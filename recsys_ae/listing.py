@@ -36,10 +36,10 @@ def recommend_all(
     on, to the same bytes; a folder of other lists is refused.
 
     `model`: one that was fitted or loaded, or its folder or address (see `load_model`). `users`: ids, one or
-    many; None takes all. Those without any rating get the most popular items, their scores being how many
-    people have rated these, or no list with fallback="none". `shard_users`: of one file; None makes about a
-    million rows each. `threads`: None takes all cores. `limit_memory`: of this process, in bytes or as in
-    "2GB". `progress`: a bar on stderr; None shows one after two seconds.
+    many; None or "all" takes all. Those without any rating get the most popular items, their scores being how
+    many people have rated these, or no list with fallback="none". `shard_users`: of one file; None makes
+    about a million rows each. `threads`: None takes all cores. `limit_memory`: of this process, in bytes or
+    as in "2GB". `progress`: a bar on stderr; None shows one after two seconds.
 
     Raises ConfigError for settings that do not hold, DataError for what is no id, CapabilityError for a model
     that does not rank, StorageError for a folder that holds something else or cannot be written.
@@ -48,6 +48,7 @@ def recommend_all(
         raise ConfigError(f"fallback is {brief(fallback)}, but must be 'popular' or 'none'")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads is {threads}, but must be at least 1; give a positive number")
+    everybody = users is None or (isinstance(users, str) and users == "all")
     asked = None if isinstance(model, Model) else str(model)
     uri = None if asked is None else pinned(asked)
     if not isinstance(model, Model):
@@ -56,7 +57,7 @@ def recommend_all(
     limit = bytes_in(limit_memory) if isinstance(limit_memory, str) else limit_memory
     job = job_of(
         model.recommender,
-        audience_of(histories, users, fallback=fallback),
+        audience_of(histories, None if everybody else users, fallback=fallback),
         model=model_facts(model.recommender, model.info, asked=asked, uri=uri),
         histories=histories,
         training=histories,

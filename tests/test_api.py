@@ -55,6 +55,8 @@ def test_lists_of_everybody_go_to_a_folder(ratings, tmp_path):
     model.save(tmp_path / "model")
     again = ra.recommend_all(tmp_path / "model", tmp_path / "lists", n=3, shard_users=15)
     assert (again.totals, again.checksums) == (made.totals, made.checksums)
+    everybody = ra.recommend_all(model, tmp_path / "all", "all", n=3, shard_users=15)
+    assert everybody.checksums == made.checksums
     some = ra.recommend_all(model, tmp_path / "some", ["u003", "nobody"], n=2, exclude_seen=False)
     assert (some.users, some.totals["fallback_users"]) == (2, 1)
     assert ra.recommend_all(model, tmp_path / "one", "nobody", fallback="none").totals["left_out_users"] == 1
