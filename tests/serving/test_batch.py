@@ -183,6 +183,16 @@ def test_threads_change_no_byte(threads, whole, ratings, tmp_path):
     assert contents(tmp_path / "lists") == contents(whole)
 
 
+def test_what_is_told_of_progress_begins_with_what_is_there(whole, ratings, tmp_path):
+    folder, told = tmp_path / "lists", []
+    shutil.copytree(whole, folder)
+    unfinished(folder)
+    (folder / "part-00001.parquet").unlink()
+    (folder / "part-00002.parquet").unlink()
+    make_lists(folder, job(ratings), on_listed=lambda done, total: told.append((done, total)))
+    assert told == [(done, 13) for done in (5, 7, 9, 10, 10, 12, 13)]
+
+
 class Stopped(Exception):
     """The moment at which a job ends."""
 
@@ -376,6 +386,17 @@ def test_anything_else_in_the_folder_is_refused(name, ratings, tmp_path):
     assert contents(folder) == {name: b"of somebody"}
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_what_was_put_there_later_is_refused_too(finished, whole, ratings, tmp_path):
+    folder = tmp_path / "lists"
+    shutil.copytree(whole, folder)
+    if not finished:
+        unfinished(folder)
+    (folder / "part-00003.parquet").write_bytes(b"of another day")
+    with pytest.raises(StorageError, match="part-00003.parquet: is none of the lists of this folder"):
+        make_lists(folder, job(ratings))
+
+
 def test_a_part_of_somebody_else_is_refused(whole, ratings, tmp_path):
     folder = tmp_path / "lists"
     shutil.copytree(whole, folder)
@@ -489,11 +510,18 @@ def test_users_without_history_get_the_most_popular_items(few, tmp_path, caplog)
 
 
 def test_users_without_history_are_left_out_and_counted_where_nothing_is_to_be_given(few, tmp_path, caplog):
-    made = make_lists(tmp_path / "lists", job(few, users=[8, 7, "6"], n=2, fallback="none"))
+    made = make_lists(tmp_path / "lists", job(few, users=[8, 7, "6", "7"], n=2, fallback="none"))
     assert set(frame(tmp_path / "lists").user) == {7}
     totals = made.manifest.totals
     assert (totals["users"], totals["left_out_users"], totals["fallback_users"]) == (1, 2, 0)
     assert "2 of 3 users have no ratings that the model knows, such as '8'; no list for them" in caplog.text
+
+
+def test_users_whose_ratings_are_all_unknown_are_without_history(few):
+    read = histories_of(few).with_users(["8"])  # as ratings of items that the model does not know bring them
+    everybody = {fallback: audience_of(read, None, fallback=fallback) for fallback in ("popular", "none")}
+    assert everybody["popular"].without_history().tolist() == [False, False, True, False]
+    assert (everybody["none"].ids().tolist(), everybody["none"].n_left_out) == ([5, 7, 9], 1)
 
 
 def test_a_stranger_must_be_able_to_stand_beside_the_others(few):
