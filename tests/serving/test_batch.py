@@ -393,7 +393,7 @@ def test_what_was_put_there_later_is_refused_too(finished, whole, ratings, tmp_p
     if not finished:
         unfinished(folder)
     (folder / "part-00003.parquet").write_bytes(b"of another day")
-    with pytest.raises(StorageError, match="part-00003.parquet: is none of the lists of this folder"):
+    with pytest.raises(StorageError, match=r"part-00003\.parquet: is none of the lists of this folder"):
         make_lists(folder, job(ratings))
 
 
@@ -564,6 +564,17 @@ def test_strangers_move_nobody(ids, data):
     strangers = np.setdiff1d(np.arange(len(wider)), rows)
     assert (wider.positions[strangers] == -1).all()
     assert not wider.lengths()[strangers].any()
+
+
+@pytest.mark.parametrize("strangers", [["3"], ["x", "1"], ["03", "30"]])
+def test_strangers_move_nobody_where_texts_that_are_numbers_come_by_size(strangers):
+    users = IdMap(np.array(["2", "10", "é"], dtype=object))
+    read = Histories(users, np.arange(3), grid(3, 4).matrix)
+    wider = read.with_users(strangers)
+    rows = wider.users.positions(users.ids)
+    after = wider.batch(rows)
+    np.testing.assert_array_equal(after.positions, np.arange(3))
+    np.testing.assert_array_equal(after.history.toarray(), read.matrix.toarray())
 
 
 def test_the_fallback_answers_only_for_those_without_history(few):
