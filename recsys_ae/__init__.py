@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recsys_ae.errors import RecsysError
     from recsys_ae.evaluation.report import Report
     from recsys_ae.experiments.tune import Tuned
+    from recsys_ae.listing import recommend_all
     from recsys_ae.model import Model
     from recsys_ae.splitting.split import Split
 
@@ -37,6 +38,7 @@ __all__ = [
     "load",
     "load_model",
     "recommend",
+    "recommend_all",
     "sample",
     "split",
     "tune",

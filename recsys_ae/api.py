@@ -25,6 +25,7 @@ from recsys_ae.experiments.fit import Fit, fit_split, metric_of_epochs
 from recsys_ae.experiments.prepare import check_feedback
 from recsys_ae.experiments.tune import Tuned, check_settings
 from recsys_ae.experiments.tune import tune as tune_settings
+from recsys_ae.listing import recommend_all
 from recsys_ae.metrics import Metric
 from recsys_ae.model import Model
 from recsys_ae.models.configs import ModelConfig
@@ -62,6 +63,7 @@ __all__ = [
     "load",
     "load_model",
     "recommend",
+    "recommend_all",
     "sample",
     "split",
     "tune",

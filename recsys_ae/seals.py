@@ -70,14 +70,14 @@ def checksums(folder: Path, names: Collection[str] | None = None) -> dict[str, s
     found = sorted(path for path in folder.rglob("*") if path.is_file()) if names is None else (
         folder / name for name in sorted(names)
     )  # fmt: skip
-    return {path.relative_to(folder).as_posix(): _checksum_of_file(path) for path in found}
+    return {path.relative_to(folder).as_posix(): checksum_of_file(path) for path in found}
 
 
 def check_files(folder: Path, expected: Mapping[str, str], *, advice: str) -> None:
     """Raises StorageError, naming the first file that is missing or not as it was written."""
     for name, checksum in expected.items():
         try:
-            found = _checksum_of_file(folder / name)
+            found = checksum_of_file(folder / name)
         except OSError as error:
             raise StorageError(
                 f"{folder / name}: cannot be read ({error.strerror or error}); {advice}"
@@ -87,10 +87,16 @@ def check_files(folder: Path, expected: Mapping[str, str], *, advice: str) -> No
 
 
 def _checksum_of(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=_SIZE).hexdigest()
+    return checksum_of(text.encode())
 
 
-def _checksum_of_file(path: Path) -> str:
+def checksum_of(data: bytes | memoryview) -> str:
+    """Of bytes, however they are held."""
+    return hashlib.blake2b(data, digest_size=_SIZE).hexdigest()
+
+
+def checksum_of_file(path: Path) -> str:
+    """Of a file's bytes. Raises OSError where they cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_SIZE)).hexdigest()
 

@@ -44,6 +44,33 @@ def test_lists_leave_out_training_ratings(ratings):
     assert not seen & set(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
+def test_lists_of_everybody_go_to_a_folder(ratings, tmp_path):
+    model = ra.fit("biases", ra.split(ratings, seed=1))
+    made = ra.recommend_all(model, tmp_path / "lists", n=3, shard_users=15, threads=2, limit_memory="100GB")
+    assert repr(made) == f"Manifest({tmp_path / 'lists'}: 120 rows, top 3 of 40 users)"
+    assert [path.name for path in made.files] == [f"part-0000{number}.parquet" for number in range(3)]
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "lists"), model.recommend(n=3, progress=False))
+    assert made.plan.model["asked"] is None
+
+    model.save(tmp_path / "model")
+    again = ra.recommend_all(tmp_path / "model", tmp_path / "lists", n=3, shard_users=15)
+    assert (again.totals, again.checksums) == (made.totals, made.checksums)
+    everybody = ra.recommend_all(model, tmp_path / "all", "all", n=3, shard_users=15)
+    assert everybody.checksums == made.checksums
+    some = ra.recommend_all(model, tmp_path / "some", ["u003", "nobody"], n=2, exclude_seen=False)
+    assert (some.users, some.totals["fallback_users"]) == (2, 1)
+    assert ra.recommend_all(model, tmp_path / "one", "nobody", fallback="none").totals["left_out_users"] == 1
+    for wrong, sentence in (
+        ({"fallback": "mean"}, "fallback is 'mean', but must be 'popular' or 'none'"),
+        ({"threads": 0}, "threads is 0, but must be at least 1"),
+        ({"limit_memory": "lots"}, "is no size"),
+        ({"n": 0}, "n is 0, but must be at least 1"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            ra.recommend_all(model, tmp_path / "other", **wrong)
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize("nobody", [[], (), np.array([], dtype=object)], ids=repr)
 def test_nobody_gets_an_empty_frame_of_the_same_columns(ratings, nobody):
     split = ra.split(ratings, seed=1)

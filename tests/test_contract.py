@@ -16,9 +16,11 @@ from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings, select_rows
 from recsys_ae.errors import CapabilityError, DataError
 from recsys_ae.models import configs as c
+from recsys_ae.models.codec import fingerprint_of
 from recsys_ae.models.penalty_configs import PenaltyConfig
 from recsys_ae.models.storage import load_model, save_model
 from recsys_ae.recommender import Recommender
+from recsys_ae.serving.workers import in_order, one_thread_each
 from recsys_ae.types import Epoch
 
 TRAINING = c.TrainingConfig(epochs=40, batch_size=64, learning_rate=1e-2, patience=None)
@@ -307,6 +309,7 @@ def test_a_saved_model_scores_the_same_bit_for_bit(model, ratings, tmp_path):
     assert again.items.ids.tolist() == ratings.items.ids.tolist()
     for promise in ("kind", "predicts_ratings", "ranks", "folds_in"):
         assert getattr(again, promise) == getattr(model, promise)
+    assert fingerprint_of(again) == fingerprint_of(model)
     np.testing.assert_array_equal(stored.histories.matrix.toarray(), ratings.matrix.toarray())
     if model.folds_in:
         np.testing.assert_array_equal(again.score(strangers(ratings)), model.score(strangers(ratings)))
@@ -315,6 +318,16 @@ def test_a_saved_model_scores_the_same_bit_for_bit(model, ratings, tmp_path):
 def test_a_pickled_model_scores_the_same(model, ratings):
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.score(everyone(ratings)), model.score(everyone(ratings)))
+
+
+def test_blocks_scored_by_several_threads_have_the_same_bits(model, ratings):
+    batches = [
+        UserBatch(users, select_rows(ratings.matrix, users)) for users in np.array_split(np.arange(50), 9)
+    ]
+    with one_thread_each():
+        one_by_one = np.vstack([model.score(batch) for batch in batches])
+        at_once = np.vstack(list(in_order(model.score, batches, workers=4)))
+    np.testing.assert_array_equal(at_once, one_by_one)
 
 
 def test_the_size_of_a_batch_does_not_matter(model, ratings):

@@ -188,6 +188,7 @@ SHOWN = {
     "compare with one": ("compare", EVIL, *STORE, "--reference", f"other{EVIL}\nrun"),
     "compare in JSON": ("compare", EVIL, *STORE, "--json"),
     "recommend": ("recommend", MODEL, "--out", f"lists{EVIL}.csv"),
+    "recommend to a folder": ("recommend", MODEL, "--out", f"lists{EVIL}"),
     "show lists": ("recommend", MODEL, "--users", "u001"),
     "evaluate": ("evaluate", MODEL),
     "describe": ("data", "describe", f"{EVIL}.csv"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 import pytest
 from commands import succeed, write_ratings
 from recording import RecordingTracker
@@ -281,3 +282,19 @@ def test_linear_equivalence_wants_a_bias_model(here, capsys):
         == 2
     )
     assert "name a model 'biases'" in capsys.readouterr().err
+
+
+def test_lists_at_scale_are_measured_beside_the_products(tmp_path, capsys):
+    words = ["--users", "50", "--items", "40", "--factors", "3", "--ratings", "4", "-n", "5", "--rounds", "2"]
+    assert script("scale").main([*words, "--threads", "2", "--out", str(tmp_path / "lists")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "50 users with 4 ratings each, 40 items, 3 factors, top 5, 2 threads"
+    assert [line.split()[0] for line in said[2:5]] == ["1", "2", "all"]
+    for number, users in ((1, range(25)), (2, range(25, 50))):
+        lists = pd.read_parquet(tmp_path / "lists" / f"round-{number}")
+        assert (lists.groupby("user").size() == 5).all()
+        assert set(lists.user) == set(users)
+    with pytest.raises(SystemExit, match="2"):
+        script("scale").main(["--users", "0"])
+    assert "0 is not at least 1" in capsys.readouterr().err
+    assert script("scale").main([*words, "--out", str(PIPELINES / "scale.py")]) == 2

@@ -94,11 +94,13 @@ def test_lines_of_the_readme_run_outside_the_clone(here, line, request):
         pytest.skip(f"needs {needed} in RECSYS_AE_DATA")
     before = set(here.rglob("*.*"))
     plain, _, option = line.partition("[")
+    if "check lists" in plain:
+        assert typed(next(each for each in LINES if each.endswith("--out lists"))).code == 0
     outcome = typed(plain)
     assert outcome.code == 0, outcome.err
     match shlex.split(plain)[1:]:
-        case ["recommend", *_]:
-            assert (here / "recs.parquet").is_file()
+        case ["recommend", *_, out]:
+            assert (here / out / "_manifest.json" if out == "lists" else here / "recs.parquet").is_file()
         case ["train" | "benchmark" | "tune", *_]:
             name = "page.html" if "benchmark" in plain else "model/model.json"
             assert any(path.match(f"runs/*/{name}") for path in set(here.rglob("*.*")) - before)

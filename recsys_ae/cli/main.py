@@ -16,6 +16,7 @@ from recsys_ae.cli.benchmark import benchmark
 from recsys_ae.cli.compare import compare
 from recsys_ae.cli.data import data
 from recsys_ae.cli.init import init
+from recsys_ae.cli.lists import check
 from recsys_ae.cli.models import evaluate, recommend
 from recsys_ae.cli.options import EXIT_STOPPED
 from recsys_ae.cli.registry import promote, publish
@@ -51,6 +52,7 @@ for command, example in (
     (tune, "recsys-ae tune configs/search/movietweetings-i-autorec.yaml --trials 10"),
     (benchmark, "recsys-ae benchmark configs/benchmarks/movietweetings.yaml --out runs/movietweetings"),
     (recommend, "recsys-ae recommend models:/movies@champion --users all -n 10 --out recs.parquet"),
+    (check, "recsys-ae check lists"),
     (sample, "recsys-ae sample runs/movietweetings-vae/model -n 5 --top 10"),
     (walk, "recsys-ae walk runs/movietweetings-vae/model --from 12 --to 40 --steps 7"),
     (evaluate, "recsys-ae evaluate runs/movietweetings-i-autorec/model --json"),

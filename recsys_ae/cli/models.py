@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,14 +13,24 @@ import typer
 
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, cold_text, show_beside, show_lists, tell
+from recsys_ae.cli.lists import (
+    Fallback,
+    FallbackOption,
+    LimitMemory,
+    ShardUsers,
+    is_folder,
+    make_folder,
+    show_made,
+    summary,
+)
 from recsys_ae.errors import ConfigError
 
 if TYPE_CHECKING:
     from recsys_ae.data.histories import Histories
     from recsys_ae.models.storage import StoredModel
     from recsys_ae.reporting.progress import Line
-    from recsys_ae.serving.lists import Emptiness
-    from recsys_ae.types import Progress
+    from recsys_ae.serving.lists import Emptiness, TopNBlock
+    from recsys_ae.types import PositionVector, Progress
 
 _READING = "With --data: how to read it where it differs from the training, e.g. data.columns.user=reader."
 
@@ -32,7 +43,8 @@ def recommend(
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Length of the lists.")] = 10,
     out: Annotated[
-        Path | None, typer.Option(help="File to write: .parquet or .csv.", callback=options.at_home)
+        Path | None,
+        typer.Option(help="A .parquet or .csv file, or a folder of shards.", callback=options.at_home),
     ] = None,
     data: Annotated[
         list[str] | None,
@@ -45,7 +57,12 @@ def recommend(
     history: Annotated[
         int, typer.Option(min=0, help="Without --out: how many of a user's best rated items to show, too.")
     ] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Users scored at once.")] = 1024,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Not to a folder: users scored at once; default 1024.")
+    ] = None,
+    fallback: FallbackOption = None,
+    shard_users: ShardUsers = None,
+    limit_memory: LimitMemory = None,
     threads: options.Threads = None,
     tracking_uri: options.TrackingUri = None,
     as_json: options.AsJson = False,
@@ -53,10 +70,113 @@ def recommend(
 ) -> None:
     """Write top-N lists.
 
-    Without --out, those of the users who are named are shown, or else of three. Of a benchmark's folder, the
-    model makes them whose lists are the best by validation.
+    Without --out, those of the users who are named are shown, or else of three.
+    To a folder (--out lists) they go part by part: killed and started again, the
+    command goes on. Of a benchmark's folder, the model makes them whose lists are
+    the best by validation.
     """
     options.use_threads(threads)
+    to_folder = is_folder(out)
+    _check_belongs(to_folder, batch_size, fallback, shard_users, limit_memory)
+    _check_shown(out, users, history)
+    if overrides and not data:
+        raise ConfigError("--set says how to read newer ratings; name them with --data, or leave it out")
+    with answering(as_json=as_json) as say, _watched(quiet) as line:
+        from recsys_ae.models.storage import load_model
+
+        place, address = _chosen(model, tracking_uri)
+        stored = load_model(place)
+        histories = _newer(stored, data, overrides or [], line.reading) if data else stored.histories
+        if out is not None and to_folder:
+            made = make_folder(
+                out, stored, histories, users=users or "all", n=n, exclude_seen=not include_seen,
+                fallback=fallback, shard_users=shard_users, limit_memory=limit_memory, threads=threads,
+                asked=model, uri=address, on_listed=line.listing,
+            )  # fmt: skip
+            say({**summary(made.manifest), "parts_made": made.n_made}, lambda: show_made(made))
+            return
+        asked = _Asked(stored, histories, n, not include_seen, batch_size or 1024, line.listing)
+        if out is not None:
+            document, told = asked.written(out, users or "all")
+            say(document, lambda: tell(told))
+        else:
+            document, show = asked.shown(users, history)
+            say(document, show)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Lists that go to one file, or to the terminal."""
+
+    stored: StoredModel
+    histories: Histories
+    n: int
+    exclude_seen: bool
+    batch_size: int
+    on_listed: Progress
+
+    def written(self, out: Path, users: str) -> tuple[dict[str, Any], str]:
+        """Write a file: the answer, as JSON and in words."""
+        from recsys_ae.serving.lists import chosen_rows
+        from recsys_ae.serving.writer import write_top_n
+
+        rows = chosen_rows(users, self.histories.users)
+        blocks, empty = self._blocks(rows)
+        items = self.stored.recommender.items
+        n_rows = write_top_n(out, blocks, users=self.histories.users, items=items)
+        document = {"out": str(out), "rows": n_rows, **self._document(rows, empty)}
+        return document, f"{out}: {n_rows} rows, the top {self.n} of {len(rows)} users{_of_empty(empty)}"
+
+    def shown(self, users: str | None, history: int) -> tuple[dict[str, Any], Callable[[], None]]:
+        """The answer as JSON, and what shows it, of three users where nobody is named; beside `history` items
+        that each has rated best."""
+        from recsys_ae.data.datasets import item_titles
+        from recsys_ae.serving.lists import best_rated, chosen_rows, frame_of
+
+        known, items = self.histories.users, self.stored.recommender.items
+        rows = _three(len(known)) if users is None else chosen_rows(users, known)
+        blocks, empty = self._blocks(rows)
+        lists = frame_of(blocks, users=known, items=items).to_dict("records")
+        rated = best_rated(self.histories, rows, items=items, n=history).to_dict("records")
+        document = {**self._document(rows, empty), **({"histories": rated} if history else {}), "rows": lists}
+        source = self.stored.info.get("config", {}).get("data", {}).get("source", "")
+        note = _of_empty(empty)
+        if users is None and len(rows) < len(known):
+            note += f"; {len(rows)} of {len(known):,} users: --users names others, --out writes all"
+
+        def show() -> None:
+            titles = item_titles(source) or {}
+            if history:
+                show_beside(rated, lists, titles, note)
+            else:
+                show_lists(lists, titles, note)
+
+        return document, show
+
+    def _blocks(self, rows: PositionVector) -> tuple[Iterator[TopNBlock], Emptiness]:
+        from recsys_ae.serving.lists import Emptiness, passing, recommend
+
+        empty = Emptiness()
+        lists = recommend(
+            self.stored.recommender, self.histories, rows=rows, n=self.n,
+            exclude_seen=self.exclude_seen, batch_size=self.batch_size,
+        )  # fmt: skip
+        return empty.counting(passing(lists, len(rows), self.on_listed)), empty
+
+    def _document(self, rows: PositionVector, empty: Emptiness) -> dict[str, Any]:
+        unknown = self.histories.n_unknown_items
+        return {"users": len(rows), "n": self.n, "unknown_items": unknown, "empty_lists": empty.n_empty}
+
+
+def _three(n_users: int) -> PositionVector:
+    """The first, the middle and the last, as far as there are so many."""
+    import numpy as np
+
+    return np.unique([0, n_users // 2, n_users - 1]) if n_users else np.empty(0, dtype=np.int64)
+
+
+def _check_shown(out: Path | None, users: str | None, history: int) -> None:
+    """Raises ConfigError for what a terminal or a file has no room for."""
     if out is None and users == "all":
         raise ConfigError(
             "give --out recs.parquet (or .csv) for the lists of all users, or name a few users, such "
@@ -64,54 +184,6 @@ def recommend(
         )
     if out is not None and history:
         raise ConfigError("--history is shown beside lists, and in no file; leave out --history or --out")
-    shows_few = out is None and users is None
-    users = "all" if users is None else users
-    if overrides and not data:
-        raise ConfigError("--set says how to read newer ratings; name them with --data, or leave it out")
-    with answering(as_json=as_json) as say, _watched(quiet) as line:
-        import numpy as np
-
-        from recsys_ae.data.datasets import item_titles
-        from recsys_ae.models.storage import load_model
-        from recsys_ae.serving.lists import Emptiness, best_rated, chosen_rows, frame_of, passing
-        from recsys_ae.serving.lists import recommend as recommend_to
-        from recsys_ae.serving.writer import write_top_n
-
-        stored = load_model(_chosen(model, tracking_uri))
-        recommender, trained = stored.recommender, stored.info.get("config", {}).get("data", {})
-        histories = _newer(stored, data, overrides or [], line.reading) if data else stored.histories
-        rows = chosen_rows(users, histories.users)
-        if shows_few and len(rows):
-            rows = rows[np.unique([0, len(rows) // 2, len(rows) - 1])]
-        empty = Emptiness()
-        lists_of = recommend_to(
-            recommender, histories, rows=rows, n=n, exclude_seen=not include_seen, batch_size=batch_size
-        )
-        blocks = empty.counting(passing(lists_of, len(rows), line.listing))
-        document = {"users": len(rows), "n": n, "unknown_items": histories.n_unknown_items}
-        if out is not None:
-            n_rows = write_top_n(out, blocks, users=histories.users, items=recommender.items)
-            told = f"{out}: {n_rows} rows, the top {n} of {len(rows)} users{_of_empty(empty)}"
-            document |= {"empty_lists": empty.n_empty}
-            say({"out": str(out), "rows": n_rows, **document}, lambda: tell(told))
-        else:
-            lists = frame_of(blocks, users=histories.users, items=recommender.items).to_dict("records")
-            titles = item_titles(trained.get("source", "")) or {}
-            document |= {"empty_lists": empty.n_empty}
-            note = _of_empty(empty)
-            if len(rows) < len(histories.users) and shows_few:
-                note += (
-                    f"; {len(rows)} of {len(histories.users):,} users: --users names others, --out writes all"
-                )
-            rated = best_rated(histories, rows, items=recommender.items, n=history).to_dict("records")
-
-            def show() -> None:
-                if history:
-                    show_beside(rated, lists, titles, note)
-                else:
-                    show_lists(lists, titles, note)
-
-            say({**document, **({"histories": rated} if history else {}), "rows": lists}, show)
 
 
 @contextmanager
@@ -123,13 +195,32 @@ def _watched(quiet: bool) -> Iterator[Line]:
         yield line
 
 
-def _chosen(model: str, tracking_uri: str | None) -> Path:
-    """The folder of the model, which of a benchmark's folder is that of its best lists."""
+def _check_belongs(
+    to_folder: bool,
+    batch_size: int | None,
+    fallback: Fallback | None,
+    shard_users: int | None,
+    limit_memory: str | None,
+) -> None:
+    """Raises ConfigError for an option that says nothing where the lists go."""
+    if to_folder and batch_size is not None:
+        raise ConfigError(
+            "--batch-size is not for a folder, where the catalogue says how many users are scored at once; "
+            "leave it out, or bound what is taken with --limit-memory"
+        )
+    given = {"--fallback": fallback, "--shard-users": shard_users, "--limit-memory": limit_memory}
+    if not to_folder and (named := [name for name, value in given.items() if value is not None]):
+        raise ConfigError(f"{named[0]} is for lists in a folder; name one, as in --out lists")
+
+
+def _chosen(model: str, tracking_uri: str | None) -> tuple[Path, str]:
+    """The folder of the model, which of a benchmark's folder is that of its best lists, and its address."""
     from recsys_ae.results.choice import best_ranker, is_benchmark
-    from recsys_ae.tracking.registry import resolve_model
+    from recsys_ae.tracking.registry import pinned, resolve_model
 
     if not is_benchmark(Path(model)):
-        return resolve_model(model, uri=tracking_uri)
+        address = pinned(model, uri=tracking_uri)
+        return resolve_model(address, uri=tracking_uri), address
     best = best_ranker(Path(model))
     what = (
         f"its lists are the best of {best.n} models"
@@ -137,7 +228,7 @@ def _chosen(model: str, tracking_uri: str | None) -> Path:
         else "the only model whose lists were scored"
     )
     tell(f"{best.name}: {what} (validation {best.metric} {best.score:.4f})", on=sys.stderr)
-    return best.folder
+    return best.folder, str(best.folder)
 
 
 def _newer(stored: StoredModel, data: list[str], overrides: list[str], on_read: Progress) -> Histories:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from recsys_ae.data.ids import IdMap
+from recsys_ae.data.ids import PLAIN_INTEGER, IdColumn, IdMap
 from recsys_ae.data.ratings import Ratings, select_rows
-from recsys_ae.errors import DataError
-from recsys_ae.types import PositionVector
+from recsys_ae.errors import DataError, brief
+from recsys_ae.types import CountVector, PositionVector
 
-_CELLS_AT_ONCE = 1 << 25  # 128 MiB of float32 scores
+MOST_CELLS = 1 << 25  # of scores at once: 128 MiB of float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class UserBatch:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def chosen(self, rows: PositionVector) -> UserBatch:
+        """The users in these rows of the batch."""
+        times = None if self.timestamps is None else self.timestamps[_places(self.history, rows)]
+        return UserBatch(self.positions[rows], select_rows(self.history, rows), times)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +91,45 @@ class Histories:
     def __len__(self) -> int:
         return len(self.users)
 
+    def lengths(self) -> CountVector:
+        """(n_users,) int64: how many ratings may be read of each user."""
+        return np.diff(self.matrix.indptr).astype(np.int64)
+
+    def fingerprint(self) -> str:
+        """32 hex digits of users, positions, ratings and timestamps; the same on every machine."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(json.dumps([self.users.ids.tolist(), self.matrix.shape[1]]).encode())
+        for array in (self.positions, self.matrix.indptr, self.matrix.indices):
+            digest.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+        digest.update(np.ascontiguousarray(self.matrix.data, dtype="<f4").tobytes())
+        if self.timestamps is not None:
+            digest.update(b"t" + np.ascontiguousarray(self.timestamps, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    def with_users(self, ids: Sequence[str | int]) -> Histories:
+        """The same, and users of these ids, none of whom is there yet, of whom nothing may be read. Ratings
+        are shared, not copied. Raises DataError where ids are integers, and one of these is none."""
+        if not len(ids):
+            return self
+        own = self.users.ids
+        added = IdColumn.of([str(id) for id in ids])
+        if own.dtype != object:
+            if odd := [id for id in added.labels if not re.match(PLAIN_INTEGER, id)]:
+                raise DataError(
+                    f"{brief(odd[0])} cannot be a user, as the ids of users with ratings are whole numbers; "
+                    "correct it, or leave it out"
+                )
+            added = added.parsed()
+        in_order = own.dtype != object or bool((own[:-1] < own[1:]).all())
+        as_before = IdColumn(own, np.arange(len(own)), numbers_first=not in_order)
+        users, places = IdColumn.joined([as_before, added]).mapped()
+        counts, positions = np.zeros(len(users), dtype=np.int64), np.full(len(users), -1)
+        counts[places[: len(own)]], positions[places[: len(own)]] = self.lengths(), self.positions
+        starts = np.append(0, np.cumsum(counts)).astype(self.matrix.indptr.dtype)
+        shape = len(users), self.matrix.shape[1]
+        matrix = csr_array((self.matrix.data, self.matrix.indices, starts), shape=shape)
+        return replace(self, users=users, positions=positions, matrix=matrix)
+
     def batch(self, rows: PositionVector) -> UserBatch:
         """The users in these rows, in their order."""
         times = None if self.timestamps is None else self.timestamps[_places(self.matrix, rows)]
@@ -102,7 +149,7 @@ class Histories:
 def blocks_of(rows: PositionVector, n_columns: int, size: int = 1024) -> Iterator[PositionVector]:
     """The rows in their order, `size` at a time: fewer where so many rows of `n_columns` scores would not fit
     into 128 MiB."""
-    step = max(1, min(size, _CELLS_AT_ONCE // max(1, n_columns)))
+    step = max(1, min(size, MOST_CELLS // max(1, n_columns)))
     for start in range(0, len(rows), step):
         yield rows[start : start + step]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -33,6 +35,18 @@ def state_of(recommender: Recommender) -> State:
     named = {name: value for name, value in _fields_of(recommender).items() if name not in ("users", "items")}
     meta = {name: _encoded(value, name, arrays) for name, value in named.items()}
     return State(arrays, meta)
+
+
+def fingerprint_of(recommender: Recommender) -> str:
+    """32 hex digits of all that a recommender is: the same for one that was saved and read again."""
+    state = state_of(recommender)
+    digest = hashlib.blake2b(digest_size=16)
+    ids = [recommender.users.ids.tolist(), recommender.items.ids.tolist()]
+    digest.update(json.dumps([recommender.kind, state.meta, ids], sort_keys=True).encode())
+    for name, array in sorted(state.arrays.items()):
+        digest.update(json.dumps([name, str(array.dtype), array.shape]).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def recommender_of(kind: str, users: IdMap, items: IdMap, state: State) -> Recommender:

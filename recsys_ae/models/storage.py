@@ -21,7 +21,15 @@ from recsys_ae.data.ratings import Ratings
 from recsys_ae.data.schema import outside
 from recsys_ae.errors import DataError, RecsysError, StorageError
 from recsys_ae.files import recover, replaced_folder
-from recsys_ae.models.codec import CSR_PARTS, State, csr_of, is_network, recommender_of, state_of
+from recsys_ae.models.codec import (
+    CSR_PARTS,
+    State,
+    csr_of,
+    fingerprint_of,
+    is_network,
+    recommender_of,
+    state_of,
+)
 from recsys_ae.models.older import recommender_of_format_1, recommender_of_format_2
 from recsys_ae.provenance import installed
 from recsys_ae.recommender import Recommender
@@ -132,6 +140,20 @@ def load_model(folder: Path) -> StoredModel:
             f"{folder / 'model.json'}: does not describe a model ({type(error).__name__}: {error}); "
             "save the model again"
         ) from error
+
+
+def model_facts(
+    recommender: Recommender, info: Mapping[str, Any], *, asked: str | None, uri: str | None
+) -> dict[str, Any]:
+    """What outputs say of the model that made them: what it was called, the address that this meant, the kind
+    that its settings (`info`) name, or that of storage, and its fingerprint. JSON values."""
+    settings = info.get("model") or info.get("config", {}).get("model", {})
+    return {
+        "asked": asked,
+        "uri": uri,
+        "kind": settings.get("kind", recommender.kind),
+        "fingerprint": fingerprint_of(recommender),
+    }
 
 
 def needs_torch(folder: Path) -> bool:

@@ -145,8 +145,9 @@ class Line:
         self.show("testing", done, total, words="users")
 
     def listing(self, done: int, total: int) -> None:
-        """Show how many users have their lists."""
-        self.show("users", done, total)
+        """Show how many users have their lists, and how many get theirs in a second."""
+        pace = next((task.speed for task in self._bar.tasks if task.fields["what"] == "users"), None)
+        self.show("users", done, total, words=f"{pace:,.0f} users/s" if pace else "")
 
     def comparing(self, done: int, total: int) -> None:
         """Show how many items have been compared with the others."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys_ae.data.histories import Histories
+from recsys_ae.data.histories import Histories, blocks_of
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError, cut
 from recsys_ae.ranking import TopN, top_n
@@ -22,6 +22,7 @@ from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, PositionVector
 
 LONGEST_NAME = 255  # bytes that a file system allows; a longer text is a list of users
 LIST_COLUMNS = ("user", "rank", "item", "score")
+Mapped = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]  # as `map` is
 log = logging.getLogger(__name__)
 
 
@@ -42,13 +43,15 @@ def recommend(
     exclude_seen: bool = True,
     allowed: BoolVector | None = None,
     batch_size: int = 1024,
+    mapped: Mapped = map,
 ) -> Iterator[TopNBlock]:
     """The `n` best items of the users in each of `rows` of the histories (None: all), in their order.
 
     The stored entries of a history, zeros too, are left out of its list if `exclude_seen`, and so are items
-    that are not `allowed` (n_items,); None: all are. A block has at
-    most `batch_size` users (see `Histories.batches`). A list does not depend on the users that it shares a
-    block with, as far as the model's scores do not (products of other shapes round differently).
+    that are not `allowed` (n_items,); None: all are. A block has at most `batch_size` users (see
+    `Histories.batches`). A list does not depend on the users that it shares a block with, as far as the
+    model's scores do not (products of other shapes round differently). `mapped` goes through the blocks: one
+    after the other, or several at once (see `workers.in_order`).
 
     Raises, before the first block, CapabilityError for a model that does not rank, or that is asked for users
     unseen in training and does not fold in; ConfigError for `n` or `batch_size` below 1; DataError for
@@ -61,12 +64,15 @@ def recommend(
             f"histories of {histories.matrix.shape[1]} items for a model of {len(recommender.items)}; align "
             "the ratings with the model first"
         )
-    _check_capable(recommender, histories.positions if rows is None else histories.positions[rows])
-    return (
-        TopNBlock(chosen, top_n(scores, n, batch.history if exclude_seen else None))
-        for chosen, batch in histories.batches(batch_size, rows=rows)
-        for scores in (among(recommender.score(batch), allowed),)
-    )
+    check_capable(recommender, histories.positions if rows is None else histories.positions[rows])
+
+    def listed(chosen: PositionVector) -> TopNBlock:
+        batch = histories.batch(chosen)
+        scores = among(recommender.score(batch), allowed)
+        return TopNBlock(chosen, top_n(scores, n, batch.history if exclude_seen else None))
+
+    wanted = np.arange(len(histories)) if rows is None else np.asarray(rows, dtype=np.int64)
+    return iter(mapped(listed, blocks_of(wanted, len(recommender.items), batch_size)))
 
 
 def lists_of(
@@ -113,9 +119,10 @@ def scores_of_pairs(
     return scores
 
 
-def passing(blocks: Iterable[TopNBlock], n_users: int, on_listed: Progress) -> Iterator[TopNBlock]:
-    """The same blocks, of so many users in all; told is how many have passed."""
-    done = 0
+def passing(
+    blocks: Iterable[TopNBlock], n_users: int, on_listed: Progress, *, done: int = 0
+) -> Iterator[TopNBlock]:
+    """The same blocks, of so many users in all; told is how many have passed, after the `done` before."""
     for block in blocks:
         done += len(block.rows)
         on_listed(done, n_users)
@@ -142,7 +149,9 @@ def allowed_items(items: IdMap, *, only: Any = None, without: Any = None) -> Boo
     return allowed
 
 
-def _check_capable(recommender: Recommender, positions: PositionVector) -> None:
+def check_capable(recommender: Recommender, positions: PositionVector) -> None:
+    """Raises CapabilityError for a model that does not rank, or that cannot read users who were not seen in
+    training, and one of these `positions` is -1."""
     if not recommender.ranks:
         raise CapabilityError(
             "this model does not rank items: every user would get the same list; choose another model"
@@ -165,6 +174,26 @@ def chosen_rows(text: str, users: IdMap) -> PositionVector:
     """
     if text == "all":
         return np.arange(len(users), dtype=np.int64)
+    ids, is_file = named_users(text)
+    rows = users.positions(ids, missing="negative")
+    n_unknown = int(np.count_nonzero(rows < 0))
+    if not is_file and n_unknown == 1 == len(ids):
+        raise UnknownIdError(
+            f"--users {cut(text)}: is neither a user with ratings nor a file; give all, a file with one id "
+            "per line, or ids"
+        )
+    if not is_file or n_unknown in (0, len(ids)):
+        return rows_of(users, ids)
+    first = ids[int(np.argmax(rows < 0))]
+    log.warning(
+        "%d of %d users in %s are unknown, such as %r; no list for them", n_unknown, len(ids), text, first
+    )
+    return rows[rows >= 0]
+
+
+def named_users(text: str) -> tuple[list[str], bool]:
+    """The ids that --users names, each once, in order, and whether they stand in a file. Raises ConfigError
+    where no user is named."""
     path = Path(text)
     may_exist = len(os.fsencode(path.name)) <= LONGEST_NAME
     if may_exist and path.is_fifo():
@@ -184,20 +213,7 @@ def chosen_rows(text: str, users: IdMap) -> PositionVector:
         raise ConfigError(
             f"--users {cut(text)}: names no user; give all, a file with one id per line, or ids"
         )
-    rows = users.positions(ids, missing="negative")
-    n_unknown = int(np.count_nonzero(rows < 0))
-    if not is_file and n_unknown == 1 == len(ids):
-        raise UnknownIdError(
-            f"--users {cut(text)}: is neither a user with ratings nor a file; give all, a file with one id "
-            "per line, or ids"
-        )
-    if not is_file or n_unknown in (0, len(ids)):
-        return rows_of(users, ids)
-    first = ids[int(np.argmax(rows < 0))]
-    log.warning(
-        "%d of %d users in %s are unknown, such as %r; no list for them", n_unknown, len(ids), text, first
-    )
-    return rows[rows >= 0]
+    return ids, is_file
 
 
 def rows_of(users: IdMap, ids: Any) -> PositionVector:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +39,10 @@ def write_top_n(
     Raises ConfigError for another suffix, before the first block is made, StorageError where it cannot write.
     """
     path = Path(path)
+    opened: Callable[[Path, pa.Schema], AbstractContextManager[Write]]
     match path.suffix.lower():
         case ".parquet":
-            opened = _parquet
+            opened = parquet_at
         case ".csv":
             opened = _csv
         case suffix:
@@ -50,22 +51,27 @@ def write_top_n(
             )
     if path.is_dir():
         raise StorageError(f"{path}: is a folder; choose the name of a file")
-    types = (_id_type(users), pa.int32(), _id_type(items), pa.float32())
-    schema = pa.schema(list(zip(names, types, strict=True)))
+    schema = lists_schema(users, items, names)
     tables = (pa.table(columns_of(block, users, items, names), schema=schema) for block in blocks)
     n_rows = 0
     with replaced(path) as temporary, opened(temporary, schema) as write:
-        for table in _evenly(tables):
+        for table in evenly(tables):
             write(table)
             n_rows += len(table)
     return n_rows
+
+
+def lists_schema(users: IdMap, items: IdMap, names: Sequence[str] = LIST_COLUMNS) -> pa.Schema:
+    """Of lists as a table: ids as in their maps, rank int32, score float32."""
+    types = (_id_type(users), pa.int32(), _id_type(items), pa.float32())
+    return pa.schema(list(zip(names, types, strict=True)))
 
 
 def _id_type(ids: IdMap) -> pa.DataType:
     return pa.int64() if ids.ids.dtype == np.int64 else pa.string()
 
 
-def _evenly(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def evenly(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The same rows, so many at once that a file does not depend on the size of blocks."""
     waiting: list[pa.Table] = []
     n_waiting = 0
@@ -82,8 +88,11 @@ def _evenly(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 @contextmanager
-def _parquet(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    with path.open("wb") as file, pq.ParquetWriter(file, schema, write_page_checksum=True) as writer:
+def parquet_at(place: Path | pa.NativeFile, schema: pa.Schema) -> Iterator[Write]:
+    """What writes tables to a parquet file there, each as a row group."""
+    with ExitStack() as stack:
+        file = stack.enter_context(place.open("wb")) if isinstance(place, Path) else place
+        writer = stack.enter_context(pq.ParquetWriter(file, schema, write_page_checksum=True))
         yield writer.write_table
 
 

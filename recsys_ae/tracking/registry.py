@@ -41,6 +41,16 @@ def resolve_model(text: str, *, uri: str | None = None) -> Path:
     return _model_in(folder, text)
 
 
+def pinned(text: str, *, uri: str | None = None) -> str:
+    """The address of the version that an alias points to at this moment, models:/NAME/VERSION; every other
+    address, or folder, as it is. Raises TrackingError where the store knows no such alias."""
+    match = _REGISTERED.fullmatch(text)
+    if match is None or match[3] is None:
+        return text
+    version = asked(uri, lambda client: _version_of(client, match[1], None, match[3], text).version)
+    return f"models:/{match[1]}/{version}"
+
+
 def run_of_model(text: str, *, uri: str | None = None) -> str:
     """The id of the run that made the model behind an address of the store. ConfigError for what is no such
     address, TrackingError where the store knows none."""
@@ -122,7 +132,9 @@ def _source_of(client: MlflowClient, name: str, number: str, alias: str | None, 
     return client.get_logged_model(logged[1]).artifact_location if logged else source
 
 
-def _version_of(client: MlflowClient, name: str, number: str, alias: str | None, text: str) -> ModelVersion:
+def _version_of(
+    client: MlflowClient, name: str, number: str | None, alias: str | None, text: str
+) -> ModelVersion:
     """A registered version, named by its number or else by an alias."""
     from mlflow.exceptions import MlflowException
 
@@ -130,7 +142,7 @@ def _version_of(client: MlflowClient, name: str, number: str, alias: str | None,
         return (
             client.get_model_version_by_alias(name, alias)
             if alias
-            else client.get_model_version(name, number)
+            else client.get_model_version(name, str(number))
         )
     except MlflowException as error:
         if not is_missing(error):

@@ -396,6 +396,18 @@ def test_train_recommend_and_evaluate_are_watched_and_quiet_where_asked(small, m
         assert "\x1b" not in quiet.data
 
 
+def test_lists_of_many_users_tell_how_many_get_theirs_in_a_second(small, monkeypatch):
+    small(1)
+    assert (
+        watch("train", "--data", "ratings.csv", "--model", "biases", "--no-tracking", "--out", "out").code
+        == 0
+    )
+    monkeypatch.setattr(progress, "Timer", AtOnce)
+    found = watch("recommend", "out/model", "--out", "lists", "--shard-users", "2")
+    assert re.search(r"users \d+/40 .* [\d,]+ users/s", seen(found.data))
+    assert all("users/s" not in line for line in found.screen), found.screen
+
+
 def test_a_search_keeps_a_line_for_each_trial_and_no_bar(small):
     small(1)
     Path("search.yaml").write_text(

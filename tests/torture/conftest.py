@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from commands import write_ratings
 from torture.faults import Commands, compiled
-from torture.jobs import BENCHMARK, RECOMMEND, TRAIN, TUNE, UPLOAD, write_benchmark, write_search
+from torture.jobs import BENCHMARK, LISTS, RECOMMEND, TRAIN, TUNE, UPLOAD, write_benchmark, write_search
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,6 @@ def commands(tmp_path_factory) -> Iterator[Commands]:
     write_ratings(folder / "ratings.csv", n_users=20, n_items=12)
     write_benchmark(folder)
     write_search(folder)
-    warm = [TRAIN, RECOMMEND, UPLOAD, (*BENCHMARK[:-1], "compared"), (*TUNE[:-1], "searched")]
+    warm = [TRAIN, RECOMMEND, LISTS, UPLOAD, (*BENCHMARK[:-1], "compared"), (*TUNE[:-1], "searched")]
     with Commands(library, folder, warm) as running:
         yield running

@@ -17,6 +17,7 @@ from recsys_ae.files import recover
 from recsys_ae.models.storage import load_model
 from recsys_ae.results.folder import read_run
 from recsys_ae.results.result import read_document
+from recsys_ae.serving.manifest import MANIFEST, check_lists
 
 _RUN = ("--data", "ratings.csv", "--model", "biased-mf", "--set", "factors=2", "--set", "iterations=3",
         "--no-tracking", "--quiet", "--out")  # fmt: skip
@@ -24,6 +25,7 @@ TRAIN = ("train", *_RUN, "out")
 AGAIN = ("train", *_RUN, "again")
 RESUME = (*TRAIN, "--resume")
 RECOMMEND = ("recommend", "out/model", "--out", "lists.parquet")
+LISTS = ("recommend", "out/model", "-n", "3", "--out", "lists", "--shard-users", "4", "--threads", "2")
 BENCHMARK = ("benchmark", "two.yaml", "--no-tracking", "--quiet", "--out", "out")
 TUNE = ("tune", "search.yaml", "--no-tracking", "--quiet", "--out", "out")
 UPLOAD = ("upload", "out", "--tracking-uri", "sqlite:///mlflow.db")
@@ -31,6 +33,15 @@ UPLOAD = ("upload", "out", "--tracking-uri", "sqlite:///mlflow.db")
 
 def _lists(folder: Path) -> bytes:
     return (folder / "lists.parquet").read_bytes()
+
+
+def _shards(folder: Path) -> dict[str, bytes] | None:
+    """What readers of the folder see; None where it is not whole."""
+    place = folder / "lists"
+    if not (place / MANIFEST).exists():
+        return None
+    check_lists(place)
+    return {path.name: path.read_bytes() for path in place.iterdir() if not path.name.startswith(".")}
 
 
 def write_benchmark(folder: Path) -> None:
@@ -158,6 +169,7 @@ JOBS = {
     "train": Job(TRAIN, _ratings, _run_at("out")),
     "resume": Job(RESUME, _interrupted, _run_at("out"), before=True),
     "recommend": Job(RECOMMEND, _with_lists, _lists, before=True),
+    "lists": Job(LISTS, _trained, _shards),
     "benchmark": Job(BENCHMARK, _to_compare, _compared),
     "tune": Job(TUNE, _to_search, _searched),
     "upload": Job(UPLOAD, _with_store, _uploaded, before=True),
@@ -239,6 +251,8 @@ class Tortured:
         left = {path.name for path in where.iterdir()} - {"again"}
         expected = {path.name for path in (self.folder / "calm").iterdir()}
         assert left == expected, f"left behind: {left - expected}"
+        hidden = [path.relative_to(where) for path in where.rglob(".*") if path.name not in (".checkpoints",)]
+        assert not hidden, f"left behind: {hidden}"
 
     def copy(self, name: str) -> Path:
         """A fresh folder that the job can begin in."""

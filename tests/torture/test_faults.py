@@ -14,6 +14,7 @@ SHORT = {
     "train": 67,
     "resume": 73,
     "recommend": 3,
+    "lists": 23,
     "benchmark": 199,
     "tune": 199,
     "upload": 151,

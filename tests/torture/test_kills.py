@@ -9,13 +9,13 @@ import pytest
 from torture.jobs import RESUME, Tortured
 
 
-@pytest.mark.parametrize("name", ["train", "recommend"])
+@pytest.mark.parametrize("name", ["train", "recommend", "lists"])
 def test_a_few_kills(name, commands, tmp_path, capsys):
     kill(name, 5, commands, tmp_path, capsys)
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("name", ["train", "recommend", "tune"])
+@pytest.mark.parametrize("name", ["train", "recommend", "lists", "tune"])
 def test_a_hundred_kills(name, commands, tmp_path, capsys):
     kill(name, 100, commands, tmp_path, capsys)
 
