@@ -14,8 +14,6 @@ import pandas as pd
 import pytest
 from commands import call, rating_lines, succeed, write_ratings
 
-from recsys_ae.tracking.registry import register
-
 N_USERS = 40
 
 
@@ -173,9 +171,9 @@ def test_a_limit_on_memory_changes_no_list(model, here):
 
 
 def test_the_version_behind_an_alias_is_written_down(ratings, store):
-    out = succeed("train", "--data", ratings, "--model", "popularity", "--out", "run", "--json").document
-    for _ in range(2):
-        register(f"runs:/{out['run_id']}/model", "books", "champion")
+    for folder in ("other", "run"):
+        succeed("train", "--data", ratings, "--model", "popularity", "--out", folder)
+        succeed("publish", folder, "--name", "books", "--alias", "champion")
     succeed("recommend", "models:/books@champion", "-n", 2, "--out", "lists")
     said = json.loads(Path("lists/_manifest.json").read_text())["model"]
     assert (said["asked"], said["uri"]) == ("models:/books@champion", "models:/books/2")
