@@ -99,14 +99,14 @@ def _config(
 def _show_validation(result: RunResult) -> None:
     """The figure that chose the model, before those that choose nothing."""
     from recsys_ae.reporting.tables import figure_text
-    from recsys_ae.results.result import VALIDATION
+    from recsys_ae.results.result import VALIDATED
 
     fit, found = result.fit, result.validation
     if found is None:
         tell("  validation: none, the model was fitted to all training ratings")
         return
     score = "undefined" if found.score is None else figure_text(found.metric, found.score)
-    tell(f"  {VALIDATION + found.metric:32} {score}")
+    tell(f"  {VALIDATED + found.metric:32} {score}")
     for remark in found.remarks():
         tell(f"  {remark}")
     if found.winner.is_untrained:
