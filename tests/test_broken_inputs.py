@@ -89,7 +89,7 @@ CONFIGS: list[tuple[str, str, str, str]] = [
      "try.yaml: is empty; a config is a mapping such as "
      "'name: my-experiment'; a file of ratings goes to --data"),
     ('try.yaml', '- 1\n', 'train try.yaml --no-tracking',
-     "try.yaml: holds list at its top; a config is a mapping such as "
+     "try.yaml: holds a list at its top; a config is a mapping such as "
      "'name: my-experiment'; a file of ratings goes to --data"),
     ('try.yaml', 'name: [a\nseed: 1\n', 'train try.yaml --no-tracking',
      "try.yaml, line 2, column 5: expected ',' or ']', but got ':'"),
@@ -202,7 +202,7 @@ OPTIONS: list[tuple[str, str]] = [
      'give --out recs.parquet (or .csv) for the lists of all users, or name a few users, such '
      'as --users 12,40'),
     ('recommend . --out a.csv',
-     '.: . holds no model (model.json is missing); give a folder, runs:/RUN_ID/model, '
+     '.: holds no model (model.json is missing); give a folder, runs:/RUN_ID/model, '
      'models:/ID, models:/NAME/VERSION or models:/NAME@ALIAS'),
     ('recommend runs:/abc --out a.csv',
      'runs:/abc: malformed model URI; give a folder, runs:/RUN_ID/model, models:/ID, '

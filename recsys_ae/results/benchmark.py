@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal
 
+from recsys_ae.errors import counted
 from recsys_ae.evaluation.comparison import Difference
 from recsys_ae.metrics import Metric, find_metric, is_rating_metric, main_metrics, summary_metrics
 from recsys_ae.reporting.tables import (
@@ -236,7 +237,7 @@ def stopped_note(result: BenchmarkResult) -> str:
         return ""
     n = len(result.entries)
     return (
-        f"Stopped after {n - len(missing)} of {n} {'model' if n == 1 else 'models'}; not run, or not with "
+        f"Stopped after {n - len(missing)} of {counted(n, 'model')}; not run, or not with "
         f"every seed: {listed(missing)}."
     )
 

@@ -161,7 +161,8 @@ def _model_in(folder: Path, text: str) -> Path:
     for candidate in (folder, folder / "model", *sorted(folder.glob("artifacts/*"))):
         if (candidate / _MARK).is_file():
             return candidate
-    raise StorageError(f"{text}: {folder} holds no model ({_MARK} is missing); give {_FORMS}")
+    where = "" if Path(text) == folder else f"{folder} "
+    raise StorageError(f"{text}: {where}holds no model ({_MARK} is missing); give {_FORMS}")
 
 
 def _is_missing(error: MlflowException) -> bool:

@@ -114,7 +114,7 @@ def test_missing_timestamps_and_duplicates_are_counted_and_no_mistake(tmp_path):
         "ignored": ["x"],
         "feedback": "ratings",
     }
-    assert any("1 rows repeat a pair" in text for text in found["advice"])
+    assert any("pairs are repeated, in 1 row:" in text for text in found["advice"])
     first = source(tmp_path, "user,item,rating\n1,1,5\n1,1,3\n", duplicates="first")
     assert (first["histogram"], first["duplicates"]) == ({"5": 1}, 1)
     assert not any("data.duplicates" in text for text in first["advice"])  # it is set

@@ -148,7 +148,7 @@ def test_wrong_override_is_named_as_it_was_typed(write, override, sentence):
     [
         ("", ": is empty; a config is a mapping such as "
          "'name: my-experiment'; a file of ratings goes to --data"),
-        ("- 1\n", ": holds list at its top; a config is a mapping such as "
+        ("- 1\n", ": holds a list at its top; a config is a mapping such as "
          "'name: my-experiment'; a file of ratings goes to --data"),
         ("name: [a\nseed: 1\n", ", line 2, column 5: expected ',' or ']', but got ':'"),
         ("name: a\nname: b\n", ", line 2, column 1: the key 'name' is given twice"),
