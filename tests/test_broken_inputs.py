@@ -114,7 +114,7 @@ CONFIGS: list[tuple[str, str, str, str]] = [
     ('try.yaml', EXPERIMENT + 'evaluation: {"rel[x]": 3}\n', 'train try.yaml --no-tracking',
      "try.yaml: no setting 'evaluation.rel[x]'; choose one of cutoffs, relevant"),
     ('try.yaml', EXPERIMENT + 'evaluation: {relevant: .nan}\n', 'train try.yaml --no-tracking',
-     "try.yaml: 'evaluation.relevant' must be a finite number, and is nan (one of 2 mistakes)"),
+     "try.yaml: 'evaluation.relevant' must be a finite number, and is nan"),
     ('try.yaml', EXPERIMENT, 'train try.yaml --no-tracking --set swep=3',
      "--set swep=3: no setting 'swep'; did you mean 'sweeps'?"),
     ('try.yaml', EXPERIMENT, 'train try.yaml --no-tracking --set sweeps',
@@ -182,7 +182,7 @@ OPTIONS: list[tuple[str, str]] = [
     ('train --data good.csv',
      'give a config file, or --data with --model, such as --data ratings.csv --model i-autorec'),
     ('train --data good.csv --model autorec --no-tracking',
-     "--model autorec: 'model.kind' is 'autorec', which is unknown; did you mean 'u-autorec'?"),
+     "--model autorec: 'model.kind' is 'autorec', which is unknown; did you mean 'i-autorec'?"),
     ('train --data good.csv --model biases --device gpu',
      "invalid value for '--device': 'gpu' is not one of 'auto', 'cpu', 'cuda'; see recsys-ae "
      'train --help'),

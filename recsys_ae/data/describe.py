@@ -147,10 +147,10 @@ def _advice(ratings: Ratings, of_users: np.ndarray, of_items: np.ndarray, duplic
         yield f"pairs are repeated, in {rows}: set data.duplicates to {ways_out(ratings.feedback)}"
     if ratings.feedback == "ratings" and ratings.scale is None:
         low, high = ratings.limits()
-        yield (
-            f"no scale is declared: set data.scale, such as [{low:g}, {high:g}], the range that is there, if "
-            "these are the lowest and the highest possible ratings"
+        there = (
+            f", such as [{low:g}, {high:g}], the range that is there, if these are" if low < high else " to"
         )
+        yield f"no scale is declared: set data.scale{there} the lowest and the highest possible ratings"
     if (rare := (of_users < CORE).mean()) > 0.1 or (of_items < CORE).mean() > 0.1:
         text = (
             f"{rare:.0%} of users and {(of_items < CORE).mean():.0%} of items have fewer than {CORE} ratings"

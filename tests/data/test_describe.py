@@ -163,3 +163,11 @@ def test_filmtrust_is_described_with_its_three_repeats(data_folder):
 def test_nothing_cannot_be_described():
     with pytest.raises(DataError, match="no ratings left"):
         describe(Ratings.from_triples([], [], []))
+
+
+def test_no_scale_is_advised_that_cannot_be(tmp_path):
+    """One value is no range."""
+    one = source(tmp_path, "user,item,rating\n1,1,4\n")["advice"]
+    assert "no scale is declared: set data.scale to the lowest and the highest possible ratings" in one
+    two = source(tmp_path, "user,item,rating\n1,1,4\n1,2,5\n")["advice"]
+    assert any("such as [4, 5], the range that is there, if these are the lowest" in text for text in two)
