@@ -73,6 +73,13 @@ def test_the_closest_kind_is_meant_the_first_of_equal_ones(typed, meant):
     assert f"did you mean {meant!r}?" in refusal(default_experiment, "r.csv", typed)
 
 
+def test_the_first_model_of_a_benchmark_is_the_reference_unless_another_is_named(write):
+    alone = write(BENCHMARK.replace("reference: biases\n", ""))
+    assert load_benchmark(alone).reference == "biases"
+    assert load_benchmark(alone, ["reference=als"]).reference == "als"
+    assert "'models' must not be empty" in refusal(load_benchmark, alone, ["models=[]"])
+
+
 SEARCH = f"{EXPERIMENT}space: {{l2: {{low: 1, high: 10}}}}\n"
 
 
