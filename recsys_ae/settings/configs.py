@@ -113,7 +113,8 @@ class SearchConfig(Config):
 class BenchmarkConfig(Config):
     """Models × seeds on the same splits. `trials`: how many settings every model may try (its tuning budget),
     those of grids and of spaces alike; `tuning: {trials: 30}` says the same. `prune`: of spaces, see
-    `SearchConfig`. `reference`: the model to which all others are compared in pairs; the first where none is named."""
+    `SearchConfig`. `reference`: the model to which all others are compared in pairs; the first, where none is
+    named."""
 
     name: Name
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
