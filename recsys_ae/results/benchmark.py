@@ -99,13 +99,15 @@ def _shared(of_seeds: Iterable[Mapping[str, float]]) -> Iterator[tuple[str, list
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """All entries in the order of the config, and the differences to the reference; the parent run."""
+    """All entries in the order of the config, and the differences to the reference; the parent run.
+    `derived`: what others make of these, and need more than once."""
 
     config: BenchmarkConfig
     entries: tuple[Entry, ...]
     differences: tuple[Difference, ...]
     run_id: str | None
     folder: Path
+    derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def differences_of(self, entry: Entry) -> dict[str, Difference]:
         """Metric -> difference to the reference."""
