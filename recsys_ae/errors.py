@@ -59,6 +59,11 @@ def cut(text: str, most: int = QUOTED) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def counted(n: int, word: str) -> str:
+    """Such as "1 row" and "2,000 rows"."""
+    return f"{n:,} {word if n == 1 else word + 's'}"
+
+
 def without_secrets(text: str) -> str:
     """A text in which an address that may hold a password or a token, such as https://me:word@host/a?key, is
     its scheme alone."""

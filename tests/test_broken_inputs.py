@@ -89,7 +89,7 @@ CONFIGS: list[tuple[str, str, str, str]] = [
      "try.yaml: is empty; a config is a mapping such as "
      "'name: my-experiment'; a file of ratings goes to --data"),
     ('try.yaml', '- 1\n', 'train try.yaml --no-tracking',
-     "try.yaml: holds list at its top; a config is a mapping such as "
+     "try.yaml: holds a list at its top; a config is a mapping such as "
      "'name: my-experiment'; a file of ratings goes to --data"),
     ('try.yaml', 'name: [a\nseed: 1\n', 'train try.yaml --no-tracking',
      "try.yaml, line 2, column 5: expected ',' or ']', but got ':'"),
@@ -114,7 +114,7 @@ CONFIGS: list[tuple[str, str, str, str]] = [
     ('try.yaml', EXPERIMENT + 'evaluation: {"rel[x]": 3}\n', 'train try.yaml --no-tracking',
      "try.yaml: no setting 'evaluation.rel[x]'; choose one of cutoffs, relevant"),
     ('try.yaml', EXPERIMENT + 'evaluation: {relevant: .nan}\n', 'train try.yaml --no-tracking',
-     "try.yaml: 'evaluation.relevant' must be a finite number, and is nan (one of 2 mistakes)"),
+     "try.yaml: 'evaluation.relevant' must be a finite number, and is nan"),
     ('try.yaml', EXPERIMENT, 'train try.yaml --no-tracking --set swep=3',
      "--set swep=3: no setting 'swep'; did you mean 'sweeps'?"),
     ('try.yaml', EXPERIMENT, 'train try.yaml --no-tracking --set sweeps',
@@ -182,7 +182,7 @@ OPTIONS: list[tuple[str, str]] = [
     ('train --data good.csv',
      'give a config file, or --data with --model, such as --data ratings.csv --model i-autorec'),
     ('train --data good.csv --model autorec --no-tracking',
-     "--model autorec: 'model.kind' is 'autorec', which is unknown; did you mean 'u-autorec'?"),
+     "--model autorec: 'model.kind' is 'autorec', which is unknown; did you mean 'i-autorec'?"),
     ('train --data good.csv --model biases --device gpu',
      "invalid value for '--device': 'gpu' is not one of 'auto', 'cpu', 'cuda'; see recsys-ae "
      'train --help'),
@@ -202,7 +202,7 @@ OPTIONS: list[tuple[str, str]] = [
      'give --out recs.parquet (or .csv) for the lists of all users, or name a few users, such '
      'as --users 12,40'),
     ('recommend . --out a.csv',
-     '.: . holds no model (model.json is missing); give a folder, runs:/RUN_ID/model, '
+     '.: holds no model (model.json is missing); give a folder, runs:/RUN_ID/model, '
      'models:/ID, models:/NAME/VERSION or models:/NAME@ALIAS'),
     ('recommend runs:/abc --out a.csv',
      'runs:/abc: malformed model URI; give a folder, runs:/RUN_ID/model, models:/ID, '

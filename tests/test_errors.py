@@ -13,7 +13,7 @@ from commands import call, rating_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_ae.errors import LONGEST_SENTENCE, QUOTED, brief, cut, out_of_memory, printable, reason
+from recsys_ae.errors import LONGEST_SENTENCE, QUOTED, brief, counted, cut, out_of_memory, printable, reason
 
 
 @given(st.text(max_size=200))
@@ -245,3 +245,7 @@ def test_sentences_on_addresses_say_no_password(words, address, tmp_path, monkey
     outcome = call(*(word.format(address) for word in words))
     assert outcome.code == 2
     assert "hush" not in outcome.err + outcome.out
+
+
+def test_one_of_a_kind_is_said_as_one():
+    assert [counted(n, "row") for n in (0, 1, 2, 2000)] == ["0 rows", "1 row", "2 rows", "2,000 rows"]

@@ -291,7 +291,7 @@ def evaluate(
 def _show_test(found: dict[str, Any]) -> None:
     from recsys_ae.metrics import is_ranking_metric
     from recsys_ae.reporting.tables import figure_text
-    from recsys_ae.results.result import VALIDATION
+    from recsys_ae.results.result import VALIDATED
 
     metrics, stored = found["metrics"], found["stored_metrics"]
     if not metrics:
@@ -304,7 +304,7 @@ def _show_test(found: dict[str, Any]) -> None:
         tell("foreign: the ratings are not those that the model was trained on")
     tell(f"{'metric':32} {'now':>10} {'stored':>10}")
     if (chosen := found["validation"]) and chosen["score"] is not None:
-        name = VALIDATION + chosen["metric"]
+        name = VALIDATED + chosen["metric"]
         tell(f"{name:32} {'':10} {figure_text(name, chosen['score']):>10}")
     for name, value in metrics.items():
         before = figure_text(name, stored[name]) if name in stored else ""

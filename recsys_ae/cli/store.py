@@ -65,8 +65,9 @@ def upload(
 
 
 def _upload(folder: Path, experiment: str | None, uri: str | None, say: Say) -> None:
+    from recsys_ae.results.choice import is_benchmark
     from recsys_ae.results.folder import CONFIG, read_run
-    from recsys_ae.results.tracking import is_benchmark, tag_of, tracked_ids, upload_benchmark, upload_run
+    from recsys_ae.results.tracking import tag_of, tracked_ids, upload_benchmark, upload_run
     from recsys_ae.settings.load import load_benchmark
     from recsys_ae.tracking.runs import delete_run, incomplete_runs
 

@@ -10,7 +10,7 @@ import typer
 
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, cold_text, tell
-from recsys_ae.errors import ConfigError
+from recsys_ae.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from recsys_ae.results.result import RunResult
@@ -99,21 +99,21 @@ def _config(
 def _show_validation(result: RunResult) -> None:
     """The figure that chose the model, before those that choose nothing."""
     from recsys_ae.reporting.tables import figure_text
-    from recsys_ae.results.result import VALIDATION
+    from recsys_ae.results.result import VALIDATED
 
     fit, found = result.fit, result.validation
     if found is None:
         tell("  validation: none, the model was fitted to all training ratings")
         return
     score = "undefined" if found.score is None else figure_text(found.metric, found.score)
-    tell(f"  {VALIDATION + found.metric:32} {score}")
+    tell(f"  {VALIDATED + found.metric:32} {score}")
     for remark in found.remarks():
         tell(f"  {remark}")
     if found.winner.is_untrained:
         tell(f"  {_UNTRAINED}")
     if fit.refitted:
-        n = fit.best_epoch or "no"
-        tell(f"  then fitted anew to all training ratings, for {n} {'epoch' if n == 1 else 'epochs'}")
+        epochs = counted(fit.best_epoch, "epoch") if fit.best_epoch else "no epochs"
+        tell(f"  then fitted anew to all training ratings, for {epochs}")
 
 
 def show_run(result: RunResult, *, ranks: bool) -> None:
@@ -123,7 +123,7 @@ def show_run(result: RunResult, *, ranks: bool) -> None:
 
     fit, cost, report = result.fit, result.cost, result.report
     best = f", the best {fit.best_epoch}" if fit.metric else ""
-    epochs = f"{fit.epochs_run} epochs{best}; " if fit.epochs_run else ""
+    epochs = f"{counted(fit.epochs_run, 'epoch')}{best}; " if fit.epochs_run else ""
     tell(
         f"{result.name}: {epochs}fitted in {cost.fit_seconds:.1f} s, "
         f"tested in {cost.evaluate_seconds:.1f} s, peak memory {cost.peak_memory_mb:.0f} MB"

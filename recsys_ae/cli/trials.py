@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from recsys_ae.cli.answer import tell
+from recsys_ae.errors import counted
 from recsys_ae.metrics import Metric
 from recsys_ae.reporting.progress import Line, can_watch, watched
 from recsys_ae.reporting.tables import figure_text
@@ -68,7 +69,7 @@ class TrialBar:
         else:
             how = f"{self.metric.key} {figure_text(self.metric.key, trial.score)}"
             if trial.pruned:
-                how += f", ended after {trial.epochs_run} epochs"
+                how += f", ended after {counted(trial.epochs_run, 'epoch')}"
             elif best_of(self.finished[:number], self.metric) == number - 1:
                 how += ", the best so far"
         return f"trial {number}: {how} ({settings_text(trial.settings)})"

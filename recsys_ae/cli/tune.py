@@ -14,6 +14,7 @@ import typer
 from recsys_ae.cli import options
 from recsys_ae.cli.answer import answering, tell
 from recsys_ae.cli.train import show_run
+from recsys_ae.errors import counted
 
 if TYPE_CHECKING:
     from recsys_ae.cli.trials import TrialBar
@@ -90,8 +91,8 @@ def _saying_what_is_kept(bar: TrialBar, folder: Path, option: str) -> Iterator[N
         yield
     except KeyboardInterrupt:
         if n := len(bar.finished):
-            kept = "1 trial is" if n == 1 else f"{n} trials are"
-            tell(f"{kept} kept in {folder}; the same command with {option} goes on", on=sys.stderr)
+            kept = f"kept in {folder}: {counted(n, 'trial')}"
+            tell(f"{kept}; the same command with {option} goes on", on=sys.stderr)
         raise
 
 

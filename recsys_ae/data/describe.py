@@ -14,7 +14,7 @@ from recsys_ae.data.filters import apply_filters, k_core
 from recsys_ae.data.load import read_triples, to_ratings
 from recsys_ae.data.ratings import Ratings, ways_out
 from recsys_ae.data.schema import check_timestamps
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, counted
 from recsys_ae.types import Progress, unwatched
 
 MAX_BARS = 20  # distinct values that a histogram tells apart
@@ -143,13 +143,14 @@ def _span(timestamps: np.ndarray) -> dict[str, Any]:
 def _advice(ratings: Ratings, of_users: np.ndarray, of_items: np.ndarray, duplicates: int) -> Iterator[str]:
     """One sentence for each thing to set, or to choose."""
     if duplicates:
-        yield f"{duplicates:,} rows repeat a pair: set data.duplicates to {ways_out(ratings.feedback)}"
+        rows = counted(duplicates, "row")
+        yield f"pairs are repeated, in {rows}: set data.duplicates to {ways_out(ratings.feedback)}"
     if ratings.feedback == "ratings" and ratings.scale is None:
         low, high = ratings.limits()
-        yield (
-            f"no scale is declared: set data.scale, such as [{low:g}, {high:g}], the range that is there, if "
-            "these are the lowest and the highest possible ratings"
+        there = (
+            f", such as [{low:g}, {high:g}], the range that is there, if these are" if low < high else " to"
         )
+        yield f"no scale is declared: set data.scale{there} the lowest and the highest possible ratings"
     if (rare := (of_users < CORE).mean()) > 0.1 or (of_items < CORE).mean() > 0.1:
         text = (
             f"{rare:.0%} of users and {(of_items < CORE).mean():.0%} of items have fewer than {CORE} ratings"

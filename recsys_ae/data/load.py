@@ -60,8 +60,8 @@ def load_table(table: Any, config: DataConfig) -> Ratings:
         triples = read_table(table, config.columns, config.feedback)
     else:
         raise DataError(
-            f"ratings cannot be read from a {type(table).__name__}; give a path, the name of a dataset, "
-            "a pandas, polars or Arrow table, or a SciPy matrix"
+            f"ratings cannot be read from a value of type {type(table).__name__}; give a path, the name of a "
+            "dataset, a pandas, polars or Arrow table, or a SciPy matrix"
         )
     if len(triples) == 0:
         raise DataError(f"{config.label}: holds no ratings")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-
-import numpy as np
 
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.errors import RecsysError, out_of_memory
 from recsys_ae.experiments.prepare import check_cutoffs, check_feedback, prepare_all
 from recsys_ae.experiments.run import run_on
 from recsys_ae.experiments.tune import check_budgets, n_trials_of, tune
-from recsys_ae.models.configs import ModelConfig, with_epochs
-from recsys_ae.models.fit import fit as fit_model
+from recsys_ae.experiments.warm_up import warm_up
+from recsys_ae.models.configs import ModelConfig
 from recsys_ae.reporting.progress import Planned
 from recsys_ae.results.benchmark import STOPPED, BenchmarkResult, Entry, differences_to_reference
 from recsys_ae.results.benchmark_page import write_benchmark
@@ -115,7 +111,7 @@ def _run_entry(
     name = entry.config.name
     try:
         if not entry.runs:
-            _warm_up(entry.config.model, split, context)
+            warm_up(entry.config.model, split.train, context)
         place, run_name = folder / name / f"seed-{seed}", f"{name}-seed-{seed}"
         with tracker.child(run_name) as child:
             child.tags({ENTRY_TAG: name})
@@ -140,26 +136,6 @@ def _run_entry(
     except Exception as error:
         entry.error = out_of_memory(error) or f"{type(error).__name__}: {error}"
         log.warning("%s, seed %d failed", name, seed, exc_info=None if out_of_memory(error) else error)
-
-
-def _warm_up(model: ModelConfig, split: Split, context: Context) -> None:
-    """Fit to a few ratings, so that loading and compiling, which happen once, are no part of what is
-    measured. Whatever goes wrong here goes wrong again where it is told, and warnings are of so few ratings
-    alone."""
-    few = split.train.keep(np.arange(split.train.n_observed) < 100)
-    with suppress(RecsysError), _silence():
-        fit_model(with_epochs(model, 1), few, context=replace(context, on_epoch=ignore))
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    package = logging.getLogger("recsys_ae")
-    before = package.level
-    package.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        package.setLevel(before)
 
 
 def _experiment(config: BenchmarkConfig, name: str, model: ModelConfig, seed: int) -> ExperimentConfig:

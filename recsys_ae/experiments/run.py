@@ -12,6 +12,7 @@ from recsys_ae.experiments.fit import Fit, device_of, fit_split, metric_of_epoch
 from recsys_ae.experiments.prepare import check_cutoffs, check_feedback, prepare
 from recsys_ae.experiments.resources import measured
 from recsys_ae.experiments.tune import Tuned
+from recsys_ae.experiments.warm_up import warm_up
 from recsys_ae.models.fit import check_resumable
 from recsys_ae.provenance import code_commit, versions
 from recsys_ae.results.folder import MODEL, curve_point, write_run
@@ -39,6 +40,7 @@ def run(config: ExperimentConfig, folder: Path, context: Context, tracker: Track
     check_feedback(config.model, split.train, anyway=context.anyway)
     if config.model.ranks and split.holdout.n_observed:
         check_cutoffs(config.evaluation.cutoffs, split)
+    warm_up(config.model, split.train, context)
     keeping = replace(context, checkpoints=checkpoints, keep_state=True)  # until the results are there
     with tracker:
         return run_on(config, split, folder, keeping, tracker)

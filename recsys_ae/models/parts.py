@@ -113,8 +113,9 @@ def _widths(hidden: tuple[int, ...], rows: Ratings, *, per_column: int = 1) -> t
     most = _most_units(rows, per_column)
     if max(hidden) > most:
         log.warning(
-            "hidden layers have at most %d units: a layer has no more than %d weights for each rating",
+            "hidden layers have at most %d units, not %d: a layer has up to %d weights for each rating",
             most,
+            max(hidden),
             _WEIGHTS_PER_RATING,
         )
     return tuple(min(width, most) for width in hidden)

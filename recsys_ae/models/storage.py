@@ -19,7 +19,7 @@ from recsys_ae.data.histories import Histories
 from recsys_ae.data.ids import IdMap
 from recsys_ae.data.ratings import Ratings
 from recsys_ae.data.schema import outside
-from recsys_ae.errors import DataError, RecsysError, StorageError
+from recsys_ae.errors import DataError, RecsysError, StorageError, counted
 from recsys_ae.files import recover, replaced_folder
 from recsys_ae.models.codec import (
     CSR_PARTS,
@@ -62,9 +62,9 @@ class StoredModel:
         known = Histories.of(ratings, users=self.recommender.users, items=self.recommender.items)
         if known.n_unknown_items:
             log.warning(
-                "%d items are unknown to the model; their %d ratings are left out",
-                known.n_unknown_items,
-                known.n_dropped,
+                "left out: %s unknown to the model, with %s",
+                counted(known.n_unknown_items, "item"),
+                counted(known.n_dropped, "rating"),
             )
         known_values = self.histories.matrix.data
         if ratings.feedback == "ratings" and ratings.scale is None and len(known_values):

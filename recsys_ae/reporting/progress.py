@@ -131,10 +131,10 @@ class Line:
         return show
 
     def reading(self, done: int, total: int) -> None:
-        """Show how many bytes have been read. When all are, there is more to do, such as sorting them."""
+        """Show how many bytes have been read. When all are, there is more to do before the first epoch."""
         self._bytes("reading", done, total)
         if done >= total:
-            self.show("working", words="on what was read")
+            self.show("preparing", words="ratings, and what works on them")
 
     def downloading(self, done: int, total: int) -> None:
         """Show how many bytes have come; a `total` of 0 is not known."""
@@ -154,8 +154,9 @@ class Line:
         self.show("items", done, total)
 
     def _bytes(self, what: str, done: int, total: int) -> None:
-        of_all = f"/{total / 1e6:.1f}" if total else ""
-        self.show(what, done, total or None, count=f"{done / 1e6:.1f}{of_all} MB")
+        unit, size = ("kB", 1e3) if 0 < total < 1e6 else ("MB", 1e6)
+        of_all = f"/{total / size:.1f}" if total else ""
+        self.show(what, done, total or None, count=f"{done / size:.1f}{of_all} {unit}")
 
     def print(self, text: str) -> None:
         """A line that stays, above this one."""

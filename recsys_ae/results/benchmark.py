@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal
 
+from recsys_ae.errors import counted
 from recsys_ae.evaluation.comparison import Difference, compare
 from recsys_ae.metrics import Metric, find_metric, is_rating_metric, main_metrics, summary_metrics
 from recsys_ae.reporting.tables import (
@@ -108,13 +109,15 @@ def differences_to_reference(config: BenchmarkConfig, entries: Iterable[Entry]) 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """All entries in the order of the config, and the differences to the reference; the parent run."""
+    """All entries in the order of the config, and the differences to the reference; the parent run.
+    `derived`: what others make of these, and need more than once."""
 
     config: BenchmarkConfig
     entries: tuple[Entry, ...]
     differences: tuple[Difference, ...]
     run_id: str | None
     folder: Path
+    derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def differences_of(self, entry: Entry) -> dict[str, Difference]:
         """Metric -> difference to the reference."""
@@ -245,7 +248,7 @@ def stopped_note(result: BenchmarkResult) -> str:
         return ""
     n = len(result.entries)
     return (
-        f"Stopped after {n - len(missing)} of {n} {'model' if n == 1 else 'models'}; not run, or not with "
+        f"Stopped after {n - len(missing)} of {counted(n, 'model')}; not run, or not with "
         f"every seed: {listed(missing)}."
     )
 

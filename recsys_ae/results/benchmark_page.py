@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from math import nan
 from pathlib import Path
 
+from recsys_ae.errors import counted
 from recsys_ae.files import replaced
 from recsys_ae.metrics import is_ranking_metric
 from recsys_ae.reporting.page import (
@@ -154,11 +155,8 @@ def _lead(result: BenchmarkResult) -> Lead:
 
 def _subtitle(result: BenchmarkResult) -> str:
     config = result.config
-    n, seeds = len(config.models), len(config.seeds)
-    return (
-        f"{n} {'model' if n == 1 else 'models'} on {config.data.label}, {seeds} "
-        f"{'seed' if seeds == 1 else 'seeds'}, {datetime.now(UTC):%d %B %Y}"
-    )
+    models, seeds = counted(len(config.models), "model"), counted(len(config.seeds), "seed")
+    return f"{models} on {config.data.label}, {seeds}, {datetime.now(UTC):%d %B %Y}"
 
 
 def figure_sections(

@@ -10,7 +10,7 @@ from typing import Any
 
 from recsys_ae.errors import StorageError
 from recsys_ae.metrics import higher_is_better, is_ranking_metric
-from recsys_ae.results.result import RESULT, no_run, read_document
+from recsys_ae.results.result import REPORT, RESULT, no_run, read_document
 
 _MODEL = "model"
 
@@ -28,8 +28,8 @@ class Choice:
 
 
 def is_benchmark(folder: Path) -> bool:
-    """Whether the folder holds results of several models, and no model itself."""
-    return (folder / RESULT).is_file() and not (folder / _MODEL).exists()
+    """Whether the folder holds results of several models, and neither a model nor the report of one."""
+    return (folder / RESULT).is_file() and not any((folder / name).exists() for name in (_MODEL, REPORT))
 
 
 def best_ranker(folder: Path) -> Choice:

@@ -40,7 +40,13 @@ class Conclusion:
 
 
 def conclusions(result: BenchmarkResult) -> list[Conclusion]:
-    """One for each main metric that any model has."""
+    """One for each main metric that any model has, made once for a result."""
+    if "conclusions" not in result.derived:
+        result.derived["conclusions"] = _conclusions(result)
+    return list(result.derived["conclusions"])
+
+
+def _conclusions(result: BenchmarkResult) -> list[Conclusion]:
     firsts = {metric: _scores(result, metric) for metric in _metrics(result)}
     against = _against(result, {metric: first_of(scores) for metric, scores in firsts.items()})
     return [_conclude(result, metric, scores, against.get(metric, ())) for metric, scores in firsts.items()]

@@ -17,7 +17,8 @@ from recsys_ae.seals import FILES, check_files, read_sealed, write_sealed
 
 FORMAT = 2  # of every result.json; raised when older programs could no longer read what newer ones write
 RESULT, EPOCHS = "result.json", "epochs.csv"
-VALIDATION = "validation/"
+VALIDATION = "validation/"  # the curve, epoch by epoch
+VALIDATED = "validated/"  # the score of what was chosen
 _TEST = "test/"
 _COPY = "take it from a copy, or train again"
 R = TypeVar("R")

@@ -14,6 +14,7 @@ from typing import Any
 from recsys_ae.errors import StorageError
 from recsys_ae.files import claimed
 from recsys_ae.models.storage import StoredModel, load_model
+from recsys_ae.results.choice import is_benchmark
 from recsys_ae.results.datasets import Known, datasets_of
 from recsys_ae.results.description import describe_run
 from recsys_ae.results.folder import MODEL, TABLE, read_epochs, read_run, rewrite_result
@@ -221,11 +222,6 @@ def whole_run(
     """Config, result, curve and model of a run folder. Raises StorageError where one cannot be read."""
     config, result = read_run(folder)
     return config, result, list(read_epochs(folder)), load_model(folder / MODEL)
-
-
-def is_benchmark(folder: Path) -> bool:
-    """Whether a folder holds a benchmark, with the run folders of its models in it."""
-    return (folder / "page.html").exists() and any(folder.glob("*/seed-*/result.json"))
 
 
 def runs_of(folder: Path) -> list[Path]:

@@ -112,7 +112,8 @@ class SearchConfig(Config):
 class BenchmarkConfig(Config):
     """Models × seeds on the same splits. `trials`: how many settings every model may try (its tuning budget),
     those of grids and of spaces alike; in files `tuning: {trials: 30}` says the same. `prune`: of spaces, see
-    `SearchConfig`. `reference`: the model to which all others are compared in pairs."""
+    `SearchConfig`. `reference`: the model to which all others are compared in pairs; the first, where none is
+    named."""
 
     name: Name
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
@@ -135,3 +136,14 @@ class BenchmarkConfig(Config):
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds {list(self.seeds)}: each seed is run once; name others")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _the_first_is_the_reference(cls, document: Any) -> Any:
+        """Where no other is named."""
+        if not isinstance(document, dict) or document.get("reference") is not None:
+            return document
+        models = document.get("models")
+        first = models[0] if isinstance(models, list | tuple) and models else None
+        name = first.get("name") if isinstance(first, dict) else getattr(first, "name", None)
+        return document if name is None else {**document, "reference": name}

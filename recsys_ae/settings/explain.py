@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from pydantic import ValidationError
@@ -56,10 +56,16 @@ def _sentence(
 ) -> str:
     problems = error.errors(include_url=False)
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])  # typos tell most
-    more = f" (one of {len(problems)} mistakes)" if len(problems) > 1 else ""
+    n_mistakes = _count({place(root, each["loc"])[0] for each in problems})
+    more = f" (one of {n_mistakes} mistakes)" if n_mistakes > 1 else ""
     key, classes = place(root, problem["loc"])
     typed = "" if key == within else key.removeprefix(f"{within}.")
     return f"{_origin(key, where, sources)}: {_problem(dict(problem), root, typed, classes)}{more}"
+
+
+def _count(keys: Set[str]) -> int:
+    """How many mistakes there are: what is wrong with a part of a value is wrong with the value, too."""
+    return sum(not any(other.startswith(f"{key}.") for other in keys) for key in keys)
 
 
 def _origin(key: str, where: str, sources: Mapping[str, str]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import Any, Union, get_args, get_origin
 
 from recsys_ae.config import Config
 from recsys_ae.errors import cut
+
+_CLOSE = 0.6  # how much of two words must be the same for one to be meant by the other
 
 
 def branches(annotation: Any) -> tuple[type[Config], ...]:
@@ -65,8 +67,11 @@ def place(root: type[Config], location: Sequence[str | int]) -> tuple[str, tuple
 
 
 def advice(wrong: str, allowed: Sequence[str]) -> str:
-    """What to write in place of `wrong`: the close match where there is one, else all that is allowed."""
-    close = get_close_matches(cut(wrong), allowed, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    """What to write in place of `wrong`: the closest match, the first of equal ones, where there is a close
+    one in large or small letters; else all that is allowed."""
+    typed = cut(wrong).lower()
+    alike = {name: SequenceMatcher(None, name.lower(), typed).ratio() for name in allowed}
+    best = max(alike, key=alike.__getitem__, default="")
+    if best and alike[best] >= _CLOSE:
+        return f"did you mean {best!r}?"
     return f"choose one of {', '.join(allowed)}"

@@ -179,7 +179,8 @@ def _model_in(folder: Path, text: str) -> Path:
     for candidate in (folder, folder / "model", *sorted(folder.glob("artifacts/*"))):
         if (candidate / MARK).is_file():
             return candidate
-    raise StorageError(f"{text}: {folder} holds no model ({MARK} is missing); give {_FORMS}")
+    where = "" if Path(text) == folder else f"{folder} "
+    raise StorageError(f"{text}: {where}holds no model ({MARK} is missing); give {_FORMS}")
 
 
 def is_missing(error: MlflowException) -> bool:

@@ -162,14 +162,14 @@ def test_validation_is_printed_before_the_test(ratings, here):
     result = json.loads(Path("run/result.json").read_text())
     score, rmse = result["validation"]["score"], result["report"]["metrics"]["test/rmse"]
     before = result["report"]["metrics_before_refit"]["test/rmse"]
-    assert lines[1].split() == ["validation/rmse", f"{score:.4f}"]
+    assert lines[1].split() == ["validated/rmse", f"{score:.4f}"]
     assert "training ended at the last allowed epoch, 2, and the best was" in lines[2]
     assert lines[3].startswith("  then fitted anew to all training ratings, for ")
     assert lines[4].split() == ["test/rmse", f"{rmse:.4f}", f"({before:.4f}", "before)"]
     assert len({score, rmse, before}) == 3
     tested = succeed("evaluate", "run").out.splitlines()  # the folder of a run will do
     assert [tested[1].split(), tested[2].split()] == [
-        ["validation/rmse", f"{score:.4f}"],
+        ["validated/rmse", f"{score:.4f}"],
         ["test/rmse", f"{rmse:.4f}", f"{rmse:.4f}"],
     ]
     assert evaluate("run").document["validation"] == result["validation"]

@@ -109,7 +109,7 @@ def test_newer_ratings_bring_new_users_and_count_unknown_items(model, ratings, h
         "recommend", model, "--data", "newer.csv", "--users", "new,u001", "--out", "top.csv", "--json"
     )
     assert outcome.document["unknown_items"] == 1
-    assert "1 items are unknown to the model; their 1 ratings are left out" in outcome.err
+    assert "left out: 1 item unknown to the model, with 1 rating" in outcome.err
     lists = pd.read_csv("top.csv")
     assert set(lists.user) == {"new", "u001"}
     newer = seen(Path("newer.csv"))

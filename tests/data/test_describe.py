@@ -114,7 +114,7 @@ def test_missing_timestamps_and_duplicates_are_counted_and_no_mistake(tmp_path):
         "ignored": ["x"],
         "feedback": "ratings",
     }
-    assert any("1 rows repeat a pair" in text for text in found["advice"])
+    assert any("pairs are repeated, in 1 row:" in text for text in found["advice"])
     first = source(tmp_path, "user,item,rating\n1,1,5\n1,1,3\n", duplicates="first")
     assert (first["histogram"], first["duplicates"]) == ({"5": 1}, 1)
     assert not any("data.duplicates" in text for text in first["advice"])  # it is set
@@ -163,3 +163,11 @@ def test_filmtrust_is_described_with_its_three_repeats(data_folder):
 def test_nothing_cannot_be_described():
     with pytest.raises(DataError, match="no ratings left"):
         describe(Ratings.from_triples([], [], []))
+
+
+def test_no_scale_is_advised_that_cannot_be(tmp_path):
+    """One value is no range."""
+    one = source(tmp_path, "user,item,rating\n1,1,4\n")["advice"]
+    assert "no scale is declared: set data.scale to the lowest and the highest possible ratings" in one
+    two = source(tmp_path, "user,item,rating\n1,1,4\n1,2,5\n")["advice"]
+    assert any("such as [4, 5], the range that is there, if these are the lowest" in text for text in two)

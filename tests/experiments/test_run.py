@@ -10,6 +10,7 @@ import signal
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,10 @@ from recording import RecordingTracker
 
 from recsys_ae.errors import ConfigError, StorageError
 from recsys_ae.evaluation.configs import EvaluationConfig
+from recsys_ae.experiments import fit as fits
+from recsys_ae.experiments import warm_up
 from recsys_ae.experiments.run import run
+from recsys_ae.models import fit as models_fit
 from recsys_ae.models.biases import BiasRecommender
 from recsys_ae.models.storage import load_model
 from recsys_ae.results import folder as folders
@@ -58,6 +62,35 @@ def claim(config, out: str, **options) -> None:
 def ctrl_c(epoch: Epoch) -> None:
     if epoch.number == 2:
         signal.raise_signal(signal.SIGINT)
+
+
+def test_what_happens_once_in_a_process_is_done_before_the_fit_is_measured(config, monkeypatch):
+    """By a fit to a few ratings, of which nobody is told anything and nothing is kept."""
+    fitted, measured, heard = [], [], []
+
+    def watch(model, train, *given, run=models_fit._fitted):
+        fitted.append(train.n_observed)
+        return run(model, train, *given)
+
+    def count(run=fits.measured):
+        measured.append(len(fitted))
+        return run()
+
+    monkeypatch.setattr(models_fit, "_fitted", watch)
+    monkeypatch.setattr(fits, "measured", count)
+    run(config, Path("out"), Context(on_epoch=heard.append), NullTracker())
+    assert (fitted[0], len(fitted), measured) == (100, 2, [1])
+    assert [epoch.number for epoch in heard] == list(range(7))
+    assert not any(Path(".checkpoints").glob("*/*"))
+
+
+def test_ctrl_c_ends_a_run_that_has_not_begun_to_fit(config, monkeypatch):
+    """An epoch ends before Ctrl-C ends the training, that of the first few ratings too."""
+
+    monkeypatch.setattr(warm_up, "fit", lambda *given, **named: SimpleNamespace(interrupted=True))
+    with pytest.raises(KeyboardInterrupt):
+        run(config, Path("out"), Context(), NullTracker())
+    assert not Path("out/result.json").exists()
 
 
 def test_interrupted_run_is_kept_and_continues_to_the_same_result(config):

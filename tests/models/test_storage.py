@@ -200,7 +200,7 @@ def test_newer_ratings_leave_users_held_out_unseen(folder, caplog):
     positions = dict(zip(known.users.ids, known.positions.tolist(), strict=True))
     assert positions == {"é": 3, "x y": -1, "new": -1}
     assert (known.n_unknown_items, known.n_dropped) == (1, 1)
-    assert "1 items are unknown to the model; their 1 ratings are left out" in caplog.text
+    assert "left out: 1 item unknown to the model, with 1 rating" in caplog.text
     expected = {"é": {0: 1.0}, "x y": {-3: 2.0}, "new": {2**40: 4.0}}
     for row, user in enumerate(known.users.ids):
         span = slice(known.matrix.indptr[row], known.matrix.indptr[row + 1])

@@ -124,8 +124,8 @@ def test_reading_and_testing_are_watched(watching, tmp_path, capsys):
     terminal = watching(Terminal())
     path = write_ratings(tmp_path / "ratings.csv", n_users=300, n_items=90)
     ratings = ra.load(path, progress=True)
-    size = f"{path.stat().st_size / 1e6:.1f}"
-    assert f"reading {size}/{size} MB" in seen(terminal.getvalue())
+    size = f"{path.stat().st_size / 1e3:.1f}"
+    assert f"reading {size}/{size} kB" in seen(terminal.getvalue())
     split = ra.split(ratings)
     ra.evaluate(ra.fit("biases", split), split, progress=True)
     n = len(split.evaluated_users)

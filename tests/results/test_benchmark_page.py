@@ -75,6 +75,15 @@ def test_everybody_can_read_it(page, address, width, dark):
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 200) == dark
 
 
+def test_a_table_that_is_cut_shows_that_it_goes_on(page, address):
+    """By a shade that lies behind what covers it at the end of the table."""
+    shade = "return getComputedStyle(document.querySelector('.scroll')).backgroundAttachment"
+    show(page, address, width=min(WIDTHS))
+    assert page.execute_script(shade) == "local, scroll, scroll"
+    show(page, address, width=max(WIDTHS))
+    assert page.execute_script(shade) == "scroll"
+
+
 def test_nothing_is_asked_of_a_network(page, address):
     page.execute_cdp_cmd("Network.enable", {})
     show(page, address, width=1280)

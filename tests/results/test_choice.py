@@ -64,4 +64,8 @@ def test_a_benchmark_has_results_and_no_model_of_its_own(tmp_path):
     assert is_benchmark(benchmark(tmp_path / "b", entry("a", 0.1)))
     (tmp_path / "b" / "model").mkdir()
     assert not is_benchmark(tmp_path / "b")
+    (tmp_path / "run").mkdir()
+    for name in ("result.json", "per_user.parquet"):
+        (tmp_path / "run" / name).touch()
+    assert not is_benchmark(tmp_path / "run")  # of one model, which is missing
     assert not is_benchmark(tmp_path / "nowhere")

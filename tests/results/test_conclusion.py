@@ -240,6 +240,25 @@ def test_another_metric_of_validation_is_named():
     assert "above als (p < 0.001)" in only(found)
 
 
+def test_differences_are_tested_once_however_often_the_conclusion_is_asked_for(monkeypatch, tmp_path):
+    found = replace(
+        result("mf", mf={"rmse": 0.8, "score": 0.8}, auto={"rmse": 0.9, "score": 0.9}), folder=tmp_path
+    )
+    times = []
+
+    def count(*given, **named):
+        times.append(1)
+        return compare(*given, **named)
+
+    monkeypatch.setattr("recsys_ae.results.conclusion.compare", count)
+    write_benchmark(found)
+    assert conclusion_lines(found)
+    assert document_of(found)["conclusions"]
+    assert len(times) == 1
+    assert conclusions(replace(found, differences=())) != []  # another result, of its own
+    assert len(times) == 2
+
+
 def test_the_document_has_them_as_json():
     found = result("mf", mf={"rmse": 0.9, "score": 0.9, "n": 12}, auto={"rmse": 0.8, "score": 0.8, "n": 12})
     (one,) = document_of(found)["conclusions"]

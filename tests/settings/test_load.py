@@ -55,6 +55,31 @@ def test_override_is_looked_up_from_the_root_then_in_the_model_then_in_the_data(
     assert config.model.hidden == (8, 4)
 
 
+@pytest.mark.parametrize(
+    "setting", ["evaluation.cutoffs=[0]", "hidden=[0]", "name=", "evaluation.relevant=.nan"]
+)
+def test_what_is_wrong_with_a_part_is_one_mistake(setting):
+    assert "mistakes" not in refusal(default_experiment, "r.csv", "i-autorec", [setting])
+
+
+def test_mistakes_in_two_places_are_two():
+    assert "(one of 2 mistakes)" in refusal(default_experiment, "r.csv", "i-autorec", ["hidden=[0]", "l2=-1"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("autorec", "i-autorec"), ("ALS", "als"), ("Biased_MF", "biased-mf")]
+)
+def test_the_closest_kind_is_meant_the_first_of_equal_ones(typed, meant):
+    assert f"did you mean {meant!r}?" in refusal(default_experiment, "r.csv", typed)
+
+
+def test_the_first_model_of_a_benchmark_is_the_reference_unless_another_is_named(write):
+    alone = write(BENCHMARK.replace("reference: biases\n", ""))
+    assert load_benchmark(alone).reference == "biases"
+    assert load_benchmark(alone, ["reference=als"]).reference == "als"
+    assert "'models' must not be empty" in refusal(load_benchmark, alone, ["models=[]"])
+
+
 SEARCH = f"{EXPERIMENT}space: {{l2: {{low: 1, high: 10}}}}\n"
 
 
@@ -148,7 +173,7 @@ def test_wrong_override_is_named_as_it_was_typed(write, override, sentence):
     [
         ("", ": is empty; a config is a mapping such as "
          "'name: my-experiment'; a file of ratings goes to --data"),
-        ("- 1\n", ": holds list at its top; a config is a mapping such as "
+        ("- 1\n", ": holds a list at its top; a config is a mapping such as "
          "'name: my-experiment'; a file of ratings goes to --data"),
         ("name: [a\nseed: 1\n", ", line 2, column 5: expected ',' or ']', but got ':'"),
         ("name: a\nname: b\n", ", line 2, column 1: the key 'name' is given twice"),
