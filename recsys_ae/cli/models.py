@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recsys_ae.cli import options
-from recsys_ae.cli.answer import answering, cold_text, show_beside, show_lists, tell
+from recsys_ae.cli.answer import Say, answering, cold_text, show_beside, show_lists, tell
 from recsys_ae.cli.lists import (
     Fallback,
     FallbackOption,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from recsys_ae.data.histories import Histories
     from recsys_ae.models.storage import StoredModel
     from recsys_ae.reporting.progress import Line
-    from recsys_ae.serving.lists import Emptiness
-    from recsys_ae.types import Progress
+    from recsys_ae.serving.lists import Emptiness, TopNBlock
+    from recsys_ae.types import PositionVector, Progress
 
 _READING = "With --data: how to read it where it differs from the training, e.g. data.columns.user=reader."
 
@@ -81,15 +81,13 @@ def recommend(
     if overrides and not data:
         raise ConfigError("--set says how to read newer ratings; name them with --data, or leave it out")
     with answering(as_json=as_json) as say, _watched(quiet) as line:
-        from recsys_ae.data.datasets import item_titles
         from recsys_ae.models.storage import load_model
-        from recsys_ae.serving.lists import Emptiness, best_rated, chosen_rows, frame_of, passing
+        from recsys_ae.serving.lists import Emptiness, chosen_rows, passing
         from recsys_ae.serving.lists import recommend as recommend_to
         from recsys_ae.serving.writer import write_top_n
 
         place, address = _chosen(model, tracking_uri)
         stored = load_model(place)
-        recommender, trained = stored.recommender, stored.info.get("config", {}).get("data", {})
         histories = _newer(stored, data, overrides or [], line.reading) if data else stored.histories
         if out is not None and to_folder:
             made = make_folder(
@@ -102,7 +100,7 @@ def recommend(
         rows = chosen_rows(users, histories.users)
         empty = Emptiness()
         lists_of = recommend_to(
-            recommender,
+            stored.recommender,
             histories,
             rows=rows,
             n=n,
@@ -112,23 +110,42 @@ def recommend(
         blocks = empty.counting(passing(lists_of, len(rows), line.listing))
         document = {"users": len(rows), "n": n, "unknown_items": histories.n_unknown_items}
         if out is not None:
-            n_rows = write_top_n(out, blocks, users=histories.users, items=recommender.items)
+            n_rows = write_top_n(out, blocks, users=histories.users, items=stored.recommender.items)
             told = f"{out}: {n_rows} rows, the top {n} of {len(rows)} users{_of_empty(empty)}"
             document |= {"empty_lists": empty.n_empty}
             say({"out": str(out), "rows": n_rows, **document}, lambda: tell(told))
         else:
-            lists = frame_of(blocks, users=histories.users, items=recommender.items).to_dict("records")
-            titles = item_titles(trained.get("source", "")) or {}
-            document |= {"empty_lists": empty.n_empty}
-            rated = best_rated(histories, rows, items=recommender.items, n=history).to_dict("records")
+            _show_lists(say, document, blocks, empty, stored, histories, rows, history)
 
-            def show() -> None:
-                if history:
-                    show_beside(rated, lists, titles, _of_empty(empty))
-                else:
-                    show_lists(lists, titles, _of_empty(empty))
 
-            say({**document, **({"histories": rated} if history else {}), "rows": lists}, show)
+def _show_lists(
+    say: Say,
+    document: dict[str, Any],
+    blocks: Iterator[TopNBlock],
+    empty: Emptiness,
+    stored: StoredModel,
+    histories: Histories,
+    rows: PositionVector,
+    history: int,
+) -> None:
+    """Say the lists of the users in these rows, with titles where the data have them, and with `history` of
+    their best rated items beside them. `empty`: what counts as the blocks pass."""
+    from recsys_ae.data.datasets import item_titles
+    from recsys_ae.serving.lists import best_rated, frame_of
+
+    items, source = stored.recommender.items, stored.info.get("config", {}).get("data", {}).get("source", "")
+    lists = frame_of(blocks, users=histories.users, items=items).to_dict("records")
+    rated = best_rated(histories, rows, items=items, n=history).to_dict("records")
+    titles = item_titles(source) or {}
+
+    def show() -> None:
+        if history:
+            show_beside(rated, lists, titles, _of_empty(empty))
+        else:
+            show_lists(lists, titles, _of_empty(empty))
+
+    beside = {"histories": rated} if history else {}
+    say({**document, "empty_lists": empty.n_empty, **beside, "rows": lists}, show)
 
 
 @contextmanager
