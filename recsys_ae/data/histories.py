@@ -16,7 +16,7 @@ from recsys_ae.data.ratings import Ratings, select_rows
 from recsys_ae.errors import DataError, brief
 from recsys_ae.types import CountVector, PositionVector
 
-MOST_CELLS = 1 << 25  # of scores at once: 128 MiB of float32
+_CELLS_AT_ONCE = 1 << 25  # 128 MiB of float32 scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +149,14 @@ class Histories:
 def blocks_of(rows: PositionVector, n_columns: int, size: int = 1024) -> Iterator[PositionVector]:
     """The rows in their order, `size` at a time: fewer where so many rows of `n_columns` scores would not fit
     into 128 MiB."""
-    step = max(1, min(size, MOST_CELLS // max(1, n_columns)))
+    step = rows_at_once(n_columns, size)
     for start in range(0, len(rows), step):
         yield rows[start : start + step]
+
+
+def rows_at_once(n_columns: int, size: int) -> int:
+    """`size`, or as many rows of `n_columns` scores as fit into 128 MiB; 1 at least."""
+    return max(1, min(size, _CELLS_AT_ONCE // max(1, n_columns)))
 
 
 def _places(matrix: csr_array, rows: PositionVector) -> PositionVector:

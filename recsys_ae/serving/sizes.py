@@ -6,7 +6,7 @@ import re
 
 import psutil
 
-from recsys_ae.data.histories import MOST_CELLS
+from recsys_ae.data.histories import rows_at_once
 from recsys_ae.errors import ConfigError, brief
 
 _CELLS = 1 << 22  # scores of a block: 16 MiB, of which a processor's cache holds much
@@ -40,8 +40,7 @@ def block_users(n_items: int, limit: int | None) -> int:
 
     Raises ConfigError where the limit has no room for one user.
     """
-    size = min(max(_CELLS // n_items, _LEAST_USERS), _MOST_USERS)
-    size = max(1, min(size, MOST_CELLS // n_items))
+    size = rows_at_once(n_items, min(max(_CELLS // n_items, _LEAST_USERS), _MOST_USERS))
     if limit is None:
         return size
     size = min(size, limit // _SHARE // _block_bytes(1, n_items))

@@ -69,7 +69,7 @@ def by_name(answer: dict) -> dict[str, dict]:
 
 def test_lists_of_a_benchmark_are_those_of_its_best_ranker(answer):
     found = succeed("recommend", "out", "--users", "u003,u007", "-n", 2, "--history", 3, "--json")
-    assert "als: its lists are the best of 3 models by validation (ndcg_at_10 " in found.err
+    assert "als: its lists are the best of 3 models (validation ndcg_at_10 " in found.err
     named = succeed("recommend", "out/als/seed-0/model", "--users", "u003,u007", "-n", 2, "--json")
     assert found.document["rows"] == named.document["rows"]
     assert [line["user"] for line in found.document["histories"]] == ["u003"] * 3 + ["u007"] * 3
@@ -404,7 +404,7 @@ def test_models_of_ratings_are_told_apart_by_their_lists_too(ratings, store):
     assert found["ndcg_at_10"] == pytest.approx(report.metrics["ndcg_at_10"])
     best = max(rows, key=lambda name: by_metric(rows[name])["ndcg_at_10"])
     told = succeed("recommend", "two", "--users", "u003", "-n", 1, "--json")
-    assert told.err.startswith(f"{best}: its lists are the best of 2 models by validation")
+    assert told.err.startswith(f"{best}: its lists are the best of 2 models (validation ndcg_at_10")
     table = Path("two/table.csv").read_text().splitlines()[0]
     assert table.startswith("model,validation rmse,validation ndcg_at_10,")
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_ae.data.histories import MOST_CELLS
 from recsys_ae.errors import ConfigError
 from recsys_ae.serving.shards import shards_of
 from recsys_ae.serving.sizes import block_users, bytes_in, shard_users, workers_within
@@ -42,7 +41,7 @@ def test_blocks_are_within_their_bounds(n_items, limit):
         return
     size = block_users(n_items, limit)
     assert 1 <= size <= 1024
-    assert size == 1 or size * n_items <= MOST_CELLS
+    assert size == 1 or size * n_items <= 2**25
     assert limit is None or 8 * 12 * size * n_items <= limit
     assert size <= block_users(n_items, None)
 
