@@ -163,7 +163,8 @@ def test_runs_of_one_set_of_ratings_are_in_one_experiment_which_is_model_trainin
     succeed("benchmark", "pair.yaml", "--quiet")
     runs = {run.name: run for run in experiment_runs("films")}
     assert runs.keys() >= {"films-u-autorec", "pair", "biases-seed-0", "mean-seed-0"}
-    assert runs["pair"].metrics.keys() == {"best/rmse", "best/validation/rmse"}
+    names = {name for key in ("rmse", "ndcg_at_10") for name in (f"best/{key}", f"best/validation/{key}")}
+    assert runs["pair"].metrics.keys() == names
     scores = {runs[f"{name}-seed-0"].metrics["validated/rmse"]: name for name in ("biases", "mean")}
     assert runs["pair"].metrics["best/validation/rmse"] == min(scores)
     assert runs["pair"].tags["best/rmse"] == scores[min(scores)]
