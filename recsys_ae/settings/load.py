@@ -122,7 +122,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from None
     document = _parse(text, path)
     if not isinstance(document, dict):
-        kind = {str: "a text", list: "a list"}.get(type(document), "a number, true or false")
+        kinds: dict[type, str] = {str: "a text", list: "a list"}
+        kind = kinds.get(type(document), "a number, true or false")
         found = "is empty" if document is None else f"holds {kind} at its top"
         raise ConfigError(
             f"{path}: {found}; a config is a mapping such as 'name: my-experiment'; a file of ratings goes "
