@@ -12,6 +12,7 @@ from time import sleep
 
 from recsys_ae.errors import ConfigError, TrackingError, reason
 
+_STDERR = 2  # where the server's chatter goes: stdout has the address alone
 _PATIENCE = 10.0  # seconds that a server has to end in
 
 
@@ -40,7 +41,7 @@ def serve(
 
     Raises TrackingError for a server that ends by itself, which has said why.
     """
-    server = subprocess.Popen(command, env=os.environ | environment)
+    server = subprocess.Popen(command, env=os.environ | environment, stdout=_STDERR)
     try:
         while server.poll() is None and not _answers(host, port):
             sleep(0.2)
