@@ -11,6 +11,7 @@ from recsys_ae.experiments.fit import device_of
 from recsys_ae.experiments.prepare import check_feedback, prepare
 from recsys_ae.experiments.run import run_on
 from recsys_ae.experiments.tune import check_settings, fingerprints, lock_of, tune
+from recsys_ae.experiments.warm_up import warm_up
 from recsys_ae.files import recover
 from recsys_ae.results.folder import RUNS, STUDY
 from recsys_ae.results.result import RunResult
@@ -42,6 +43,7 @@ def run_search(
     device_of(config.model, context.device)  # refuses one that is not there
     split = prepare(config.data, config.split, config.seed, context.on_read)
     check_feedback(config.model, split.train, anyway=context.anyway)
+    warm_up(config.model, split.train, context)
     study = folder / STUDY
     with tracker:
         track_search(tracker, config)
