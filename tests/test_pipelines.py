@@ -284,7 +284,7 @@ def test_linear_equivalence_wants_a_bias_model(here, capsys):
     assert "name a model 'biases'" in capsys.readouterr().err
 
 
-def test_lists_at_scale_are_measured_beside_the_products(tmp_path, capsys):
+def test_scale_measures_lists_beside_the_products(tmp_path, capsys):
     words = ["--users", "50", "--items", "40", "--factors", "3", "--ratings", "4", "-n", "5", "--rounds", "2"]
     assert script("scale").main([*words, "--threads", "2", "--out", str(tmp_path / "lists")]) == 0
     said = capsys.readouterr().out.splitlines()

@@ -72,7 +72,10 @@ def found_runs(words: Sequence[str], *, uri: str | None = None) -> list[Compared
 
 
 def _is_folder(word: str) -> bool:
-    return (Path(word).expanduser() / RESULT).is_file()
+    try:
+        return (Path(word).expanduser() / RESULT).is_file()
+    except OSError:  # no file can have this name
+        return False
 
 
 def _of_folder(path: Path) -> Compared:

@@ -111,7 +111,7 @@ def test_everybody_can_read_the_page(page, inside, width):
     assert page.execute_script(SMALLEST) >= 9.8
     assert max(page.execute_script(REACH)) <= 1
     shown = [page.execute_script(SHOWN, f"svg.{kind}") for kind in ("wide", "narrow")]
-    assert max(shown) == 2 + 2 + 2 + 1 + 8  # values, differences, times, curves, groups of users and items
+    assert max(shown) == 2 + 2 + 2 + 1 + 4  # values, differences, times, curves, groups of users
     assert min(shown) == 0
 
 
