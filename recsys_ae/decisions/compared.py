@@ -13,6 +13,7 @@ from pathlib import Path
 from recsys_ae.errors import ConfigError, DataError, StorageError, TrackingError, brief, cut
 from recsys_ae.evaluation.comparison import Difference
 from recsys_ae.evaluation.comparison import compare as compare_reports
+from recsys_ae.evaluation.promotion import why_apart
 from recsys_ae.evaluation.report import Report
 from recsys_ae.metrics import NDCG, RMSE, find_metric, higher_is_better, sort_key
 from recsys_ae.results.folder import CONFIG, read_run
@@ -172,7 +173,7 @@ def differences(
             compared[one.id] = _NO_VALUES
             continue
         base = reports.get(against.id, [report])[0]
-        if (report.split_fingerprint, report.relevant) != (base.split_fingerprint, base.relevant):
+        if why_apart(report, base, [metric]):
             compared[one.id] = APART
         else:
             reports[one.id] = [report]

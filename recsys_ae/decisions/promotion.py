@@ -88,10 +88,11 @@ def _decided(alias: str, ours: Version, theirs: Version | None, rules: Rules, ur
     if theirs is None:
         return Decision(alias, "first", ours, None)
     try:
-        reports = _comparable(ours, theirs, uri)
+        reports = _report_of(ours, uri), _report_of(theirs, uri)
         metric = rules.metric or metric_of(reports[1])
         if metric is None:
             raise ConfigError(f"{theirs.uri} has neither rmse nor ndcg; say by which --metric to compare")
+        _check_comparable(ours, theirs, *reports, [metric, *(guard.metric for guard in rules.guards)])
         verdict = judge(*reports, metric, rules.guards)
     except RecsysError as error:
         if not rules.force:
@@ -104,15 +105,15 @@ def _decided(alias: str, ours: Version, theirs: Version | None, rules: Rules, ur
     return Decision(alias, outcome, ours, theirs, verdict, n_looks=n_looks, split=split)
 
 
-def _comparable(ours: Version, theirs: Version, uri: str | None) -> tuple[Report, Report]:
-    """The reports of both, which are of the same test part. Raises DataError where they are not."""
-    reports = _report_of(ours, uri), _report_of(theirs, uri)
-    if why := why_apart(*reports):
+def _check_comparable(
+    ours: Version, theirs: Version, one: Report, other: Report, metrics: Sequence[Metric]
+) -> None:
+    """Raises DataError where the reports of both are not of the same test part."""
+    if why := why_apart(one, other, metrics):
         raise DataError(
             f"{ours.uri} cannot be compared with {theirs.uri}, as {why}; train both on the same ratings, "
             "split and evaluation, or promote with --force, which is recorded"
         )
-    return reports
 
 
 def _looks(ours: Version, split: str, uri: str | None) -> int:

@@ -67,7 +67,7 @@ def compare(
     is above 1 − confidence.
 
     Raises ConfigError for a metric that is no mean over users or unknown models, DataError where reports are
-    not of the same split and the same relevance.
+    not of the same split, or count other items of lists as hits and are compared by them.
     """
     _check(reports, reference, metrics, confidence)
     found = [
@@ -156,17 +156,23 @@ def _check(
                 f"{name!r} has {len(own)} reports and {reference!r} has {len(expected)}; "
                 "give one per seed for each"
             )
-        for problem in _mismatches(own, expected, name, reference):
+        for problem in _mismatches(own, expected, name, reference, by_hits=any(map(counts_hits, metrics))):
             raise DataError(problem)
     if len({report.data_fingerprint for report in expected}) > 1:
         raise DataError("the seeds are of different data; compare reports of the same ratings")
 
 
+def counts_hits(metric: Metric) -> bool:
+    """Whether a metric depends on what is relevant: errors of predicted ratings do not."""
+    return metric.family == "ranking"
+
+
 def _mismatches(
-    own: Sequence[Report], expected: Sequence[Report], name: str, reference: str
+    own: Sequence[Report], expected: Sequence[Report], name: str, reference: str, *, by_hits: bool
 ) -> Iterator[str]:
     for seed, (ours, theirs) in enumerate(zip(own, expected, strict=True), 1):
-        if (ours.split_fingerprint, ours.relevant) != (theirs.split_fingerprint, theirs.relevant):
+        differ = by_hits and ours.relevant != theirs.relevant
+        if differ or ours.split_fingerprint != theirs.split_fingerprint:
             yield (
                 f"report {seed} of {name!r} (split {ours.split_fingerprint[:8]}, {ours.relevance}) cannot be "
                 f"compared with that of {reference!r} (split {theirs.split_fingerprint[:8]}, "

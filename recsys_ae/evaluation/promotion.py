@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from recsys_ae.errors import ConfigError, brief
-from recsys_ae.evaluation.comparison import Difference, compare
+from recsys_ae.evaluation.comparison import Difference, compare, counts_hits
 from recsys_ae.evaluation.report import Report
 from recsys_ae.metrics import NDCG, RMSE, Metric, find_metric
 
@@ -111,13 +111,13 @@ def judge(challenger: Report, champion: Report, metric: Metric, guards: Sequence
     return Verdict(metric, ours, theirs, found, guarded)
 
 
-def why_apart(one: Report, other: Report) -> str:
-    """Why two reports cannot be compared, in a few words; "" where they can."""
+def why_apart(one: Report, other: Report, metrics: Sequence[Metric]) -> str:
+    """Why two reports cannot be compared by these metrics, in a few words; "" where they can."""
     if one.data_fingerprint != other.data_fingerprint:
         return "they were tested on other ratings"
     if one.split_fingerprint != other.split_fingerprint:
         return "they were tested on another split of the ratings"
-    if one.relevant != other.relevant:
+    if one.relevant != other.relevant and any(map(counts_hits, metrics)):
         return f"what counts as a hit differs ({one.relevance} and {other.relevance})"
     return ""
 

@@ -376,6 +376,11 @@ def test_runs_that_count_other_hits_are_listed_but_not_paired(ratings, store):
     assert sorted(notes, key=str) == [None, "not comparable: other data, split or relevance", "reference"]
     shown = succeed(*words).out
     assert "rated 4 or more" in shown  # in a column, as the runs differ
+    for least in ("4", "all"):
+        words = ("--model", "biases", "--set", f"evaluation.relevant={least}", "--out", f"biases-{least}")
+        succeed("train", "--data", ratings, *words)
+    runs = succeed("compare", "ratings", "--metric", "test/rmse", "--json").document["runs"]
+    assert [run["note"] for run in runs] == ["reference", None]  # which does not depend on hits
     assert "all held out" in shown
     assert (
         succeed("compare", "ratings", "--metric", "test/coverage_at_10", "--json").document["relevant"]

@@ -210,6 +210,9 @@ def test_what_cannot_be_compared_is_refused():
         one([report], [ranking_report([0, 1, 0.5], fingerprint="t")])
     with pytest.raises(DataError, match=r"'a' \(split s, rated 4 or more\) .* \(split s, all held out\)"):
         one([replace(report, relevant=4.0)], [report])
+    errors = rating_report([1.0, 2.0, 0.5], [1, 1, 1])
+    found = compare({"a": [replace(errors, relevant=4.0)], "b": [errors]}, reference="b", metrics=[RMSE])
+    assert found[0].difference == 0  # nothing of predicted ratings is a hit
     with pytest.raises(DataError, match="different data"):
         one([report, other], [report, other])
     with pytest.raises(DataError, match="one per seed"):

@@ -139,14 +139,15 @@ def test_what_both_must_have():
 
 def test_only_tests_of_the_same_part_are_compared():
     one = of_lists(np.random.default_rng(5).random(50))
-    assert why_apart(one, one) == ""
+    assert why_apart(one, one, [LISTS]) == ""
+    assert why_apart(one, replace(one, relevant=4.0), [RMSE, of_test("coverage_at_10")]) == ""
     for change, words in (
         ({"data_fingerprint": "e", "split_fingerprint": "t"}, "other ratings"),
         ({"split_fingerprint": "t"}, "another split"),
         ({"relevant": 4.0}, "counts as a hit"),
     ):
         other = replace(one, **change)
-        assert words in why_apart(one, other)
+        assert words in why_apart(one, other, [RMSE, LISTS])
         if "split" not in str(change) and "relevant" not in str(change):
             continue
         with pytest.raises(DataError):
