@@ -487,7 +487,7 @@ def test_similar_items_are_those_that_the_same_people_want(kind):
     assert model.similar_items(3, n=2, filter_items=best).similar.tolist() == rest
 
 
-@pytest.mark.parametrize("kind", ["ease", "edlae", "dlae", "item-knn", "als", "pure-svd", "mult-dae"])
+@pytest.mark.parametrize("kind", ["ease", "edlae", "dlae", "item-knn", "als", "pure-svd"])
 def test_what_the_same_people_want_together_is_most_alike(kind):
     """Of twenty pairs of items within two tastes: who likes 2k likes 2k + 1, too. No model may lose the one
     weight by which it tells that."""

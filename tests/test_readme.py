@@ -114,6 +114,7 @@ def test_lines_of_the_readme_run_outside_the_clone(here, line, request):
         assert (refused.code, "that the model was trained on" in refused.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_the_page_of_runs_is_served(here):
     """The line that Ctrl-C ends, and MLflow's server with it, which takes seconds to begin."""
     line = next(line for line in LINES if line.endswith(" ui"))

@@ -49,8 +49,15 @@ def test_with_a_large_beta_the_mean_activation_is_the_wanted_one(kind, activatio
     assert last.measures["mean_activation"] == pytest.approx(0.15, abs=0.02)
 
 
-@pytest.mark.parametrize("optimizer", ["l-bfgs-b", "rprop"])
-@pytest.mark.parametrize("over", ["batch", "data"])
+@pytest.mark.parametrize(
+    ("optimizer", "over"),
+    [
+        ("l-bfgs-b", "data"),
+        ("rprop", "batch"),
+        pytest.param("l-bfgs-b", "batch", marks=pytest.mark.slow),
+        pytest.param("rprop", "data", marks=pytest.mark.slow),
+    ],
+)
 def test_so_it_is_where_steps_take_all_rows_whatever_their_blocks(optimizer, over, monkeypatch):
     penalty = SparseKLConfig(rho=0.15, beta=20.0, over=over)
     training = c.TrainingConfig(optimizer=optimizer, learning_rate=5e-3, epochs=5, patience=None)
