@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,9 @@ from recsys_ae.serving.audience import audience_of
 from recsys_ae.serving.batch import make_lists
 from recsys_ae.serving.job import job_of
 from recsys_ae.serving.manifest import Manifest
+from recsys_ae.serving.rules import rules_of
 from recsys_ae.serving.sizes import bytes_in
+from recsys_ae.settings.load import load_rules
 from recsys_ae.tracking.registry import pinned, resolve_model
 
 
@@ -26,6 +29,7 @@ def recommend_all(
     *,
     exclude_seen: bool = True,
     fallback: Literal["popular", "none"] = "popular",
+    rules: Mapping[str, Any] | str | PathLike[str] | None = None,
     shard_users: int | None = None,
     threads: int | None = None,
     limit_memory: int | str | None = None,
@@ -37,9 +41,10 @@ def recommend_all(
 
     `model`: one that was fitted or loaded, or its folder or address (see `load_model`). `users`: ids, one or
     many; None or "all" takes all. Those without any rating get the most popular items, their scores being how
-    many people have rated these, or no list with fallback="none". `shard_users`: of one file; None makes
-    about a million rows each. `threads`: None takes all cores. `limit_memory`: of this process, in bytes or
-    as in "2GB". `progress`: a bar on stderr; None shows one after two seconds.
+    many people have rated these, or no list with fallback="none". `rules`: see
+    `Model.recommend`. `shard_users`: of one file; None makes about a million rows each. `threads`: None takes
+    all cores. `limit_memory`: of this process, in bytes or as in "2GB". `progress`: a bar on stderr; None
+    shows one after two seconds.
 
     Raises ConfigError for settings that do not hold, DataError for what is no id, CapabilityError for a model
     that does not rank, StorageError for a folder that holds something else or cannot be written.
@@ -55,15 +60,17 @@ def recommend_all(
         model = Model.of_stored(load_model(resolve_model(str(uri))))
     histories = model.training.histories
     limit = bytes_in(limit_memory) if isinstance(limit_memory, str) else limit_memory
+    audience = audience_of(histories, None if everybody else users, fallback=fallback)
     job = job_of(
         model.recommender,
-        audience_of(histories, None if everybody else users, fallback=fallback),
+        audience,
         model=model_facts(model.recommender, model.info, asked=asked, uri=uri),
         histories=histories,
         training=histories,
         n=n,
         exclude_seen=exclude_seen,
         fallback=fallback,
+        rules=rules_of(load_rules(rules), model.recommender, audience.histories, histories),
         shard_users=shard_users,
         limit_memory=limit,
     )

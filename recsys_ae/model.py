@@ -25,9 +25,11 @@ from recsys_ae.serving.explanation import contributions, explanation
 from recsys_ae.serving.like_implicit import LikeImplicit
 from recsys_ae.serving.lists import allowed_items, frame_of, lists_of, passing, scores_of_pairs
 from recsys_ae.serving.newcomers import column_names, histories_of
+from recsys_ae.serving.rules import rules_of
 from recsys_ae.serving.similar import SIMILAR_COLUMNS
 from recsys_ae.serving.similar import similar_items as similar_to
 from recsys_ae.settings.explain import checked
+from recsys_ae.settings.load import load_rules
 from recsys_ae.types import FloatMatrix, FloatVector, PositionVector
 
 if TYPE_CHECKING:
@@ -118,26 +120,32 @@ class Model:
         filter_items: Any = None,
         items: Any = None,
         exclude_seen: bool = True,
+        rules: Mapping[str, Any] | str | PathLike[str] | None = None,
         progress: bool | None = None,
     ) -> pd.DataFrame:
         """Top-N lists: columns user, rank (from 1), item, score.
 
         `users`: None takes all; each gets one list, in the order in which they are given. `filter_items`: are
         in no list; `items`: nothing else is. Items that a user has rated are left out unless `exclude_seen`
-        is false. `progress`: a bar on stderr; None shows one after two seconds.
+        is false. `rules`: a file of rules, or what it says as a mapping such as {"min_ratings": 5}, which may
+        hold tables and lists in place of their paths. `progress`: a bar on stderr; None shows one after two
+        seconds.
 
         Raises UnknownIdError for users and items that are not there, CapabilityError for a model that does
-        not rank.
+        not rank, ConfigError and DataError for rules that do not hold.
         """
+        histories = self.training.histories
+        ruled = rules_of(load_rules(rules), self.recommender, histories, histories)
         with watched(shown=progress) as line:
             return lists_of(
                 self.recommender,
-                self.training.histories,
+                histories,
                 users,
                 n=n,
                 exclude_seen=exclude_seen,
                 filter_items=filter_items,
                 items=items,
+                rules=ruled,
                 on_listed=line.listing,
             )
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recsys_ae.data.histories import Histories
     from recsys_ae.models.storage import StoredModel
     from recsys_ae.serving.batch import Made
+    from recsys_ae.serving.configs import RulesConfig
     from recsys_ae.serving.manifest import Manifest
     from recsys_ae.types import Progress
 
@@ -34,6 +35,10 @@ FallbackOption = Annotated[
 ]
 ShardUsers = Annotated[
     int | None, typer.Option(min=1, help="To a folder: users of a part; default: a million rows.")
+]
+Rules = Annotated[
+    Path | None,
+    typer.Option(help="A YAML file of what lists may hold, and in which order.", callback=options.at_home),
 ]
 LimitMemory = Annotated[
     str | None, typer.Option(metavar="SIZE", help="To a folder: what the command may take, e.g. 2GB.")
@@ -65,6 +70,7 @@ def make_folder(
     shard_users: int | None,
     limit_memory: str | None,
     threads: int | None,
+    rules: RulesConfig,
     asked: str,
     uri: str,
     on_listed: Progress,
@@ -75,19 +81,22 @@ def make_folder(
     from recsys_ae.serving.audience import audience_named
     from recsys_ae.serving.batch import make_lists
     from recsys_ae.serving.job import job_of
+    from recsys_ae.serving.rules import rules_of
     from recsys_ae.serving.sizes import bytes_in
 
     limit = None if limit_memory is None else bytes_in(limit_memory)
     if_none: Literal["popular", "none"] = "none" if fallback is Fallback.none else "popular"
+    audience = audience_named(histories, users, fallback=if_none)
     job = job_of(
         stored.recommender,
-        audience_named(histories, users, fallback=if_none),
+        audience,
         model=model_facts(stored.recommender, stored.info, asked=asked, uri=uri),
         histories=histories,
         training=stored.histories,
         n=n,
         exclude_seen=exclude_seen,
         fallback=if_none,
+        rules=rules_of(rules, stored.recommender, audience.histories, stored.histories),
         shard_users=shard_users,
         limit_memory=limit,
     )
@@ -113,8 +122,11 @@ def show_made(made: Made) -> None:
         tell(f"{_what(manifest)}: nothing to do, they were there, whole")
     else:
         tell(_what(manifest) + (f"; {n_kept} of {len(manifest.shards)} parts were there" if n_kept else ""))
+    rated = (
+        "nothing left that could be" if manifest.plan.settings["rules"] else "rated everything that could be"
+    )
     for count, meaning in (
-        ("empty_lists", "users have rated everything that could be listed: no list"),
+        ("empty_lists", f"users have {rated} listed: no list"),
         ("short_lists", f"lists have fewer than {manifest.plan.settings['n']} items"),
     ):
         if manifest.totals[count]:

@@ -17,6 +17,7 @@ from recsys_ae.cli.lists import (
     Fallback,
     FallbackOption,
     LimitMemory,
+    Rules,
     ShardUsers,
     is_folder,
     make_folder,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from recsys_ae.models.storage import StoredModel
     from recsys_ae.reporting.progress import Line
     from recsys_ae.serving.lists import Emptiness, TopNBlock
+    from recsys_ae.serving.rules import Rules as RulesOfLists
     from recsys_ae.types import PositionVector, Progress
 
 _READING = "With --data: how to read it where it differs from the training, e.g. data.columns.user=reader."
@@ -57,6 +59,7 @@ def recommend(
     history: Annotated[
         int, typer.Option(min=0, help="Without --out: how many of a user's best rated items to show, too.")
     ] = 0,
+    rules: Rules = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Not to a folder: users scored at once; default 1024.")
     ] = None,
@@ -83,7 +86,10 @@ def recommend(
         raise ConfigError("--set says how to read newer ratings; name them with --data, or leave it out")
     with answering(as_json=as_json) as say, _watched(quiet) as line:
         from recsys_ae.models.storage import load_model
+        from recsys_ae.serving.rules import rules_of
+        from recsys_ae.settings.load import load_rules
 
+        ruled = load_rules(rules)
         place, address = _chosen(model, tracking_uri)
         stored = load_model(place)
         histories = _newer(stored, data, overrides or [], line.reading) if data else stored.histories
@@ -91,11 +97,12 @@ def recommend(
             made = make_folder(
                 out, stored, histories, users=users or "all", n=n, exclude_seen=not include_seen,
                 fallback=fallback, shard_users=shard_users, limit_memory=limit_memory, threads=threads,
-                asked=model, uri=address, on_listed=line.listing,
+                rules=ruled, asked=model, uri=address, on_listed=line.listing,
             )  # fmt: skip
             say({**summary(made.manifest), "parts_made": made.n_made}, lambda: show_made(made))
             return
-        asked = _Asked(stored, histories, n, not include_seen, batch_size or 1024, line.listing)
+        held_to = rules_of(ruled, stored.recommender, histories, stored.histories)
+        asked = _Asked(stored, histories, n, not include_seen, held_to, batch_size or 1024, line.listing)
         if out is not None:
             document, told = asked.written(out, users or "all")
             say(document, lambda: tell(told))
@@ -112,6 +119,7 @@ class _Asked:
     histories: Histories
     n: int
     exclude_seen: bool
+    rules: RulesOfLists
     batch_size: int
     on_listed: Progress
 
@@ -159,7 +167,7 @@ class _Asked:
         empty = Emptiness()
         lists = recommend(
             self.stored.recommender, self.histories, rows=rows, n=self.n,
-            exclude_seen=self.exclude_seen, batch_size=self.batch_size,
+            exclude_seen=self.exclude_seen, rules=self.rules, batch_size=self.batch_size,
         )  # fmt: skip
         return empty.counting(passing(lists, len(rows), self.on_listed)), empty
 

@@ -97,6 +97,7 @@ def _make(files: ShardFiles, job: Job, missing: list[Shard], workers: int, on_li
                 rows=job.audience.rows[shard.start : shard.stop],
                 n=job.settings["n"],
                 exclude_seen=job.settings["exclude_seen"],
+                rules=job.rules,
                 batch_size=job.settings["block_users"],
                 mapped=partial(in_order, workers=workers),
             )

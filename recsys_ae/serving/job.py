@@ -20,6 +20,7 @@ from recsys_ae.serving.fallback import WithFallback
 from recsys_ae.serving.lists import check_capable
 from recsys_ae.serving.manifest import Manifest, totals_of
 from recsys_ae.serving.plan import Plan
+from recsys_ae.serving.rules import NO_RULES, Rules
 from recsys_ae.serving.shards import Contents, Shard, described, shards_of
 
 _PACKAGES = ("recsys-ae", "numpy", "scipy", "torch", "numba", "pyarrow")  # that decide the bytes of lists
@@ -30,12 +31,13 @@ class Job:
     """Lists to be made.
 
     `recommender` scores the users of the `audience`, those without history too (see `WithFallback`). `plan`
-    says what decides the lists, and its settings how they are made.
+    says what decides the lists, and its settings how they are made; `rules` are what these name.
     """
 
     recommender: Recommender
     audience: Audience
     plan: Plan
+    rules: Rules = NO_RULES
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -76,16 +78,16 @@ def job_of(
     n: int,
     exclude_seen: bool = True,
     fallback: Fallback = "popular",
-    rules: Any = None,
+    rules: Rules = NO_RULES,
     shard_users: int | None = None,
     limit_memory: int | None = None,
 ) -> Job:
     """Lists of `n` items for the audience.
 
     `model`: its fingerprint, and what else a manifest says of it; JSON values. `histories`: what was read of
-    all users. `training`: by which items are popular. `rules`: what else decides which items a list may hold,
-    as JSON values. `shard_users`: None makes shards of about a million rows. `limit_memory`: in bytes, see
-    `sizes`.
+    all users. `training`: by which items are popular. `rules`: what else decides the lists, for the rows of
+    the histories of the audience. `shard_users`: None makes shards of about a million rows. `limit_memory`:
+    in bytes, see `sizes`.
 
     Raises ConfigError for a number below 1, and for a limit that is too low; CapabilityError for a model that
     does not rank, or cannot read users of the audience.
@@ -114,10 +116,10 @@ def job_of(
             "exclude_seen": exclude_seen,
             "fallback": fallback,
             "popularity": popularity,
-            "rules": rules,
+            "rules": dict(rules.asked) or None,
             "shard_users": shard_users or sizes.shard_users(min(n, n_items)),
             "block_users": sizes.block_users(n_items, limit_memory),
         },
         versions=installed(_PACKAGES),
     )
-    return Job(recommender, audience, plan)
+    return Job(recommender, audience, plan, rules)

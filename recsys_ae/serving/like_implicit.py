@@ -15,6 +15,7 @@ from recsys_ae.errors import ConfigError, DataError, UnknownIdError, brief
 from recsys_ae.recommender import Recommender
 from recsys_ae.serving.asked import check_at_least
 from recsys_ae.serving.lists import TopNBlock, recommend
+from recsys_ae.serving.rules import Rules
 from recsys_ae.serving.similar import similar_items
 from recsys_ae.types import BoolVector, PositionMatrix, PositionVector
 
@@ -138,7 +139,7 @@ class LikeImplicit:
             Histories(IdMap(np.arange(len(seen))), seen, read),
             n=n,
             exclude_seen=filter_already_liked_items,
-            allowed=allowed,
+            rules=Rules(allowed),
         )
         answer = self._filled(blocks, len(seen), n)
         return _first(answer) if np.ndim(userid) == 0 else answer

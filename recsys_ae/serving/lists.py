@@ -15,10 +15,11 @@ import pandas as pd
 from recsys_ae.data.histories import Histories, blocks_of
 from recsys_ae.data.ids import IdMap
 from recsys_ae.errors import CapabilityError, ConfigError, DataError, UnknownIdError, cut
-from recsys_ae.ranking import TopN, top_n
+from recsys_ae.ranking import TopN
 from recsys_ae.recommender import Recommender
 from recsys_ae.serving.asked import check_at_least, check_is_bool, distinct, ids_of, positions_of
-from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, PositionVector, Progress, unwatched
+from recsys_ae.serving.rules import NO_RULES, Rules
+from recsys_ae.types import BoolVector, FloatVector, PositionVector, Progress, unwatched
 
 LONGEST_NAME = 255  # bytes that a file system allows; a longer text is a list of users
 LIST_COLUMNS = ("user", "rank", "item", "score")
@@ -41,14 +42,14 @@ def recommend(
     rows: PositionVector | None = None,
     n: int = 10,
     exclude_seen: bool = True,
-    allowed: BoolVector | None = None,
+    rules: Rules = NO_RULES,
     batch_size: int = 1024,
     mapped: Mapped = map,
 ) -> Iterator[TopNBlock]:
     """The `n` best items of the users in each of `rows` of the histories (None: all), in their order.
 
-    The stored entries of a history, zeros too, are left out of its list if `exclude_seen`, and so are items
-    that are not `allowed` (n_items,); None: all are. A block has at most `batch_size` users (see
+    The stored entries of a history, zeros too, are left out of its list if `exclude_seen`; `rules` say what
+    else a list may not hold, and may put it in another order. A block has at most `batch_size` users (see
     `Histories.batches`). A list does not depend on the users that it shares a block with, as far as the
     model's scores do not (products of other shapes round differently). `mapped` goes through the blocks: one
     after the other, or several at once (see `workers.in_order`).
@@ -68,8 +69,8 @@ def recommend(
 
     def listed(chosen: PositionVector) -> TopNBlock:
         batch = histories.batch(chosen)
-        scores = among(recommender.score(batch), allowed)
-        return TopNBlock(chosen, top_n(scores, n, batch.history if exclude_seen else None))
+        seen = batch.history if exclude_seen else None
+        return TopNBlock(chosen, rules.lists(recommender.score(batch), n, chosen, seen))
 
     wanted = np.arange(len(histories)) if rows is None else np.asarray(rows, dtype=np.int64)
     return iter(mapped(listed, blocks_of(wanted, len(recommender.items), batch_size)))
@@ -84,17 +85,19 @@ def lists_of(
     exclude_seen: bool,
     filter_items: Any = None,
     items: Any = None,
+    rules: Rules = NO_RULES,
     on_listed: Progress = unwatched,
 ) -> pd.DataFrame:
     """The lists of `recommend` in a table: columns user, rank (from 1), item, score. Users and items are
     named by ids, one or many; `users` None: all, `items`: nothing else is listed, `filter_items`: are not.
+    All of `rules` hold beside them.
 
     Raises, besides what `recommend` does, UnknownIdError for users and `items` who are not there.
     """
     check_is_bool("exclude_seen", exclude_seen)
     rows = np.arange(len(histories)) if users is None else rows_of(histories.users, users)
-    allowed = allowed_items(recommender.items, only=items, without=filter_items)
-    blocks = recommend(recommender, histories, rows=rows, n=n, exclude_seen=exclude_seen, allowed=allowed)
+    rules = rules.also(allowed_items(recommender.items, only=items, without=filter_items))
+    blocks = recommend(recommender, histories, rows=rows, n=n, exclude_seen=exclude_seen, rules=rules)
     return frame_of(passing(blocks, len(rows), on_listed), users=histories.users, items=recommender.items)
 
 
@@ -127,11 +130,6 @@ def passing(
         done += len(block.rows)
         on_listed(done, n_users)
         yield block
-
-
-def among(scores: FloatMatrix, allowed: BoolVector | None) -> FloatMatrix:
-    """Scores (b, n_items) that are -inf, which no list holds, for items that are not `allowed` (n_items,)."""
-    return scores if allowed is None else np.where(allowed, scores, np.float32(-np.inf))
 
 
 def allowed_items(items: IdMap, *, only: Any = None, without: Any = None) -> BoolVector | None:

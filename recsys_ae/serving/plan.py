@@ -16,7 +16,14 @@ from recsys_ae.seals import read_sealed, write_sealed
 PLAN = ".plan.json"  # there until the manifest is, and hidden from whoever reads the folder as a table
 FORMAT = 1  # raised when older programs could no longer go on with, or check, what newer ones write
 _DECIDES = ("model", "histories", "users", "settings", "versions")
-_TOLD = ("model.asked", "model.uri")  # names of what its fingerprint decides
+_RULES = "settings.rules"
+_OF_FILES = {"allowed": "the items that pass the rules", "excluded": "the items excluded for users"}
+# Names of what its fingerprint decides.
+_TOLD = (
+    "model.asked",
+    "model.uri",
+    *(f"{_RULES}.{name}" for name in ("only", "without", "exclude", "items")),
+)
 _BY_MACHINE = "versions."  # what cannot change lists that are whole
 ADVICE = "remove the folder and make the lists again, or choose another"
 
@@ -52,7 +59,10 @@ class Plan:
         names = [*own, *(name for name in others if name not in own)]
         ranked = sorted(
             names,
-            key=lambda name: (name.startswith(_BY_MACHINE), name.endswith(("fingerprint", "popularity"))),
+            key=lambda name: (
+                name.startswith(_BY_MACHINE),
+                name.endswith(("fingerprint", "popularity", *_OF_FILES)),
+            ),
         )
         return [
             _difference(name, own.get(name), others.get(name))
@@ -64,8 +74,10 @@ class Plan:
         """Dotted names and values."""
         for part in _DECIDES:
             for name, value in getattr(self, part).items():
-                if f"{part}.{name}" not in _TOLD:
-                    yield f"{part}.{name}", value
+                known = f"{part}.{name}"
+                inner = value if known == _RULES and isinstance(value, Mapping) else None
+                named = {known: value} if inner is None else {f"{known}.{key}": inner[key] for key in inner}
+                yield from ((key, each) for key, each in named.items() if key not in _TOLD)
 
 
 def _difference(name: str, own: Any, other: Any) -> str:
@@ -79,10 +91,14 @@ def _difference(name: str, own: Any, other: Any) -> str:
         return "the popularity of the items is another"
     if name == "model.kind":
         called = "the kind of model"
+    if name.startswith(_RULES) and (what := _OF_FILES.get(name.rpartition(".")[2])):
+        return f"{what} are others"
     return f"{called} is {_shown(own)} there and {_shown(other)} here"
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "not given"
     return brief(value) if not isinstance(value, str) or not value.isprintable() else value
 
 

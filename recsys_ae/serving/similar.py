@@ -14,7 +14,8 @@ from recsys_ae.errors import CapabilityError, brief
 from recsys_ae.ranking import TopN, top_n
 from recsys_ae.recommender import ComparesItems, ItemVectors, Recommender
 from recsys_ae.serving.asked import check_at_least
-from recsys_ae.serving.lists import TopNBlock, among
+from recsys_ae.serving.lists import TopNBlock
+from recsys_ae.serving.rules import among
 from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, PositionVector
 
 SIMILAR_COLUMNS = ("item", "rank", "similar", "score")

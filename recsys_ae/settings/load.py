@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
 from recsys_ae.config import Config
 from recsys_ae.data.configs import DataConfig
 from recsys_ae.errors import ConfigError, brief, cut, without_secrets
+from recsys_ae.serving.configs import RulesConfig
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, SearchConfig
 from recsys_ae.settings.documents import Broken, parse
 from recsys_ae.settings.explain import checked
@@ -18,6 +20,7 @@ from recsys_ae.settings.overrides import override
 from recsys_ae.settings.schema import advice
 
 C = TypeVar("C", bound=Config)
+_FORM = "a config is a mapping such as 'name: my-experiment'; a file of ratings goes to --data"
 _BUDGET = re.compile(r"\A\s*tuning\.trials\s*=")  # of a benchmark
 _COMMANDS: dict[type[Config], tuple[str, str]] = {
     BenchmarkConfig: ("a benchmark", "benchmark"),
@@ -44,6 +47,17 @@ def load_benchmark(path: Path | str, overrides: Sequence[str] = ()) -> Benchmark
 def load_search(path: Path | str, overrides: Sequence[str] = ()) -> SearchConfig:
     """The search of a YAML file. Raises ConfigError: one sentence with file, key, and what is allowed."""
     return _with_overrides(SearchConfig, _read(Path(path)), overrides, str(path))
+
+
+def load_rules(rules: Mapping[str, Any] | str | PathLike[str] | None) -> RulesConfig:
+    """What a YAML file, or a mapping, says of what lists may hold; None: nothing. Raises ConfigError: one
+    sentence with file, key, and what is allowed."""
+    if rules is None or isinstance(rules, Mapping):
+        return checked(RulesConfig, dict(rules or {}), where="rules")
+    if not isinstance(rules, (str, PathLike)):
+        raise ConfigError(f"rules are a mapping or the path of a YAML file, not {brief(rules)}")
+    path = Path(rules).expanduser()
+    return checked(RulesConfig, _read(path, "rules are a mapping such as 'min_ratings: 5'"), where=str(path))
 
 
 def _with_budget(document: dict[str, Any], where: str) -> dict[str, Any]:
@@ -125,7 +139,8 @@ def _check_command(
         raise ConfigError(f"{where} is {what}: recsys-ae {command} {shlex.quote(where)}")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, form: str = _FORM) -> dict[str, Any]:
+    """`form`: what is said of a file that holds no mapping."""
     if path.exists() and not path.is_file():
         raise ConfigError(f"{path}: is no regular file; give a YAML file")
     try:
@@ -141,10 +156,7 @@ def _read(path: Path) -> dict[str, Any]:
         kinds: dict[type, str] = {str: "a text", list: "a list"}
         kind = kinds.get(type(document), "a number, true or false")
         found = "is empty" if document is None else f"holds {kind} at its top"
-        raise ConfigError(
-            f"{path}: {found}; a config is a mapping such as 'name: my-experiment'; a file of ratings goes "
-            "to --data"
-        )
+        raise ConfigError(f"{path}: {found}; {form}")
     return document
 
 

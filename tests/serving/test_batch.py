@@ -32,6 +32,7 @@ from recsys_ae.serving.job import Job, job_of
 from recsys_ae.serving.lists import recommend
 from recsys_ae.serving.manifest import MANIFEST, Manifest, check_lists, read_manifest
 from recsys_ae.serving.plan import PLAN
+from recsys_ae.serving.rules import Rules
 from recsys_ae.serving.shards import DamagedShard, ShardFiles
 from recsys_ae.serving.writer import write_top_n
 
@@ -326,7 +327,7 @@ OTHERS = {
     "the number of users is 13 there and 2 here; the users are others": {"users": [100, 101]},
     "the users are others": {"users": [101, 100, *range(102, 113)]},
     "the model is another": {"model": {**MODEL, "fingerprint": "e" * 32}},
-    "rules is None there and {'allow': [1]} here": {"rules": {"allow": [1]}},
+    "rules.min_ratings is not given there and 5 here": {"rules": Rules(asked={"min_ratings": 5})},
     "block_users is 2 there and 3 here": {"block_users": 3},
 }
 
