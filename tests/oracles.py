@@ -163,3 +163,55 @@ def slow_effect_draws(ratings, design, noise_precision, row_prior, effects, effe
         noise = np.linalg.solve(np.linalg.cholesky(total).T, normals[column])
         effects[column] = np.linalg.solve(total, slope) + noise
     return effects
+
+
+# Lists in another order than that of the scores.
+
+
+def slow_within(order, categories, most, n):
+    """The first `n` of these items, passing over those of a category (None: of none) that is there `most`
+    times."""
+    kept = []
+    for item in order:
+        category = categories[item]
+        full = category is not None and sum(categories[other] == category for other in kept) == most
+        if len(kept) < n and not full:
+            kept.append(item)
+    return kept
+
+
+def slow_standard(values):
+    """Values less their mean, divided by their standard deviation; 0 where all are the same."""
+    if len(set(values)) < 2:
+        return [0.0] * len(values)
+    mean = sum(values) / len(values)
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+    return [(value - mean) / deviation for value in values]
+
+
+def slow_marginal(candidates, scores, vectors, weight, n):
+    """Maximal marginal relevance among candidates, best first: each with the values that it was chosen by."""
+    low, high = min(scores), max(scores)
+    relevance = {
+        item: 1.0 if low == high else (score - low) / (high - low)
+        for item, score in zip(candidates, scores, strict=True)
+    }
+
+    def cosine(one, other):
+        lengths = math.hypot(*vectors[one]) * math.hypot(*vectors[other])
+        return (
+            sum(a * b for a, b in zip(vectors[one], vectors[other], strict=True)) / lengths
+            if lengths
+            else 0.0
+        )
+
+    chosen = []
+    while len(chosen) < min(n, len(candidates)):
+        left = [item for item in candidates if item not in [other for other, _ in chosen]]
+        values = {
+            item: (1 - weight) * relevance[item]
+            - weight * max((cosine(item, other) for other, _ in chosen), default=0.0)
+            for item in left
+        }
+        chosen.append((max(left, key=lambda item: values[item]), values))  # of equals the first
+    return chosen

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, NonNegativeInt, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, StringConstraints, model_validator
 
-from recsys_ae.config import Config
+from recsys_ae.config import Config, UnitInterval
 from recsys_ae.errors import brief
 
 
@@ -40,10 +40,26 @@ Table = Annotated[Any, AfterValidator(_is_table)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
+class AtMostConfig(Config):
+    """`n` items at most that have the same value in a column of the items table."""
+
+    column: Text
+    n: PositiveInt
+
+
+class BoostConfig(Config):
+    """Scores are raised by `weight` times a column of the items table, both in standard deviations: of the
+    scores that a user's list may hold, and of the column. A weight below 0 lowers them."""
+
+    column: Text
+    weight: float = Field(ge=-1000.0, le=1000.0)
+
+
 class RulesConfig(Config):
     """`only`, `without`: ids of items, or a file with one per line. `exclude`: of a table with the columns
     user and item, what these users get not. `min_ratings`: of an item in the training. `items`: a table with
-    a column item (or id) and attributes. `where`: an expression on them (see `where.matching`)."""
+    a column item (or id) and attributes. `where`: an expression on them (see `where.matching`).
+    `diversity`: 0 takes the best items, 1 those that are least alike."""
 
     only: Ids = None
     without: Ids = None
@@ -51,11 +67,15 @@ class RulesConfig(Config):
     min_ratings: NonNegativeInt = 0
     items: Table = None
     where: Text | None = None
+    at_most: AtMostConfig | None = None
+    boost: BoostConfig | None = None
+    diversity: UnitInterval = 0.0
 
     @model_validator(mode="after")
     def _has_table(self) -> Self:
-        if self.items is None and (named := [name for name in ("where",) if getattr(self, name) is not None]):
+        asking = [name for name in ("where", "at_most", "boost") if getattr(self, name) is not None]
+        if self.items is None and asking:
             raise ValueError(
-                f"{named[0]!r} asks for attributes of items, and there is no table of them; name it as items"
+                f"{asking[0]!r} asks for attributes of items, and there is no table of them; name it as items"
             )
         return self

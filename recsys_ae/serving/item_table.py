@@ -16,8 +16,10 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from recsys_ae.data.ids import IdColumn, IdMap
-from recsys_ae.errors import DataError, brief, cut, reason
-from recsys_ae.types import PositionVector
+from recsys_ae.errors import ConfigError, DataError, brief, cut, reason
+from recsys_ae.serving.configs import AtMostConfig, BoostConfig
+from recsys_ae.serving.reranking import standardised
+from recsys_ae.types import FloatVector, PositionVector
 
 IN_MEMORY = "the table"
 _NOTHING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # where an attribute is missing
@@ -63,6 +65,50 @@ def item_table(source: Any, items: IdMap) -> ItemTable:
             name, n_lacking, len(items), n_unknown,
         )  # fmt: skip
     return ItemTable(name, _frame(source).iloc[order].reset_index(drop=True), ascending)
+
+
+def categories_of(asked: AtMostConfig, table: ItemTable, items: IdMap) -> PositionVector:
+    """(n_items,) int64 categories from 0, by a column of the table; -1 for items without a value there.
+
+    Raises ConfigError for a column that is not there or holds lists.
+    """
+    column = _attribute(table, asked.column, "at_most")
+    try:
+        codes = pd.factorize(column)[0]
+    except TypeError:
+        raise ConfigError(
+            f"at_most: {table.name} has several values in {brief(asked.column)} of an item; a category is one"
+        ) from None
+    categories = np.full(len(items), -1, dtype=np.int64)
+    categories[table.places] = codes
+    return categories
+
+
+def boosts_of(asked: BoostConfig, table: ItemTable, items: IdMap) -> FloatVector:
+    """(n_items,) float64: the weight times a column of the table in units of its standard deviation, less its
+    mean; 0 for items without a value there.
+
+    Raises ConfigError for a column that is not there or holds something else than finite numbers.
+    """
+    column = _attribute(table, asked.column, "boost")
+    known = column.notna().to_numpy()
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        first = brief(column[known].tolist()[0]) if known.any() else "nothing"
+        raise ConfigError(f"boost: {table.name} has no numbers in {brief(asked.column)}, but {first}")
+    values = column[known].to_numpy(dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ConfigError(f"boost: {table.name} has an infinite number in {brief(asked.column)}; correct it")
+    boosts = np.zeros(len(items))
+    if len(values):
+        boosts[table.places[known]] = asked.weight * standardised(values)
+    return boosts
+
+
+def _attribute(table: ItemTable, column: str, rule: str) -> pd.Series:
+    if column not in table.frame.columns:
+        names = shown(list(table.frame.columns))
+        raise ConfigError(f"{rule}: {table.name} has no column {brief(column)}; its columns are {names}")
+    return table.frame[column]
 
 
 def pairs_of(source: Any, users: IdMap, items: IdMap) -> tuple[PositionVector, PositionVector]:

@@ -17,7 +17,12 @@ PLAN = ".plan.json"  # there until the manifest is, and hidden from whoever read
 FORMAT = 1  # raised when older programs could no longer go on with, or check, what newer ones write
 _DECIDES = ("model", "histories", "users", "settings", "versions")
 _RULES = "settings.rules"
-_OF_FILES = {"allowed": "the items that pass the rules", "excluded": "the items excluded for users"}
+_OF_FILES = {
+    "allowed": "the items that pass the rules",
+    "excluded": "the items excluded for users",
+    "categories": "the categories of the items",
+    "boosts": "the boosts of the items",
+}
 # Names of what its fingerprint decides.
 _TOLD = (
     "model.asked",
