@@ -15,7 +15,7 @@ from recsys_ae.types import BoolVector, FloatMatrix, FloatVector, PositionMatrix
 
 CANDIDATES = 10  # for each place of a list, among which it is chosen for diversity
 _LOOKED_AT = 4  # for each place of a list, at first, where categories are limited
-_ROWS = 64  # of lists that are filled at once
+_ROWS = 16  # of lists that are filled at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)

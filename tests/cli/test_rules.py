@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,9 @@ import pytest
 from commands import call, succeed
 
 import recsys_ae as ra
+from recsys_ae.serving.configs import RulesConfig
+from recsys_ae.settings.documents import parse
+from recsys_ae.settings.load import load_rules
 
 RULES = """
 only: shelf.txt
@@ -204,7 +208,7 @@ def test_what_does_not_hold_is_said_in_one_sentence(case, model, files):
         "header.csv": "item,year\n",
         "strangers.csv": "user,item\nx,101\ny,102\n",
         "others.csv": "id,year\na,3\nb,4\n",
-        "twice.csv": "item,year\n101,3\n101,4\n",
+        "twice.csv": "item,year\n101,3\n102,4\n101,4\n",
         "gap.csv": "item,year\n101,3\n,4\n",
         "nameless.csv": "name,year\n101,3\n",
     }.items():
@@ -231,3 +235,11 @@ def test_diversity_needs_a_model_that_compares_items(ratings, here):
     assert call("recommend", "run/model", "--rules", "none.yaml", "--out", "lists").code == 2
     Path("rules.yaml").write_text("diversity: 0\n")
     succeed("recommend", "run/model", "--rules", "rules.yaml", "--out", "lists")
+
+
+def test_the_rules_of_the_readme_hold():
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (rules,) = re.findall(r"```yaml\n(only:.*?)```", text, flags=re.DOTALL)
+    said = load_rules(parse(rules))
+    assert said.model_fields_set == set(RulesConfig.model_fields)
+    assert (said.where, said.diversity) == ('genre == "Comedy" and year >= 1990', 0.3)
