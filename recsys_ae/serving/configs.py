@@ -20,9 +20,8 @@ def _is_ids(value: Any) -> Any:
         return str(value)
     is_table = isinstance(value, Mapping) or hasattr(value, "columns")
     if isinstance(value, (str, bytes)) or is_table or not isinstance(value, Iterable):
-        raise ValueError(
-            f"must be a list of ids or the path of a file with one id per line, not {brief(value)}"
-        )
+        what = f"a {type(value).__name__}" if is_table else brief(value)
+        raise ValueError(f"must be a list of ids or the path of a file with one id per line, not {what}")
     return value if hasattr(value, "__array__") else tuple(value)
 
 

@@ -67,40 +67,40 @@ def item_table(source: Any, items: IdMap) -> ItemTable:
     return ItemTable(name, _frame(source).iloc[order].reset_index(drop=True), ascending)
 
 
-def categories_of(asked: AtMostConfig, table: ItemTable, items: IdMap) -> PositionVector:
+def categories_of(config: AtMostConfig, table: ItemTable, items: IdMap) -> PositionVector:
     """(n_items,) int64 categories from 0, by a column of the table; -1 for items without a value there.
 
     Raises ConfigError for a column that is not there or holds lists.
     """
-    column = _attribute(table, asked.column, "at_most")
+    column = _attribute(table, config.column, "at_most")
     try:
         codes = pd.factorize(column)[0]
     except TypeError:
         raise ConfigError(
-            f"at_most: {table.name} has several values in {brief(asked.column)} of an item; a category is one"
+            f"at_most: {table.name} has several values of an item in {brief(config.column)}; name one"
         ) from None
     categories = np.full(len(items), -1, dtype=np.int64)
     categories[table.places] = codes
     return categories
 
 
-def boosts_of(asked: BoostConfig, table: ItemTable, items: IdMap) -> FloatVector:
+def boosts_of(config: BoostConfig, table: ItemTable, items: IdMap) -> FloatVector:
     """(n_items,) float64: the weight times a column of the table in units of its standard deviation, less its
     mean; 0 for items without a value there.
 
     Raises ConfigError for a column that is not there or holds something else than finite numbers.
     """
-    column = _attribute(table, asked.column, "boost")
+    column = _attribute(table, config.column, "boost")
     known = column.notna().to_numpy()
     if not pd.api.types.is_numeric_dtype(column.dtype):
         first = brief(column[known].tolist()[0]) if known.any() else "nothing"
-        raise ConfigError(f"boost: {table.name} has no numbers in {brief(asked.column)}, but {first}")
+        raise ConfigError(f"boost: {table.name} has no numbers in {brief(config.column)}, but {first}")
     values = column[known].to_numpy(dtype=np.float64)
     if not np.isfinite(values).all():
-        raise ConfigError(f"boost: {table.name} has an infinite number in {brief(asked.column)}; correct it")
+        raise ConfigError(f"boost: {table.name} has an infinite number in {brief(config.column)}; correct it")
     boosts = np.zeros(len(items))
     if len(values):
-        boosts[table.places[known]] = asked.weight * standardised(values)
+        boosts[table.places[known]] = config.weight * standardised(values)
     return boosts
 
 
@@ -172,7 +172,7 @@ def _column(source: Any, name: str) -> IdColumn:
         if isinstance(source, str):
             return IdColumn.of_arrow(_read(source, ids=name)[name])
         return IdColumn.of(source[name])
-    except pa.ArrowException as error:
+    except (pa.ArrowException, TypeError) as error:  # the second of lists in memory
         raise DataError(f"{named(source)}: {name} holds no ids ({reason(error)})") from error
 
 

@@ -64,18 +64,18 @@ class Limit:
 class Diversity:
     """Lists of items that are less alike: maximal marginal relevance (Carbonell & Goldstein 1998).
 
-    `weight`: of how much alike items are, from 0 to 1; the rest is that of relevance. `lengths`: (n_items,)
+    `share`: of how much alike items are, from 0 to 1; the rest is that of relevance. `lengths`: (n_items,)
     of the `vectors`, whose cosines say how much alike items are.
     """
 
     vectors: ItemVectors
     lengths: FloatVector
-    weight: float
+    share: float
 
     def chosen(self, candidates: TopN, n: int) -> PositionMatrix:
         """(b, n) positions, -1 where there are no more.
 
-        Each item is the candidate of a row for which (1 - weight) · relevance - weight · the greatest cosine
+        Each item is the candidate of a row for which (1 - share) · relevance - share · the greatest cosine
         to an item before it is greatest; of equals the better candidate. Relevance is the candidates' scores,
         scaled to 0 for the worst and 1 for the best.
         """
@@ -84,7 +84,7 @@ class Diversity:
             places = listed[listed >= 0]
             order = np.empty(min(n, len(places)), dtype=np.int64)
             alike = cosines_among(self.vectors, self.lengths, places)
-            most_marginal(_scaled(scores[: len(places)]), alike, self.weight, order)
+            most_marginal(_scaled(scores[: len(places)]), alike, self.share, order)
             items[row, : len(order)] = places[order]
         return items
 

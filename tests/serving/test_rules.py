@@ -16,7 +16,7 @@ from toys import Toy, everyone, toy
 
 from recsys_ae.data.histories import Histories
 from recsys_ae.data.ratings import Ratings
-from recsys_ae.errors import DataError
+from recsys_ae.errors import DataError, RecsysError
 from recsys_ae.recommender import ItemVectors
 from recsys_ae.serving.lists import recommend
 from recsys_ae.serving.rules import Rules, rules_of
@@ -277,3 +277,49 @@ def test_candidates_for_diversity_are_the_best_ten_for_each_place():
     assert lists_of(ratings, model, rules, 1, seen=True) == [[0]]
     vectors[19] = 1
     assert lists_of(ratings, model, rules, 2, seen=True) == [[0, 1]]  # item 20 is no candidate
+
+
+ODD = {
+    "is a table": ({"only": pd.DataFrame({"a": [1]})}, "only: must be a list of ids or the path of a file"),
+    "is true": ({"only": [True]}, "True is no id of a user or an item"),
+    "lists as ids": (
+        {"items": pd.DataFrame({"item": [[1], [2]], "y": [1, 2]}), "where": "y > 0"},
+        "the table: item holds no ids",
+    ),
+    "a column twice": (
+        {"items": pd.DataFrame([[1, 2, 3]], columns=["item", "y", "y"]), "where": "y > 0"},
+        "the table: names a column twice",
+    ),
+    "lists as categories": (
+        {"items": pd.DataFrame({"item": [1, 2], "g": [["a"], ["b"]]}), "at_most": {"column": "g", "n": 1}},
+        "has several values of an item in 'g'",
+    ),
+    "infinite boosts": (
+        {"items": pd.DataFrame({"item": [1, 2], "y": [1, np.inf]}), "boost": {"column": "y", "weight": 1}},
+        "has an infinite number in 'y'",
+    ),
+    "no path": (7, "rules are a mapping or the path of a YAML file, not 7"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_values_in_memory_are_refused(case):
+    given_rules, sentence = ODD[case]
+    ratings = grid()
+    read = histories_of(ratings)
+    with pytest.raises(RecsysError) as raised:
+        rules_of(load_rules(given_rules), toy(ratings), read, read)
+    assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_has_no_value_is_of_no_category_and_gets_no_boost():
+    ratings = catalogue(6)
+    model = Toy(ratings.users, ratings.items, np.array([[6, 5, 4, 3, 2, 1], [0] * 6], dtype=np.float32))
+    table = pd.DataFrame({"item": [0, 1, 2], "g": ["a", "a", None], "same": [0.1, 0.1, 0.1]})
+
+    def top(**asked) -> list[int]:
+        return lists_of(ratings, model, ruled(ratings, model, items=table, **asked), 6, seen=True)[0]
+
+    assert top(at_most={"column": "g", "n": 1}) == [0, 2, 3, 4, 5]
+    assert top(boost={"column": "same", "weight": 9}) == [0, 1, 2, 3, 4, 5]
