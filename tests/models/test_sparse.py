@@ -53,7 +53,7 @@ def test_with_a_large_beta_the_mean_activation_is_the_wanted_one(kind, activatio
     ("optimizer", "over"),
     [
         ("l-bfgs-b", "data"),
-        ("rprop", "batch"),
+        pytest.param("rprop", "batch", marks=pytest.mark.slow),
         pytest.param("l-bfgs-b", "batch", marks=pytest.mark.slow),
         pytest.param("rprop", "data", marks=pytest.mark.slow),
     ],
