@@ -343,12 +343,13 @@ def tune(
     search is at work.
     """
     _check_is(split, Split, "tune: the split must come from ra.split")
+    settings = settings_of(model, "tune")
     document = {
-        "name": settings_of(model, "tune").get("kind", "model"),
+        "name": settings.get("kind", "model"),
         "seed": split.seed if seed is None else seed,
         "data": {"source": IN_MEMORY},
         "validation": {"share": validation},
-        "model": settings_of(model, "tune"),
+        "model": settings,
         "space": space,
         "trials": trials,
         "prune": prune,

@@ -217,15 +217,13 @@ def _entries(models: Sequence[Settings] | Mapping[str, Settings] | None) -> list
     """As a benchmark file lists them."""
     if not models or isinstance(models, str):
         raise ConfigError('benchmark: name the models, such as ["i-autorec", "biased-mf"]')
-    if isinstance(models, Mapping):
-        named = list(models.items())
-    else:
-        named = [(str(settings_of(model, "benchmark").get("kind")), model) for model in models]
+    values = models.values() if isinstance(models, Mapping) else models
+    found = [settings_of(model, "benchmark") for model in values]
+    names = list(models) if isinstance(models, Mapping) else [str(each.get("kind")) for each in found]
     return [
         {"name": name, "model": settings}
         | {tried: settings.pop(tried) for tried in ("grid", "space") if tried in settings}
-        for name, model in named
-        for settings in (settings_of(model, "benchmark"),)
+        for name, settings in zip(names, found, strict=True)
     ]
 
 

@@ -118,9 +118,9 @@ def _cell(found: Difference | str | None, decimals: int) -> str | None:
 
 def _validated(one: Compared, metric: str) -> float | None:
     """The validation score of a run, by the metric of its test."""
-    from recsys_ae.results.result import untracked_name
+    from recsys_ae.results.result import VALIDATED, untracked_name
 
-    return one.run.metrics.get(f"validated/{untracked_name(metric)}")
+    return one.run.metrics.get(f"{VALIDATED}{untracked_name(metric)}")
 
 
 def _differ_in_relevance(runs: list[Compared], metric: str) -> bool:

@@ -17,7 +17,7 @@ from recsys_ae.evaluation.promotion import why_apart
 from recsys_ae.evaluation.report import Report
 from recsys_ae.metrics import NDCG, RMSE, find_metric, higher_is_better, sort_key
 from recsys_ae.results.folder import CONFIG, read_run
-from recsys_ae.results.result import REPORT, RESULT, is_test_metric, tracked
+from recsys_ae.results.result import REPORT, RESULT, VALIDATED, is_test_metric, tracked
 from recsys_ae.results.tracking import TRIAL_TAG
 from recsys_ae.settings.schema import advice
 from recsys_ae.tracking.registry import run_of_model
@@ -83,7 +83,7 @@ def _of_folder(path: Path) -> Compared:
     folder = path.expanduser()
     _, result = read_run(folder)
     chosen = result.validation
-    scores = {} if chosen is None or chosen.score is None else {f"validated/{chosen.metric}": chosen.score}
+    scores = {} if chosen is None or chosen.score is None else {f"{VALIDATED}{chosen.metric}": chosen.score}
     costs = {name: value for name, value in asdict(result.cost).items() if value is not None}
     written = datetime.fromtimestamp((folder / CONFIG).stat().st_mtime, UTC)
     run = TrackedRun(

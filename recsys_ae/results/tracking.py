@@ -18,7 +18,15 @@ from recsys_ae.results.choice import is_benchmark
 from recsys_ae.results.datasets import Known, datasets_of
 from recsys_ae.results.description import describe_run
 from recsys_ae.results.folder import MODEL, TABLE, read_epochs, read_run, rewrite_result
-from recsys_ae.results.result import RESULT, RunResult, no_run, read_document, rewrite_document, tracked
+from recsys_ae.results.result import (
+    RESULT,
+    VALIDATED,
+    RunResult,
+    no_run,
+    read_document,
+    rewrite_document,
+    tracked,
+)
 from recsys_ae.results.summary import parent_metrics, parent_tags
 from recsys_ae.results.trials import Trial
 from recsys_ae.settings.configs import BenchmarkConfig, ExperimentConfig, SearchConfig
@@ -70,7 +78,7 @@ def track_trial(tracker: Tracker, number: int, trial: Trial, metric: str) -> Non
     """Tell how a trial ended; `number`: from 1."""
     found = {"seconds": trial.seconds, "epochs_run": float(trial.epochs_run)}
     if trial.score is not None and math.isfinite(trial.score):
-        found[f"validated/{metric}"] = trial.score
+        found[f"{VALIDATED}{metric}"] = trial.score
     tracker.metrics(found)
     error = {} if trial.error is None else {"error": trial.error}
     tracker.tags({TRIAL_TAG: str(number), "ended": trial.ended} | error)
@@ -140,7 +148,7 @@ def _model(config: ExperimentConfig, result: RunResult, tags: Mapping[str, str])
     origin, validation = result.origin, result.validation
     chosen = {}
     if validation is not None:
-        chosen = {f"validated/{name}": score for name, score in validation.scores().items()}
+        chosen = {f"{VALIDATED}{name}": score for name, score in validation.scores().items()}
     return ModelRecord(
         kind=config.model.kind,
         params={"model": config.model.model_dump(mode="json")},
